@@ -1,0 +1,73 @@
+"""The backbone's tables."""
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, PrimaryKeyConstraint, Table, Text, Uuid, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+from event_stream_engine.database import metadata
+
+
+class PgType(UserDefinedType[str]):
+    """A PostgreSQL type that SQLAlchemy does not name; values travel as text."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: object) -> str:
+        return self.name
+
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("xid", PgType("xid8"), nullable=False, server_default=text("pg_current_xact_id()"), index=True),
+    Column("seq", BigInteger, nullable=False, server_default=text("nextval('outbox_seq'::regclass)")),
+    Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("stream", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("key_version", BigInteger),
+    Column("event_id", Uuid, nullable=False, index=True),
+    Column("type", Text, nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("correlation_id", Uuid, index=True),
+    Column("causation_id", Uuid),
+    Column("traceparent", Text),
+    Column("data", JSONB, nullable=False),
+    postgresql_partition_by="RANGE (recorded_at)",
+)
+
+outbox_ticks = Table(
+    "outbox_ticks",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("snapshot", PgType("pg_snapshot"), nullable=False),
+)
+
+relay_lease = Table(
+    "relay_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+relay_positions = Table(
+    "relay_positions",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("entry_id", Text, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("group_name", Text, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("consumed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("group_name", "event_id"),
+    Index("ix_inbox_consumed_at", "consumed_at", postgresql_using="brin"),
+)

@@ -1,0 +1,10 @@
+"""PostgreSQL: the pool, the transaction at the edge, COPY, and migrations that run under a lock.
+
+A `Transaction` is handed down to actions and stores; only edges (a request, a consumed batch, a step of a chore)
+open one, and nothing below an edge commits.
+"""
+
+from event_stream_engine.database.engine import Database, Transaction, copy, metadata, raw
+from event_stream_engine.database.migrating import migrate
+
+__all__ = ["Database", "Transaction", "copy", "metadata", "migrate", "raw"]

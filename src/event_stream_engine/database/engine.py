@@ -1,0 +1,75 @@
+"""The pool, the transaction and COPY."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Transaction = AsyncConnection
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def async_url(url: str) -> str:
+    """The same address with the driver that we use."""
+    for scheme in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+asyncpg://" + url.removeprefix(scheme)
+    raise ValueError("DATABASE_URL must start with postgresql://")
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, application: str = "ese") -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_pre_ping=True,
+            json_serializer=lambda value: msgspec.json.encode(value).decode(),
+            json_deserializer=msgspec.json.decode,
+            connect_args={"server_settings": {"application_name": application}, "timeout": 10},
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def raw(tx: Transaction) -> asyncpg.Connection[asyncpg.Record]:
+    """The driver's own connection inside `tx`, for COPY and hot paths.
+
+    `jsonb` goes in as text and comes out decoded; select it `::text` to keep it as it is.
+    """
+    await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy sends BEGIN with the first statement, and only then
+    wrapper = await tx.get_raw_connection()
+    connection: asyncpg.Connection[asyncpg.Record] = wrapper.driver_connection  # type: ignore[assignment]
+    return connection
+
+
+async def copy(
+    tx: Transaction, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> int:
+    """COPY `rows` into `table`; the number of rows written."""
+    connection = await raw(tx)
+    status = await connection.copy_records_to_table(table, records=rows, columns=list(columns))
+    return int(status.rsplit(" ", 1)[1])

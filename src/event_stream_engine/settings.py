@@ -1,0 +1,174 @@
+"""The settings: typed sections, and the one place that reads the environment.
+
+Every field names its environment variable as its alias. A running `ese up` leaves what it chose (ports,
+generated secrets, the embedded servers' addresses) in `<home>/runtime.json` under `environment`; those values
+serve as defaults, so that `ese events tail` in a second terminal finds the platform. The real environment wins.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from event_stream_engine.errors import FieldError, Invalid
+
+RUNTIME_FILE = "runtime.json"
+
+# An environment variable set to nothing means: not set.
+OptionalText = Annotated[str | None, BeforeValidator(lambda value: value or None)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings, filled by environment variable name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class HttpSettings(Section):
+    """Where the API and the UI listen, and how the world reaches them."""
+
+    host: str = Field("127.0.0.1", alias="ESE_HTTP_HOST")
+    port: int = Field(8700, alias="ESE_HTTP_PORT", ge=1, le=65535)
+    workers: int = Field(1, alias="ESE_HTTP_WORKERS", ge=1, le=32)
+    public_url: OptionalText = Field(
+        None, alias="ESE_PUBLIC_URL", description="The address that browsers and Twilio use, without a path."
+    )
+    max_upload_bytes: int = Field(512 * 2**20, alias="ESE_MAX_UPLOAD_BYTES", ge=1)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that links, cookies and webhook signatures are built on."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class DatabaseSettings(Section):
+    url: OptionalSecret = Field(None, alias="DATABASE_URL", description="postgresql://…; empty: embedded.")
+    pool_size: int = Field(10, alias="ESE_DATABASE_POOL_SIZE", ge=1, le=200)
+
+
+class RedisSettings(Section):
+    url: OptionalSecret = Field(None, alias="REDIS_URL", description="redis://…; empty: embedded Valkey.")
+
+
+class TwilioSettings(Section):
+    account_sid: OptionalText = Field(None, alias="TWILIO_ACCOUNT_SID")
+    auth_token: OptionalSecret = Field(None, alias="TWILIO_AUTH_TOKEN")
+    auth_token_secondary: OptionalSecret = Field(
+        None, alias="TWILIO_AUTH_TOKEN_SECONDARY", description="Also accepted on webhooks during a rotation."
+    )
+    base_url: str = Field("https://api.twilio.com", alias="TWILIO_API_BASE_URL")
+
+    @property
+    def is_configured(self) -> bool:
+        return bool(self.account_sid and self.auth_token)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens that may have signed a webhook."""
+        both = (self.auth_token, self.auth_token_secondary)
+        return tuple(token.get_secret_value() for token in both if token is not None)
+
+
+class IdentitySettings(Section):
+    secret_key: OptionalSecret = Field(None, alias="ESE_SECRET_KEY", description="Signs access tokens.")
+    access_minutes: int = Field(15, alias="ESE_ACCESS_MINUTES", ge=1, le=1440)
+    refresh_days: int = Field(30, alias="ESE_REFRESH_DAYS", ge=1, le=365)
+
+
+class BackboneSettings(Section):
+    batch_size: int = Field(500, alias="ESE_RELAY_BATCH_SIZE", ge=1, le=10_000)
+    busy_poll_ms: int = Field(5, alias="ESE_RELAY_BUSY_POLL_MS", ge=1, le=1000)
+    idle_poll_ms: int = Field(20, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000)
+    lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)
+    consume_batch: int = Field(200, alias="ESE_CONSUME_BATCH", ge=1, le=5000)
+    claim_idle_ms: int = Field(30_000, alias="ESE_CONSUME_CLAIM_IDLE_MS", ge=1000)
+    retention_days: int = Field(14, alias="ESE_RETENTION_DAYS", ge=1, le=3650)
+
+
+class MessagingSettings(Section):
+    lease_seconds: int = Field(
+        30, alias="ESE_SEND_LEASE_SECONDS", ge=15, le=600, description="After it a claim counts as crashed."
+    )
+    unknown_grace_seconds: int = Field(
+        15, alias="ESE_SEND_UNKNOWN_GRACE_SECONDS", ge=1, le=3600,
+        description="How long an unanswered request may still arrive at Twilio; only then do we ask.",
+    )  # fmt: skip
+    concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
+    claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    stale_minutes: int = Field(
+        10, alias="ESE_STALE_MINUTES", ge=1, le=1440, description="Ask Twilio about a message that fell silent."
+    )
+
+
+class LogSettings(Section):
+    level: str = Field("INFO", alias="ESE_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    format: str = Field("text", alias="ESE_LOG_FORMAT", pattern="^(text|json)$")
+
+
+class Settings(Section):
+    """Everything; built once in an entry point and passed in."""
+
+    home: Path = Field(Path(".ese"), alias="ESE_HOME")
+    http: HttpSettings
+    database: DatabaseSettings
+    redis: RedisSettings
+    twilio: TwilioSettings
+    identity: IdentitySettings
+    backbone: BackboneSettings
+    messaging: MessagingSettings
+    log: LogSettings
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        sections: dict[str, Any] = {"ESE_HOME": environ.get("ESE_HOME", ".ese")}
+        problems: list[FieldError] = []
+        for name, field in cls.model_fields.items():
+            section = field.annotation
+            if isinstance(section, type) and issubclass(section, Section):
+                try:
+                    sections[name] = section.model_validate(dict(environ))
+                except ValidationError as error:
+                    problems += [FieldError(str(e["loc"][0]), e["msg"]) for e in error.errors()]
+        if problems:
+            listed = "; ".join(f"{p.field}: {p.message}" for p in problems)
+            raise Invalid(f"These settings cannot be used: {listed}.", errors=tuple(problems))
+        return cls.model_validate(sections)
+
+    @property
+    def database_url(self) -> str:
+        """The PostgreSQL address. Raises `Invalid` where neither a server is configured nor `ese up` runs."""
+        return _required(self.database.url, "DATABASE_URL")
+
+    @property
+    def redis_url(self) -> str:
+        return _required(self.redis.url, "REDIS_URL")
+
+    @property
+    def secret_key(self) -> str:
+        return _required(self.identity.secret_key, "ESE_SECRET_KEY")
+
+
+def _required(value: SecretStr | None, name: str) -> str:
+    if value is None:
+        raise Invalid(f"{name} is not set and no running platform was found: start `ese up`, or set {name}.")
+    return value.get_secret_value()
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (and what a running `ese up` left). Raises `Invalid` naming each wrong variable."""
+    given = dict(os.environ if environ is None else environ)
+    home = Path(given.get("ESE_HOME") or ".ese")
+    return Settings.from_environment({**_left_by_supervisor(home), **given})
+
+
+def _left_by_supervisor(home: Path) -> dict[str, str]:
+    try:
+        left = json.loads((home / RUNTIME_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    environment = left.get("environment", {}) if isinstance(left, dict) else {}
+    return {str(name): str(value) for name, value in environment.items()}

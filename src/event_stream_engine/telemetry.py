@@ -1,0 +1,75 @@
+"""Structured logs with the request and the correlation they belong to.
+
+The ids live in context variables: whatever is logged, or recorded in the outbox, below the edge that set them
+carries them.
+"""
+
+import logging
+import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+correlation: ContextVar[UUID | None] = ContextVar("correlation", default=None)
+causation: ContextVar[UUID | None] = ContextVar("causation", default=None)
+
+_SECRET_NAMES = ("password", "token", "secret", "authorization", "cookie")
+
+
+def _hide_secrets(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The last line of defence: a value under a secret's name is never written."""
+    for name in event:
+        if any(secret in name.lower() for secret in _SECRET_NAMES):
+            event[name] = "***"
+    return event
+
+
+def _add_correlation(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    current = correlation.get()
+    if current is not None:
+        event.setdefault("correlation_id", str(current))
+    return event
+
+
+def configure_logging(process: str, *, level: str = "INFO", as_json: bool = False) -> None:
+    """Log to standard error, as JSON lines or as text for a person, and name the process on each line."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _add_correlation,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _hide_secrets,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+
+
+@contextmanager
+def following(correlation_id: UUID | None, causation_id: UUID | None) -> "Iterator[None]":
+    """Everything inside belongs to this correlation and was caused by this event."""
+    first = correlation.set(correlation_id)
+    second = causation.set(causation_id)
+    try:
+        yield
+    finally:
+        causation.reset(second)
+        correlation.reset(first)
