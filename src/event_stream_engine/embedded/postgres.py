@@ -27,7 +27,7 @@ STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))  # fast shutdown, then imm
 WORKSTATION = {
     "shared_buffers": "256MB",
     "max_connections": "100",
-    "wal_compression": "lz4",
+    "wal_compression": "pglz",
     "max_wal_size": "2GB",
     "idle_in_transaction_session_timeout": "5min",
     "statement_timeout": "0",
