@@ -21,10 +21,8 @@ SUPERUSER = "postgres"
 PREFERRED_PORT = 54329
 READY_SECONDS_MAX = 300  # replaying the log after a crash may take minutes; a dead server is noticed at once
 ATTEMPTS_MAX = 20
-STOP = (
-    (signal.SIGINT, 30.0),
-    (signal.SIGQUIT, 5.0),
-)  # fast shutdown, then immediate (recovers at the next start)
+# Fast shutdown, then immediate (which recovers at the next start).
+STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 
 # For a workstation that does other things too. Written into postgresql.conf when the cluster is made, so an
 # edit there lasts; fsync stays on.

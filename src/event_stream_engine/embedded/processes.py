@@ -84,7 +84,7 @@ async def ended(process: "subprocess.Popen[bytes]", *, within: float) -> bool:
 
 
 async def stop(process: "subprocess.Popen[bytes]", signals: Sequence[tuple[int, float]]) -> None:
-    """Send each signal in turn with its patience in seconds; then SIGKILL to whatever is left of its session."""
+    """Send each signal in turn with its patience in seconds; then SIGKILL to what is left of its session."""
     for number, patience in signals:
         process.send_signal(number)  # does nothing to a process that has ended
         if await ended(process, within=patience):

@@ -297,8 +297,9 @@ async def _end_leftovers(home: Home, terminal: Terminal) -> None:
 def _tell_who_runs(home: Home, running: Mapping[str, Any], terminal: Terminal) -> int:
     if running.get("state") == "ready":
         terminal.tell(
-            f"Event Stream Engine already runs from {home.path} (process {running['pid']}, since "
-            f"{running['started_at']}).\n`ese sign-in` makes a new sign-in link; it answers at {running['url']}"
+            f"Event Stream Engine already runs from {home.path} "
+            f"(process {running['pid']}, since {running['started_at']}).\n"
+            f"`ese sign-in` makes a new sign-in link; it answers at {running['url']}"
         )
         return 0
     terminal.tell(
