@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +67,11 @@ class Place:
         return self.account is None or _succeeds_as(self.account, ["test", "-x", str(program)])
 
 
-def choose_place(home: Path) -> Place:
+def choose_place(home: Path, *, outside: Sequence[Path] = OUTSIDE) -> Place:
     """Decide once per home and remember. Raises `Unavailable` where no folder can be used."""
     if os.geteuid() != 0:
         return _as_ourselves(home)
-    place = _remembered(home) or _new_place(home)
+    place = _remembered(home) or _new_place(home, outside)
     _remember(home, place)
     return place
 
@@ -85,10 +86,10 @@ def _as_ourselves(home: Path) -> Place:
     return Place(remembered.data if remembered else home, None)
 
 
-def _new_place(home: Path) -> Place:
+def _new_place(home: Path, outside: Sequence[Path]) -> Place:
     account = _account_for(home)
     named = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
-    for candidate in (home, *(outside / named for outside in OUTSIDE)):
+    for candidate in (home, *(folder / named for folder in outside)):
         if _usable(candidate, account):
             moved = None if candidate == home else (
                 f"the account `{_name(account)}` cannot reach {home} (a parent folder is closed to it), "

@@ -78,6 +78,18 @@ def sandbox() -> None:
     _run_process("sandbox")
 
 
+@app.command("sign-in")
+def sign_in() -> None:
+    """Print a new one-time link that signs the owner in (the platform must be running)."""
+    import asyncio
+
+    from event_stream_engine.entrypoints.supervisor import sign_in_link
+    from event_stream_engine.settings import load_settings
+
+    settings = load_settings()
+    typer.echo(asyncio.run(sign_in_link(settings.database_url, settings.http.origin)))
+
+
 @app.command()
 def doctor(
     verbose: Annotated[

@@ -23,6 +23,7 @@ from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
 from event_stream_engine.errors import EseError, Unavailable
+from event_stream_engine.identity import api as identity
 from event_stream_engine.settings import Settings, load_settings
 
 # In the order of stopping, with the patience (s) for each: what takes new work in first; then who plans
@@ -212,15 +213,8 @@ class Supervisor:
         )
 
     async def _sign_in_link(self) -> str:
-        """The address of the UI, with a one-time token that signs the owner in."""
-        from event_stream_engine.identity import api as identity
-
-        database = Database(self.environment["DATABASE_URL"], pool_size=1, application="ese up")
-        try:
-            async with database.transaction() as tx:
-                return await identity.first_sign_in_link(tx, self.settings.http.public_url or self._local_url)
-        finally:
-            await database.close()
+        origin = self.settings.http.public_url or self._local_url
+        return await sign_in_link(self.environment["DATABASE_URL"], origin)
 
     def _announce(self, link: str) -> None:
         twilio = (
@@ -270,6 +264,15 @@ class Supervisor:
 
     def _spawn_task(self, work: Any) -> None:
         self._tasks.add(asyncio.create_task(work))
+
+
+async def sign_in_link(database_url: str, origin: str) -> str:
+    """An address of the UI with a one-time token that signs the owner in."""
+    database = Database(database_url, pool_size=1, application="ese")
+    try:
+        return await identity.sign_in_link(database, origin)
+    finally:
+        await database.close()
 
 
 def probe(url: str) -> tuple[bool, str]:
