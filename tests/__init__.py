@@ -1,0 +1,1 @@
+"""Tests against real servers; the tree mirrors `src/event_stream_engine/`."""
