@@ -65,7 +65,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The request may have been processed. Only `find` or a receipt may decide; repeating could send twice."""
+    """It may have been processed. Only `find` or a receipt may decide; repeating could send twice."""
 
     reason: str
 

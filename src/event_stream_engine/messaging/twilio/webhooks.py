@@ -120,7 +120,7 @@ def parse_status(params: Params) -> StatusForm:
 
 
 def outranks(new: str, current: str) -> bool:
-    """Whether a receipt `new` may replace the state `current`. Nothing follows failure; only `read` delivery."""
+    """Whether a receipt `new` may replace `current`. Nothing follows failure; only `read` delivery."""
     if current in TERMINAL_STATUSES or new not in STATUS_RANK:
         return False
     if current == "delivered":
