@@ -1,5 +1,7 @@
 """The pool, the transaction and COPY."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any

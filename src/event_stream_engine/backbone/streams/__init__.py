@@ -1,0 +1,74 @@
+"""What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from event_stream_engine.events.base import Envelope
+
+
+class Entry(NamedTuple):
+    """One event on its way into a stream: its position and its fields, all text."""
+
+    entry_id: str
+    fields: dict[str, str]
+
+
+class LastIdMismatch(Exception):
+    """The stream does not end where the relay thinks; `actual` is its last id."""
+
+    def __init__(self, stream: str, expected: str, actual: str) -> None:
+        super().__init__(f"{stream} ends at {actual}, expected {expected}")
+        self.stream = stream
+        self.actual = actual
+
+
+class StreamWriter(Protocol):
+    """What the relay needs."""
+
+    async def last_id(self, stream: str) -> str:
+        """The id of the newest entry ever appended, `0-0` for none."""
+        ...
+
+    async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
+        """Append all entries if the stream ends at `expected`; else raise `LastIdMismatch`, appending none."""
+        ...
+
+    async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
+        """Ids in the stream greater than `after`, in order, at most `limit`."""
+        ...
+
+
+class StreamReader(Protocol):
+    """What a consumer group needs."""
+
+    async def ensure_group(self, group: str, streams: Sequence[str]) -> None:
+        """Create the group at the start of each stream where it is missing."""
+        ...
+
+    async def read_own_pending(
+        self, group: str, consumer: str, streams: Sequence[str], count: int
+    ) -> list[Envelope]:
+        """What this consumer was given before and did not acknowledge."""
+        ...
+
+    async def read_new(
+        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
+    ) -> list[Envelope]:
+        """Entries nobody in the group was given yet; waits up to `block_ms` for the first."""
+        ...
+
+    async def claim_abandoned(
+        self, group: str, consumer: str, streams: Sequence[str], min_idle_ms: int, count: int
+    ) -> list[Envelope]:
+        """Entries of consumers that fell silent, now given to this one."""
+        ...
+
+    async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
+        """The effects of these entries are committed."""
+        ...
+
+
+def position(entry_id: str) -> tuple[int, int]:
+    """`<tick>-<seq>` as numbers, for comparing."""
+    tick, _, seq = entry_id.partition("-")
+    return int(tick), int(seq or 0)

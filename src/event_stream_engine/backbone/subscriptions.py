@@ -1,0 +1,75 @@
+"""Reactions: which function hears which event, in which consumer group.
+
+    @subscribe(CampaignLaunched, group="messaging.expand_audience")
+    async def expand_audience(tx: Transaction, event: CampaignLaunched) -> None: ...
+
+A reaction changes state in `tx` or starts a chore, never both. With `subscribe_batch` it gets the new events of a
+batch at once, for set-based effects; with `subscribe_chore` it gets no transaction and must be idempotent by event
+id, because it may run again after a crash.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from event_stream_engine.database import Transaction
+from event_stream_engine.events.base import Event
+
+E = TypeVar("E", bound=Event)
+
+Single = Callable[[Transaction, E], Awaitable[None]]
+Batch = Callable[[Transaction, Sequence[E]], Awaitable[None]]
+Chore = Callable[[E], Awaitable[None]]
+Kind = Literal["single", "batch", "chore"]
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One function in one group."""
+
+    event: type[Event]
+    kind: Kind
+    function: Callable[..., Awaitable[None]]
+
+
+@dataclass
+class Group:
+    """A consumer group: its name and its reaction to each type of event."""
+
+    name: str
+    reactions: dict[str, Reaction] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> list[str]:
+        return sorted({reaction.event.stream for reaction in self.reactions.values()})
+
+
+GROUPS: dict[str, Group] = {}
+
+
+def subscribe(event: type[E], *, group: str) -> Callable[[Single[E]], Single[E]]:
+    """Apply each event in the transaction of its batch, behind a savepoint of its own."""
+    return lambda function: _register(event, group, "single", function)
+
+
+def subscribe_batch(event: type[E], *, group: str) -> Callable[[Batch[E]], Batch[E]]:
+    """Apply all new events of a batch at once."""
+    return lambda function: _register(event, group, "batch", function)
+
+
+def subscribe_chore(event: type[E], *, group: str) -> Callable[[Chore[E]], Chore[E]]:
+    """Start a chore; no transaction, no inbox."""
+    return lambda function: _register(event, group, "chore", function)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _register(event: type[Event], name: str, kind: Kind, function: F) -> F:
+    group = GROUPS.setdefault(name, Group(name))
+    if event.__name__ in group.reactions:
+        raise TypeError(f"{name} reacts to {event.__name__} twice")
+    if any(reaction.kind != kind for reaction in group.reactions.values()):
+        raise TypeError(f"{name} mixes kinds of reactions: use one group per kind")
+    group.reactions[event.__name__] = Reaction(event, kind, function)
+    return function

@@ -1,0 +1,53 @@
+"""Servers for tests and benchmarks: in a temporary folder, on free ports, gone at the end of the block."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_stream_engine.embedded import ports
+from event_stream_engine.embedded.places import choose_place
+from event_stream_engine.embedded.postgres import Postgres
+from event_stream_engine.embedded.valkey import Valkey
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Both servers, running. The role may create databases: each test gets its own."""
+
+    postgres: Postgres
+    valkey: Valkey
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
+
+
+@asynccontextmanager
+async def throwaway_servers(*, durable: bool = False) -> AsyncIterator[Servers]:
+    """Start both (about a second). `durable` keeps fsync and the append-only file on: for benchmarks of truth."""
+    home = Path(tempfile.mkdtemp(prefix="ese-throwaway-"))
+    if os.geteuid() == 0:
+        home.chmod(0o711)  # the servers' account must pass
+    place = choose_place(home)
+    postgres = Postgres(
+        place, secrets.token_urlsafe(16), secrets.token_urlsafe(16), ports.any_free(), durable, may_create_databases=True
+    )
+    valkey = Valkey(place, secrets.token_urlsafe(16), ports.any_free(), durable)
+    try:
+        await asyncio.gather(postgres.start(), valkey.start())
+        yield Servers(postgres, valkey)
+    finally:
+        await asyncio.gather(postgres.stop(), valkey.stop())
+        shutil.rmtree(home, ignore_errors=True)
+        if place.data != home:
+            shutil.rmtree(place.data, ignore_errors=True)

@@ -1,0 +1,17 @@
+"""What other parts may ask of identity."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from event_stream_engine.database import Database
+from event_stream_engine.identity import actions
+
+LINK_PATH = "/sign-in/link"
+_LINK_LIFETIME = timedelta(hours=24)
+
+
+async def sign_in_link(database: Database, origin: str) -> str:
+    """A one-time link (24 h) that signs in the first owner, creating them on an empty platform."""
+    async with database.transaction() as tx:
+        token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME)
+    return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"

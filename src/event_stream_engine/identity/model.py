@@ -1,0 +1,59 @@
+"""Accounts, their rules and their errors."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from event_stream_engine.errors import Conflict, Forbidden, Invalid, Unauthorized
+
+Role = Literal["owner", "member"]
+
+PASSWORD_MIN = 10
+PASSWORD_MAX = 200
+# A browser that opens two tabs refreshes twice with the same token; within this window both get an answer.
+REFRESH_GRACE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person who may sign in. The first owner has neither e-mail address nor password until they set them."""
+
+    id: UUID
+    email: str | None
+    display_name: str
+    role: Role
+    password_hash: str | None
+    created_at: datetime
+
+
+class WrongCredentials(Unauthorized):
+    code = "wrong_credentials"
+
+
+class SessionEnded(Unauthorized):
+    code = "session_ended"
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+
+
+class RegistrationClosed(Forbidden):
+    code = "registration_closed"
+
+
+def checked_email(email: str) -> str:
+    """The address in lower case. Raises `Invalid` for what cannot be one; only a mail proves that it is."""
+    address = email.strip().lower()
+    if len(address) > 254 or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
+        raise Invalid.field("email", "Write an e-mail address such as ana@example.com.")
+    return address
+
+
+def checked_password(password: str) -> str:
+    """Length is the rule that helps (NIST SP 800-63B, 5.1.1.2). Raises `Invalid`."""
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise Invalid.field("password", f"Use {PASSWORD_MIN} to {PASSWORD_MAX} characters.")
+    return password

@@ -1,0 +1,151 @@
+"""Errors as RFC 9457 problem documents, and the response headers every answer carries."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from event_stream_engine.errors import EseError, FieldError
+from event_stream_engine.ids import new_id
+from event_stream_engine.telemetry import correlation
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER = "x-request-id"
+
+
+class ProblemField(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[ProblemField] | None = None
+
+
+def problem(
+    status: int, code: str, title: str, detail: str, errors: Sequence[FieldError] = (), **headers: str
+) -> JSONResponse:
+    """A problem response."""
+    body: dict[str, Any] = {
+        "type": f"urn:ese:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": str(correlation.get() or ""),
+    }
+    if errors:
+        body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error that leaves a route into a problem."""
+
+    @app.exception_handler(EseError)
+    async def ours(_: Request, error: EseError) -> JSONResponse:
+        return problem(error.status, error.code, error.title, error.detail, error.errors)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [
+            FieldError(".".join(str(part) for part in e["loc"][1:]) or str(e["loc"][0]), e["msg"])
+            for e in error.errors()
+        ]
+        listed = "; ".join(f"{f.field}: {f.message}" for f in fields[:5])
+        return problem(422, "invalid", "The input is not valid", listed, fields)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        return problem(
+            error.status_code, code, str(error.detail), str(error.detail), **dict(error.headers or {})
+        )
+
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(PoolTimeout)
+    @app.exception_handler(OSError)
+    async def unavailable(_: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError):
+            return _unexpected(error)
+        log.error("a server does not answer", error=str(error)[:300])
+        detail = "The database or another server does not answer. Nothing was changed; try again shortly."
+        return problem(503, "unavailable", "Unavailable", detail, **{"retry-after": "5"})
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> JSONResponse:
+    log.error("unexpected error", exc_info=error)
+    detail = "Nothing was changed. The log holds the cause under this request id."
+    return problem(500, "internal_error", "Something went wrong", detail)
+
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self'; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    ),
+}
+
+
+class RequestContext:
+    """Gives each request an id (kept from `X-Request-ID` when it is a UUID) and each answer its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _given_id(scope) or new_id()
+        correlation.set(request_id)
+        structlog.contextvars.bind_contextvars(request_id=str(request_id))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = str(request_id)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def _given_id(scope: Scope) -> UUID | None:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER.encode():
+            try:
+                return UUID(value.decode())
+            except ValueError:
+                return None
+    return None

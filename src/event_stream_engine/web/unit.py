@@ -1,0 +1,140 @@
+"""A request is one transaction: opened when a route asks for it, committed after the answer is made.
+
+`Idempotency-Key` on POST: the key's row is written first in the same transaction, the answer last. A second
+request with the key waits for the first and gets the same answer; with another body it is refused.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, func, text
+
+from event_stream_engine.database import Database, Transaction, metadata
+from event_stream_engine.errors import Invalid
+from event_stream_engine.web.auth import ACCESS_COOKIE, NotSignedIn, read_access_token
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
+)
+
+_KEY_MAX = 200
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+
+
+class UnitOfWork:
+    """The transaction of one request, begun on first use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stack = AsyncExitStack()
+        self._tx: Transaction | None = None
+
+    async def transaction(self) -> Transaction:
+        if self._tx is None:
+            self._tx = await self._stack.enter_async_context(self._database.transaction())
+        return self._tx
+
+    async def __aenter__(self) -> "UnitOfWork":
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.__aexit__(*error)
+
+
+class Route(APIRoute):
+    """A route whose transaction commits before the answer leaves, and that honours `Idempotency-Key`."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        handle = super().get_route_handler()
+
+        async def in_one_transaction(request: Request) -> Response:
+            async with UnitOfWork(request.app.state.platform.database) as unit:
+                request.state.unit = unit
+                key = request.headers.get("idempotency-key") if request.method == "POST" else None
+                return await (_once(request, unit, key, handle) if key else handle(request))
+
+        return in_one_transaction
+
+
+async def _transaction(request: Request) -> Transaction:
+    unit: UnitOfWork = request.state.unit
+    return await unit.transaction()
+
+
+Tx = Annotated[Transaction, Depends(_transaction)]
+
+
+async def _once(
+    request: Request, unit: UnitOfWork, key: str, handle: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    if len(key) > _KEY_MAX:
+        raise Invalid.field("Idempotency-Key", f"At most {_KEY_MAX} characters.")
+    holder = _account(request)
+    if holder is None:
+        return await handle(request)
+    tx = await unit.transaction()
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    body = await request.body() if is_json else b""
+    fingerprint = _digest(f"{request.method} {request.url.path}\n".encode() + body)
+    row = {"holder": holder, "key": key, "fingerprint": fingerprint}
+    inserted = await tx.execute(text(_INSERT), row)
+    if inserted.rowcount == 0:
+        stored = (await tx.execute(text(_SELECT), row)).one()
+        if stored.fingerprint != fingerprint:
+            raise KeyReused("This Idempotency-Key was used for another request: choose a new one.")
+        return Response(
+            stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers
+        )
+    response = await handle(request)
+    await tx.execute(
+        text(_UPDATE),
+        {
+            **row,
+            "status": response.status_code,
+            "headers": response.headers.get("content-type", ""),
+            "body": bytes(response.body),
+        },
+    )
+    return response
+
+
+def _account(request: Request) -> str | None:
+    """A key belongs to an account, so nobody reads another's answer; None where nobody is signed in."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    presented = token if scheme.lower() == "bearer" else request.cookies.get(ACCESS_COOKIE, "")
+    try:
+        principal = read_access_token(request.app.state.platform.settings.secret_key, presented)
+    except NotSignedIn:
+        return None
+    return str(principal.account_id)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+_INSERT = """
+INSERT INTO idempotency_keys (holder, key, fingerprint) VALUES (:holder, :key, :fingerprint)
+ON CONFLICT DO NOTHING
+"""
+_SELECT = "SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE holder = :holder AND key = :key"
+_UPDATE = """
+UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
+WHERE holder = :holder AND key = :key
+"""
