@@ -35,12 +35,12 @@ class SmsLength:
 
 def measure(text: str) -> SmsLength:
     """Count the segments of `text`. An empty text is one empty segment."""
+    if len(text) <= GSM_ALONE and GSM_BASIC.issuperset(text):
+        return SmsLength("GSM-7", 1, len(text), GSM_ALONE - len(text), ())
     foreign = tuple(dict.fromkeys(c for c in text if c not in GSM_BASIC and c not in GSM_EXTENSION))
     if foreign:
         segments, units, left = _fill((2 if ord(c) > 0xFFFF else 1 for c in text), UCS2_ALONE, UCS2_PART)
         return SmsLength("UCS-2", segments, units, left, foreign)
-    if text.isascii() and len(text) <= GSM_ALONE and GSM_EXTENSION.isdisjoint(text):
-        return SmsLength("GSM-7", 1, len(text), GSM_ALONE - len(text), ())
     segments, units, left = _fill((2 if c in GSM_EXTENSION else 1 for c in text), GSM_ALONE, GSM_PART)
     return SmsLength("GSM-7", segments, units, left, ())
 

@@ -4,7 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from event_stream_engine.entrypoints.sandbox.faults import Faults
+import msgspec
+
+from event_stream_engine.entrypoints.sandbox.faults import Faults, parse_faults
+from event_stream_engine.errors import Invalid
+from event_stream_engine.settings import Settings
+
+JOURNAL_FILE: Final = "sandbox.jsonl"
 
 SMS_QUEUE_SECONDS: Final = 10 * 3600
 WHATSAPP_QUEUE_SECONDS: Final = 4 * 3600
@@ -39,3 +45,42 @@ class SandboxConfig:
     callback_workers: int = 32
     callbacks_waiting_max: int = 500_000
     faults: Faults = field(default_factory=Faults)
+
+
+def config_from(settings: Settings) -> SandboxConfig:
+    """The configuration that the settings describe. Raises `Invalid` naming the variable that is wrong."""
+    chosen = settings.sandbox
+    account_sid = chosen.account_sid or settings.twilio.account_sid
+    token = chosen.auth_token or settings.twilio.auth_token
+    if not account_sid or token is None:
+        raise Invalid(
+            "Set ESE_SANDBOX_ACCOUNT_SID and ESE_SANDBOX_AUTH_TOKEN, or start everything by `ese up`."
+        )
+    return SandboxConfig(
+        account_sid=account_sid,
+        auth_token=token.get_secret_value(),
+        host=chosen.host,
+        port=chosen.port,
+        webhook_inbound_url=chosen.webhook_inbound_url or f"{settings.http.origin}/webhooks/twilio/inbound",
+        seed=chosen.seed,
+        clock_scale=chosen.clock_scale,
+        senders=frozenset(name.strip() for name in chosen.senders.split(",") if name.strip()),
+        services=_services(chosen.services),
+        journal=settings.home / JOURNAL_FILE,
+        messages_max=chosen.messages_max,
+        faults=_faults(chosen.faults),
+    )
+
+
+def _faults(text: str) -> Faults:
+    try:
+        return parse_faults(msgspec.json.decode(text), over=Faults())
+    except msgspec.MsgspecError as error:
+        raise Invalid.field("ESE_SANDBOX_FAULTS", str(error)) from error
+
+
+def _services(text: str) -> dict[str, tuple[str, ...]]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, tuple[str, ...]])
+    except msgspec.MsgspecError as error:
+        raise Invalid.field("ESE_SANDBOX_SERVICES", str(error)) from error

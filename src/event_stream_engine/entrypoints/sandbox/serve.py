@@ -11,10 +11,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from event_stream_engine.entrypoints.sandbox.account import Account
-from event_stream_engine.entrypoints.sandbox.config import SandboxConfig
+from event_stream_engine.entrypoints.sandbox.config import SandboxConfig, config_from
 from event_stream_engine.entrypoints.sandbox.control import build_control
-from event_stream_engine.entrypoints.sandbox.http import Receive, Scope, Send
+from event_stream_engine.entrypoints.sandbox.http import Receive, Scope, Send, reply
 from event_stream_engine.entrypoints.sandbox.rest import Rest
+from event_stream_engine.settings import Settings
 
 log = structlog.get_logger()
 
@@ -32,7 +33,9 @@ class SandboxApp:
             await self._lifespan(receive, send)
         elif scope["path"].startswith("/2010-04-01/"):
             await self._rest(scope, receive, send)
-        elif scope["type"] == "http":
+        elif _comes_from_a_page(scope):
+            await reply(send, 403, b'{"detail":"web pages may not use the sandbox"}')
+        else:
             await self._control(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -44,6 +47,11 @@ class SandboxApp:
             else:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _comes_from_a_page(scope: Scope) -> bool:
+    """Browsers name the page on every cross-site write; without this any site could play a STOP here."""
+    return any(name == b"origin" for name, _ in scope["headers"])
 
 
 class SandboxServer:
@@ -106,5 +114,6 @@ async def serve(config: SandboxConfig) -> None:
     log.info("sandbox stopped", accepted=sandbox.account.ledger.accepted)
 
 
-def run_config(config: SandboxConfig) -> None:
-    uvloop.run(serve(config))
+def run(settings: Settings) -> None:
+    """The process `ese sandbox`. Raises `Invalid` for settings that cannot be used."""
+    uvloop.run(serve(config_from(settings)))
