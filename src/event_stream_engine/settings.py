@@ -100,8 +100,42 @@ class MessagingSettings(Section):
     concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
     claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
     stale_minutes: int = Field(
-        10, alias="ESE_STALE_MINUTES", ge=1, le=1440, description="Ask Twilio about a message that fell silent."
+        10,
+        alias="ESE_STALE_MINUTES",
+        ge=1,
+        le=1440,
+        description="Ask Twilio about a message that fell silent.",
     )
+
+
+class SandboxSettings(Section):
+    """The stand-in for Twilio. Credentials left out are those of `TwilioSettings`."""
+
+    host: str = Field("127.0.0.1", alias="ESE_SANDBOX_HOST")
+    port: int = Field(8701, alias="ESE_SANDBOX_PORT", ge=1, le=65535)
+    account_sid: OptionalText = Field(None, alias="ESE_SANDBOX_ACCOUNT_SID", pattern="^AC[0-9a-f]{32}$")
+    auth_token: OptionalSecret = Field(None, alias="ESE_SANDBOX_AUTH_TOKEN")
+    webhook_inbound_url: OptionalText = Field(
+        None, alias="ESE_SANDBOX_WEBHOOK_INBOUND_URL", description="Empty: this platform's own webhook."
+    )
+    seed: int = Field(1, alias="ESE_SANDBOX_SEED", description="Decides every message's fate.")
+    clock_scale: float = Field(
+        1.0, alias="ESE_SANDBOX_CLOCK_SCALE", gt=0, le=100_000, description="60: an hour passes in a minute."
+    )
+    faults: str = Field(
+        "{}",
+        alias="ESE_SANDBOX_FAULTS",
+        description="A JSON object; docs/guides/sandbox.md names the fields.",
+    )
+    senders: str = Field(
+        "",
+        alias="ESE_SANDBOX_SENDERS",
+        description="Comma-separated; empty: every well-formed sender exists.",
+    )
+    services: str = Field(
+        "{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.'
+    )
+    messages_max: int = Field(300_000, alias="ESE_SANDBOX_MESSAGES_MAX", ge=1, le=5_000_000)
 
 
 class LogSettings(Section):
@@ -120,6 +154,7 @@ class Settings(Section):
     identity: IdentitySettings
     backbone: BackboneSettings
     messaging: MessagingSettings
+    sandbox: SandboxSettings
     log: LogSettings
 
     @classmethod

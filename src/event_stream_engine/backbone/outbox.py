@@ -62,11 +62,5 @@ def _row(event: Event) -> tuple[str, str, UUID, str, object, UUID | None, UUID |
 
 async def ensure_partitions(tx: Transaction, today: date) -> None:
     """Create the daily partitions from yesterday to two weeks ahead, as far as they are missing."""
-    for offset in range(-1, PARTITION_DAYS_AHEAD + 1):
-        day = today + timedelta(days=offset)
-        await tx.execute(
-            text(
-                f"CREATE TABLE IF NOT EXISTS outbox_{day:%Y%m%d} PARTITION OF outbox "
-                f"FOR VALUES FROM ('{day:%Y-%m-%d} 00:00+00') TO ('{day + timedelta(days=1):%Y-%m-%d} 00:00+00')"
-            )
-        )
+    days = {"first": today - timedelta(days=1), "last": today + timedelta(days=PARTITION_DAYS_AHEAD)}
+    await tx.execute(text("SELECT ese_outbox_partitions(:first, :last)"), days)

@@ -55,6 +55,26 @@ CREATE INDEX ix_inbox_consumed_at ON inbox USING brin (consumed_at);
 """
 
 
+# One partition a day. The relay calls it every hour; at the start there must be some to write into.
+PARTITIONS = """
+CREATE FUNCTION ese_outbox_partitions(first date, last date) RETURNS void LANGUAGE plpgsql AS $f$
+DECLARE day date := first;
+BEGIN
+    WHILE day <= last LOOP
+        EXECUTE format(
+            'CREATE TABLE IF NOT EXISTS %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
+            'outbox_' || to_char(day, 'YYYYMMDD'), day || ' 00:00+00', (day + 1) || ' 00:00+00');
+        day := day + 1;
+    END LOOP;
+END $f$
+"""
+FIRST_PARTITIONS = """
+SELECT ese_outbox_partitions(((now() AT TIME ZONE 'UTC')::date - 1), ((now() AT TIME ZONE 'UTC')::date + 14))
+"""
+
+
 def upgrade() -> None:
     for statement in STATEMENTS.strip().split(";\n"):
         op.execute(statement)
+    op.execute(PARTITIONS)
+    op.execute(FIRST_PARTITIONS)

@@ -1,0 +1,112 @@
+"""What the campaign engine needs from whoever carries its messages: pure types, no vendor.
+
+The outcome of a send is a sum type, because the five cases ask for five different next steps, and mixing two
+of them either loses a message or sends it twice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+
+from event_stream_engine.errors import Unavailable
+
+Channel: TypeAlias = Literal["sms", "whatsapp"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message as it leaves: `to` is E.164; `sender` is E.164 or a Messaging Service (`MG…`).
+
+    Either `body` or `content_sid` is set. `content_variables` is a JSON object of strings, as text.
+    `status_callback` is the absolute URL for receipts; it carries our own id, so that a receipt finds its
+    message even when the reply to the send was lost.
+    """
+
+    to: str
+    sender: str
+    channel: Channel
+    body: str | None = None
+    content_sid: str | None = None
+    content_variables: str | None = None
+    status_callback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The carrier took the message. `segments` is None while the carrier does not know them yet."""
+
+    sid: str
+    status: str
+    segments: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The carrier refused the message for good; `code` 0 when the refusal carried no code."""
+
+    code: int
+    message: str
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Too many requests at once: not processed, safe to repeat. `retry_after` in seconds, when told."""
+
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No connection came about, so the message provably did not leave: safe to repeat."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have been processed. Only `find` or a receipt may decide; repeating could send twice."""
+
+    reason: str
+
+
+SendOutcome: TypeAlias = Accepted | Rejected | Throttled | NotSent | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessage:
+    """A message as the carrier has it. Addresses without channel prefix; `from_` is None while a Messaging
+    Service has not chosen its sender."""
+
+    sid: str
+    status: str
+    body: str
+    from_: str | None
+    to: str
+    date_created: datetime
+    error_code: int | None
+
+
+class GatewayUnavailable(Unavailable):
+    """A question to the carrier (`find`, `fetch`) got no usable answer; nothing may be concluded from it."""
+
+
+class MessageGateway(Protocol):
+    """Carries messages. Implementations never repeat a send on their own."""
+
+    async def send(self, message: OutgoingMessage) -> SendOutcome:
+        """Hand over one message. Returns an outcome for every failure of network or carrier."""
+        ...
+
+    async def find(
+        self, *, to: str, sender: str, channel: Channel, sent_after: datetime
+    ) -> list[FoundMessage]:
+        """All messages to `to` from `sender` created at or after `sent_after` (aware), newest first.
+
+        Raises `GatewayUnavailable` when the answer is missing or would be incomplete.
+        """
+        ...
+
+    async def fetch(self, sid: str) -> FoundMessage | None:
+        """One message, or None when the carrier does not know it. Raises `GatewayUnavailable`."""
+        ...
