@@ -1,9 +1,8 @@
 """Real servers for every test: one PostgreSQL and one Valkey per run, a fresh database and keyspace per test.
 
-`ESE_TEST_DATABASE_URL` (a role that may create databases) and `ESE_TEST_REDIS_URL` (logical databases 1 to 15 are
-flushed) name servers of your own; without them throw-away ones start from the wheels. DATABASE_URL and REDIS_URL are
-not used: tests must never touch a platform in use.
-"""
+`ESE_TEST_DATABASE_URL` (a role that may create databases) and `ESE_TEST_REDIS_URL` (logical databases 1 to 15
+are flushed) name servers of your own; without them throw-away ones start from the wheels. DATABASE_URL and
+REDIS_URL are not used: tests must never touch a platform in use."""
 
 import asyncio
 import itertools
@@ -26,7 +25,9 @@ LOGICAL_DATABASES = itertools.cycle(range(1, 16))
 
 def pytest_configure(config: pytest.Config) -> None:
     """A developer's own settings, and a platform that runs in this folder, stay out of the tests."""
-    for name in [name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))
+    ]:
         if not name.startswith("ESE_TEST_"):
             del os.environ[name]
     os.environ["ESE_HOME"] = tempfile.mkdtemp(prefix="ese-test-home-")

@@ -27,7 +27,8 @@ def place(home: Path) -> Place:
 
 @pytest.fixture
 async def new_postgres(place: Place) -> AsyncIterator[Callable[..., Postgres]]:
-    """Makes servers over one data folder, as successive starts of the platform do; all are stopped at the end."""
+    """Makes servers over one data folder, as successive starts of the platform do; all are stopped at the
+    end."""
     made: list[Postgres] = []
     passwords = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
 

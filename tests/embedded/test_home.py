@@ -1,4 +1,5 @@
-"""One owner at a time; secrets stay secret; the servers' account reaches what it needs and nothing is opened for it."""
+"""One owner at a time; secrets stay secret; the servers' account reaches what it needs and nothing is opened
+for it."""
 
 import json
 import os

@@ -90,13 +90,13 @@ class Child:
         failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            status = await self._run_once()
+            how = await self._run_once()
             if self._stopping.is_set():
                 return
             failures = 1 if time.monotonic() - started >= HEALTHY_SECONDS else failures + 1
             self.restarts += 1
             pause = pause_after(failures, self.chance())
-            self._tell_failure(status, failures, pause)
+            self._tell_failure(how, failures, pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
@@ -110,7 +110,8 @@ class Child:
         await _ended_or_hasty(process, self.patience, hasty)
         await processes.stop(process, ())
 
-    async def _run_once(self) -> int:
+    async def _run_once(self) -> str:
+        """One life of the process; how it ended, for people."""
         reading, writing = os.pipe()
         try:
             self.process = processes.spawn(
@@ -121,6 +122,9 @@ class Child:
                 environment=self.environment,
                 folder=os.getcwd(),  # the folder that `ese up` was started in
             )
+        except OSError as error:
+            os.close(reading)
+            return f"cannot be started: {error}"
         finally:
             os.close(writing)
         self.on_start()
@@ -128,7 +132,7 @@ class Child:
         await processes.ended(self.process, within=float("inf"))
         await processes.stop(self.process, ())  # what it started and left behind
         await _finish(forwarding)
-        return self.process.returncode
+        return _how(self.process.returncode)
 
     async def _forward(self, reading: int) -> None:
         """Pass its lines on until it closes them."""
@@ -143,14 +147,17 @@ class Child:
         finally:
             transport.close()
 
-    def _tell_failure(self, status: int, failures: int, pause: float) -> None:
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    def _tell_failure(self, how: str, failures: int, pause: float) -> None:
         self.terminal.tell(f"{self.name} {how}; starting it again in {pause:.1f} s")
         if failures >= FAILURES_TOLD and failures % FAILURES_TOLD == 0:
             self.terminal.tell(
                 f"{self.name} does not stay up: {failures} failures in a row. Its last lines above say why; "
                 f"trying on every {PAUSE_SECONDS_MAX:.0f} s at most. `ese doctor` checks the settings."
             )
+
+
+def _how(status: int) -> str:
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
@@ -166,6 +173,7 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
 async def _ended_or_hasty(
     process: "subprocess.Popen[bytes]", patience: float, hasty: asyncio.Event | None
 ) -> None:
+    """Until it ends, its patience is over, or someone is in a hurry."""
     waiting = asyncio.create_task(processes.ended(process, within=patience))
     hurry = asyncio.create_task(hasty.wait() if hasty else asyncio.sleep(patience))
     await asyncio.wait({waiting, hurry}, return_when=asyncio.FIRST_COMPLETED)

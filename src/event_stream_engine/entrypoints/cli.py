@@ -16,7 +16,6 @@ PROCESSES = {
     "consume": ("consumer", "main"),
     "work": ("worker", "main"),
     "beat": ("worker", "beat"),
-    "sandbox": ("sandbox", "main"),
 }
 
 app = typer.Typer(
@@ -75,7 +74,10 @@ def beat() -> None:
 @app.command()
 def sandbox() -> None:
     """Run the local stand-in for Twilio."""
-    _run_process("sandbox")
+    from event_stream_engine.entrypoints.sandbox.serve import run
+    from event_stream_engine.settings import load_settings
+
+    run(load_settings())
 
 
 @app.command("sign-in")

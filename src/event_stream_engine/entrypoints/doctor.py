@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from event_stream_engine.embedded import Home, binaries, ports
-from event_stream_engine.entrypoints.supervisor import SANDBOX_PORT, probe
+from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import EseError
 from event_stream_engine.settings import Section, Settings, load_settings
 
@@ -68,7 +68,7 @@ async def examine(settings: Settings) -> list[Finding]:
     at_once: list[Callable[[], Finding]] = [
         lambda: _twilio(settings),
         lambda: _port("API port", settings.http.port, running),
-        lambda: _port("sandbox port", SANDBOX_PORT, running),
+        lambda: _port("sandbox port", settings.sandbox.port, running),
         _node,
         _ui,
         lambda: _disk(settings.home),

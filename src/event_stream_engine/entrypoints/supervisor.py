@@ -30,7 +30,6 @@ from event_stream_engine.settings import Settings, load_settings
 # chores, who does them (they finish the step they are in), who publishes, who consumes, and the stand-in that
 # all of them call.
 PROGRAMS = {"serve": 10.0, "beat": 5.0, "work": 20.0, "relay": 10.0, "consume": 15.0, "sandbox": 5.0}
-SANDBOX_PORT = 8701
 READY_SECONDS_MAX = 120
 WATCH_SECONDS = 0.5
 
@@ -124,11 +123,10 @@ class Supervisor:
         return self.home.secret("secret_key")
 
     def _use_sandbox(self, *, api_port: int) -> None:
-        port = ports.free_from(SANDBOX_PORT, taken=frozenset({api_port}))
+        port = ports.free_from(self.settings.sandbox.port, taken=frozenset({api_port}))
         token = self.home.secret("sandbox_auth_token")
         self.environment |= {
             "ESE_SANDBOX_PORT": str(port),
-            "ESE_SANDBOX_URL": f"http://{ports.LOOPBACK}:{port}",
             "TWILIO_API_BASE_URL": f"http://{ports.LOOPBACK}:{port}",
             "TWILIO_ACCOUNT_SID": "AC" + hashlib.sha256(token.encode()).hexdigest()[:32],
             "TWILIO_AUTH_TOKEN": token,
