@@ -4,7 +4,7 @@
 
 Standard library only, run by any Python >= 3.11. Each step is skipped when what it depends on has not changed
 (a stamp in `.venv` holds the hash), so a later start costs a fraction of a second. Two runs at once wait for
-each other. """
+each other."""
 
 import argparse
 import contextlib

@@ -42,8 +42,8 @@ def test_no_module_is_a_junk_drawer() -> None:
     ]
     assert not found, explain(
         [str(name) for name in found],
-        "A name such as `utils` collects what nobody placed. Put each function beside its only caller, or into "
-        "a module named after what it does.",
+        "A name such as `utils` collects what nobody placed. Put each function beside its only caller, or "
+        "into a module named after what it does.",
     )
 
 

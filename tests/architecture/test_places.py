@@ -84,8 +84,9 @@ def test_only_the_edges_meet_the_unexpected() -> None:
     ]
     assert not found, explain(
         found,
-        "Name the errors you can do something about and let the others rise to the edges, which turn them into a "
-        f"problem document, a retry or a dead letter ({', '.join(EDGES)}). A broad except in between hides which of them it was.",
+        "Name the errors you can do something about; let the others rise to the edges, which turn them into "
+        f"a problem document, a retry or a dead letter ({', '.join(EDGES)}). "
+        "A broad except in between hides which of them it was.",
     )
 
 
