@@ -1,9 +1,8 @@
 """Run the benchmarks named on the command line, or all of them, one after the other.
 
 A benchmark is a module here with `async def measure() -> None`: it starts the servers it needs
-(`throwaway_servers(durable=True)`), measures the product and the limit that the same machine sets in the same run,
-prints both and their ratio, and stops by itself.
-"""
+(`throwaway_servers(durable=True)`), measures the product and the limit that the same machine sets in the same
+run, prints both and their ratio, and stops by itself. """
 
 import asyncio
 import importlib

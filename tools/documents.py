@@ -1,8 +1,8 @@
-"""Write the generated documents: `docs/settings.md`, `docs/events.md`, `docs/cli.md`. With `--check`: compare only.
+"""Write the generated documents: `docs/settings.md`, `docs/events.md`, `docs/cli.md`. With `--check`: compare
+only.
 
-Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so the lists
-cannot drift from the code without `--check` (a test) saying so.
-"""
+Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
+the lists cannot drift from the code without `--check` (a test) saying so. """
 
 import ast
 import importlib

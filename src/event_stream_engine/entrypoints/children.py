@@ -100,9 +100,13 @@ class Child:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
+    def retire(self) -> None:
+        """Let it run, but do not start it again."""
+        self._stopping.set()
+
     async def stop(self, *, hasty: asyncio.Event | None = None) -> None:
         """SIGTERM, its patience, then SIGKILL for its whole session; `hasty` cuts the patience short."""
-        self._stopping.set()
+        self.retire()
         process = self.process
         if process is None:
             return

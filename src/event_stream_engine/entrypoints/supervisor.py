@@ -239,6 +239,8 @@ class Supervisor:
         self._stop.set()
         self.terminal.tell("Stopping …")
         for child in self.children:
+            child.retire()
+        for child in self.children:
             await child.stop(hasty=self._hurry)
         for task in self._tasks:
             task.cancel()
