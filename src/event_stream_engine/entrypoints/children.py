@@ -100,6 +100,12 @@ class Child:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
+    def start_again(self, environment: Mapping[str, str]) -> None:
+        """End this run; the next one has the new environment."""
+        self.environment = environment
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+
     def retire(self) -> None:
         """Let it run, but do not start it again."""
         self._stopping.set()

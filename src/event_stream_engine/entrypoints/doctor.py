@@ -91,13 +91,13 @@ async def _postgres(settings: Settings) -> Finding:
         return Finding(
             "PostgreSQL", Verdict.MISSING, f"no answer: {error}", "start it, or correct DATABASE_URL"
         )
-    version = connection.get_server_version()
+    version, release = connection.get_server_version(), connection.get_settings().server_version
     await connection.close()
     if version.major < POSTGRES_VERSION_MIN:
         return Finding(
             "PostgreSQL", Verdict.MISSING, f"{version.major}", f"use {POSTGRES_VERSION_MIN} or later"
         )
-    return Finding("PostgreSQL", Verdict.GOOD, f"{version.major}.{version.minor} answers")
+    return Finding("PostgreSQL", Verdict.GOOD, f"{release} answers")
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -168,12 +168,28 @@ class Supervisor:
                 continue
             self.terminal.tell(f"{type(server).__name__} ended unexpectedly; starting it again")
             try:
+                address = server.url
                 await server.start()
                 failures = 0
+                self.terminal.tell(f"{type(server).__name__} is ready again on port {server.port}")
+                if server.url != address:
+                    self._tell_new_addresses()
             except (EseError, OSError) as error:
                 failures += 1
                 self.terminal.tell(str(error))
                 await asyncio.sleep(pause_after(failures, 0.5))
+
+    def _tell_new_addresses(self) -> None:
+        """Somebody took a server's port while it was down: the children start again with the new one."""
+        self._note_addresses()
+        for child in self.children:
+            child.start_again({**os.environ, **self.environment})
+
+    def _note_addresses(self) -> None:
+        self.environment |= {
+            "DATABASE_URL": self.postgres.url if self.postgres else self.settings.database_url,
+            "REDIS_URL": self.valkey.url if self.valkey else self.settings.redis_url,
+        }
 
     async def _migrate(self) -> None:
         await migrate(self.environment["DATABASE_URL"])
