@@ -33,7 +33,12 @@ def test_the_alphabet_has_its_127_and_10_characters() -> None:
 )
 def test_known_lengths(text: str, encoding: str, segments: int, units: int, left: int) -> None:
     found = measure(text)
-    assert (found.encoding, found.segments, found.units, found.units_left) == (encoding, segments, units, left)
+    assert (found.encoding, found.segments, found.units, found.units_left) == (
+        encoding,
+        segments,
+        units,
+        left,
+    )
 
 
 def test_an_extension_pair_is_never_split() -> None:

@@ -1,5 +1,7 @@
 """What Twilio's webhooks say, and what its error codes mean here."""
 
+from itertools import pairwise
+
 import pytest
 
 from event_stream_engine.errors import BadRequest
@@ -57,7 +59,12 @@ def test_an_inbound_whatsapp_form_is_read_whole() -> None:
         ("Body", ""), ("NumMedia", "1"), ("MediaUrl0", "https://m/0"), ("MediaContentType0", "image/png"),
         ("ProfileName", "Ana"), ("ButtonText", "Yes"), ("ButtonPayload", "y"), ("Brand", "new"),
     ])  # fmt: skip
-    assert (form.from_, form.to, form.channel, form.kind) == ("+14155550101", "+14155550100", "whatsapp", "media")
+    assert (form.from_, form.to, form.channel, form.kind) == (
+        "+14155550101",
+        "+14155550100",
+        "whatsapp",
+        "media",
+    )
     assert form.media == (Media("https://m/0", "image/png"),)
     assert (form.profile_name, form.button_text, form.button_payload) == ("Ana", "Yes", "y")
     assert form.raw["Brand"] == "new"
@@ -82,7 +89,7 @@ def test_a_status_form_is_read_with_its_error() -> None:
 
 def test_a_receipt_never_moves_a_message_back() -> None:
     order = ["accepted", "queued", "sending", "sent", "delivered", "read"]
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in pairwise(order):
         assert outranks(later, earlier)
         assert not outranks(earlier, later)
     for final in ("undelivered", "failed", "canceled"):
@@ -94,9 +101,10 @@ def test_a_receipt_never_moves_a_message_back() -> None:
 
 # Every code that the facts about Twilio name for the Messages API.
 NAMED_CODES = """
-20003 21606 21601 63007 21703 21704 21705 20429 21211 21614 21217 21612 21635 21408 21608 63015 21610 21611 30001
-21617 21602 21654 21655 21656 63027 63028 63030 30002 30003 30004 63014 63033 30005 30006 30007 63026 30008 30017
-30022 30023 63038 30034 30032 30036 30450 30610 30640 63003 63024 63013 63020 63041 63016 63017 63018 63032 63049
+20003 21606 21601 63007 21703 21704 21705 20429 21211 21614 21217 21612 21635 21408 21608 63015 21610 21611
+30001 21617 21602 21654 21655 21656 63027 63028 63030 30002 30003 30004 63014 63033 30005 30006 30007 63026
+30008 30017 30022 30023 63038 30034 30032 30036 30450 30610 30640 63003 63024 63013 63020 63041 63016 63017
+63018 63032 63049
 """
 
 

@@ -50,7 +50,7 @@ class Webhook:
 
 @dataclass
 class Receiver:
-    """A webhook endpoint over a bare socket. `answers` are used up first, then 204; 0 closes without a word."""
+    """A webhook endpoint over a bare socket. `answers` are used up first, then 204; 0 closes mutely."""
 
     url: str = ""
     received: list[Webhook] = field(default_factory=list)

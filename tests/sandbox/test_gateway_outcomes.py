@@ -56,9 +56,12 @@ async def test_a_whatsapp_template_goes_out_with_its_variables(
     sandbox = await start_sandbox()
     outcome = await gateway_to(sandbox.url).send(
         OutgoingMessage(
-            to="+14155550101", sender=SENDER, channel="whatsapp",
-            content_sid="HX" + "a" * 32, content_variables='{"1":"Ana & Co"}',
-        )  # fmt: skip
+            to="+14155550101",
+            sender=SENDER,
+            channel="whatsapp",
+            content_sid="HX" + "a" * 32,
+            content_variables='{"1":"Ana & Co"}',
+        )
     )
     assert isinstance(outcome, Accepted)
     message = sandbox.account.ledger.get(outcome.sid)
@@ -173,7 +176,9 @@ async def test_waiting_in_vain_for_a_connection_is_not_sent(
 ) -> None:
     sandbox = await start_sandbox(calm(latency_ms=(2000, 2000)))
     gateway = gateway_to(sandbox.url, connections=1, connect_timeout=SHORT)
-    outcomes = await asyncio.gather(gateway.send(sms(to="+14155550101")), gateway.send(sms(to="+14155550102")))
+    outcomes = await asyncio.gather(
+        gateway.send(sms(to="+14155550101")), gateway.send(sms(to="+14155550102"))
+    )
     assert {type(outcome) for outcome in outcomes} == {Accepted, NotSent}
     assert sandbox.account.ledger.accepted == 1
 
@@ -199,7 +204,9 @@ async def test_once_the_request_was_read_no_ending_counts_as_not_sent(
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    outcome = await gateway_to(f"http://127.0.0.1:{port}", total_timeout=SHORT, connect_timeout=SHORT).send(sms())
+    outcome = await gateway_to(f"http://127.0.0.1:{port}", total_timeout=SHORT, connect_timeout=SHORT).send(
+        sms()
+    )
     release.set()
     server.close()
     assert isinstance(outcome, Unknown), outcome
@@ -243,7 +250,12 @@ async def test_find_sees_a_message_whose_reply_was_lost_even_before_it_was_sent(
     began = datetime.now(UTC)
     assert isinstance(await gateway.send(sms(body="Only once")), Unknown)
     (found,) = await gateway.find(to="+14155550101", sender=SENDER, channel="sms", sent_after=began)
-    assert (found.body, found.status, found.from_, found.to) == ("Only once", "queued", SENDER, "+14155550101")
+    assert (found.body, found.status, found.from_, found.to) == (
+        "Only once",
+        "queued",
+        SENDER,
+        "+14155550101",
+    )
     assert await gateway.fetch(found.sid) == found
 
 
@@ -258,9 +270,7 @@ async def test_find_is_bound_to_recipient_sender_channel_and_time(
         assert isinstance(await gateway.send(message), Accepted)
 
     async def count(sender: str, sent_after: datetime) -> int:
-        return len(
-            await gateway.find(to="+14155550101", sender=sender, channel="sms", sent_after=sent_after)
-        )
+        return len(await gateway.find(to="+14155550101", sender=sender, channel="sms", sent_after=sent_after))
 
     assert await count(SENDER, began) == 1
     assert await count(service, began) == 1
