@@ -1,0 +1,1 @@
+"""Messaging's rules: pure, no I/O."""

@@ -1,0 +1,107 @@
+"""May this message leave now? Asked once per message, when it is claimed, with the contact as it is then."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from event_stream_engine.messaging.model.contacts import is_timezone
+
+SERVICE_WINDOW = timedelta(hours=24)  # WhatsApp: free text only within 24 h of the person's last message
+
+REFUSALS: dict[str, str] = {
+    "stopped": "Wrote STOP",
+    "opted_out": "Opted out",
+    "no_consent": "Never consented",
+    "channel_blocked": "Number cannot receive this channel",
+    "missing_attribute": "A placeholder has no value",
+    "outside_window": "Outside WhatsApp's 24-hour window, and the template is not approved",
+    "contact_deleted": "The contact was deleted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Local times between which nothing is sent; may pass midnight. `start` is quiet, `end` is not."""
+
+    start: time
+    end: time
+    fallback_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Never: `reason` is a key of `REFUSALS`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: try again at `until` (aware)."""
+
+    until: datetime
+
+
+Verdict = Allowed | Refused | Deferred
+ALLOWED = Allowed()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What the gate knows of a contact at the moment of the claim."""
+
+    consent: str
+    timezone: str | None
+    blocked_channels: tuple[str, ...]
+    last_inbound_at: datetime | None
+
+
+def judge(
+    recipient: Recipient | None,
+    *,
+    channel: str,
+    is_approved_template: bool,
+    has_missing: bool,
+    quiet: QuietHours | None,
+    now: datetime,
+) -> Verdict:
+    """The one gate. Refusals come before deferral: who must not be written to is not kept waiting."""
+    if recipient is None:
+        return Refused("contact_deleted")
+    if recipient.consent != "opted_in":
+        return Refused({"stopped": "stopped", "opted_out": "opted_out"}.get(recipient.consent, "no_consent"))
+    if channel in recipient.blocked_channels:
+        return Refused("channel_blocked")
+    if has_missing:
+        return Refused("missing_attribute")
+    if channel == "whatsapp" and not is_approved_template and not _window_open(recipient, now):
+        return Refused("outside_window")
+    until = quiet_until(quiet, recipient.timezone, now) if quiet else None
+    return Deferred(until) if until else ALLOWED
+
+
+def quiet_until(quiet: QuietHours, zone: str | None, now: datetime) -> datetime | None:
+    """When the quiet hours around `now` end in the contact's zone (the campaign's if unknown); None if not quiet."""
+    tz = ZoneInfo(zone if zone and is_timezone(zone) else quiet.fallback_zone)
+    local = now.astimezone(tz)
+    clock = local.time().replace(tzinfo=None)
+    if quiet.start == quiet.end:
+        return None
+    if quiet.start < quiet.end:
+        is_quiet, ends_tomorrow = quiet.start <= clock < quiet.end, False
+    else:
+        is_quiet = clock >= quiet.start or clock < quiet.end
+        ends_tomorrow = clock >= quiet.start
+    if not is_quiet:
+        return None
+    day = local.date() + timedelta(days=1) if ends_tomorrow else local.date()
+    return datetime.combine(day, quiet.end, tz).astimezone(now.tzinfo)
+
+
+def _window_open(recipient: Recipient, now: datetime) -> bool:
+    return recipient.last_inbound_at is not None and now - recipient.last_inbound_at < SERVICE_WINDOW

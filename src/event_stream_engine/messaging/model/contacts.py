@@ -1,0 +1,164 @@
+"""Contacts: numbers, consent, time zones."""
+
+import functools
+import re
+import zoneinfo
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+from uuid import UUID
+
+import phonenumbers
+
+from event_stream_engine.errors import Conflict, Invalid, NotFound
+
+Consent = Literal["opted_in", "opted_out", "stopped", "unknown"]
+CONSENTS: tuple[str, ...] = get_args(Consent)
+
+ATTRIBUTES_MAX = 100
+ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+ATTRIBUTE_VALUE_MAX = 4000
+TOPICS_MAX = 50
+
+
+class ContactNotFound(NotFound):
+    code = "contact_not_found"
+
+
+class ContactExists(Conflict):
+    code = "contact_exists"
+
+
+class ConsentLocked(Conflict):
+    """The person said STOP; only the person can take it back."""
+
+    code = "consent_locked"
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A person we may be allowed to write to. `phone` is E.164 and unique."""
+
+    id: UUID
+    phone: str
+    country: str | None
+    attributes: dict[str, str]
+    consent: Consent
+    consent_source: str | None
+    consent_changed_at: datetime | None
+    topics: list[str]
+    timezone: str | None
+    locale: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    blocked_channels: list[str] = field(default_factory=list)
+    last_inbound_at: datetime | None = None
+    import_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A valid number: E.164, and the country (ISO 3166-1 alpha-2) where one is assigned."""
+
+    e164: str
+    country: str | None
+
+
+class PhoneInvalid(ValueError):
+    """Not a number that can exist; `code` is `missing`, `extension`, `scientific`, `region` or `invalid`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_PREFIX = re.compile(r"^(whatsapp|sms|messenger|voice|tel):", re.IGNORECASE)
+_EXTENSION = re.compile(r"(ext\.?|extension|x|#)\s*\d+$", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"^\+?\d+([.,]\d+)?e\+?\d+$", re.IGNORECASE)
+
+
+def parse_phone(written: str, default_region: str | None) -> Phone:
+    """The number as E.164. Raises `PhoneInvalid` saying what to do.
+
+    A number without a country code needs `default_region`. Validity is libphonenumber's: the number could be
+    assigned; only a message proves that it is.
+    """
+    text = _PREFIX.sub("", written.strip()).strip()
+    if not text:
+        raise PhoneInvalid("missing", "There is no phone number.")
+    if _SCIENTIFIC.match(text):
+        raise PhoneInvalid(
+            "scientific",
+            "A spreadsheet turned the number into scientific notation and lost digits: "
+            "format the column as text and export again.",
+        )
+    if _EXTENSION.search(text):
+        raise PhoneInvalid("extension", "A number with an extension cannot receive messages.")
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except phonenumbers.NumberParseException as error:
+        if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+            hint = "Write the country code (+46…), or choose a default region for numbers without one."
+            raise PhoneInvalid("region", hint) from error
+        raise PhoneInvalid("invalid", "This is not a phone number.") from error
+    if not phonenumbers.is_valid_number(number):
+        raise PhoneInvalid("invalid", "No such number can exist in its country: check the digits.")
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return Phone(e164, phonenumbers.region_code_for_number(number))
+
+
+def checked_phone(written: str, default_region: str | None = None) -> Phone:
+    """`parse_phone` for one form field. Raises `Invalid`."""
+    try:
+        return parse_phone(written, default_region)
+    except PhoneInvalid as error:
+        raise Invalid.field("phone", str(error)) from error
+
+
+def masked(phone: str) -> str:
+    """The last four digits; enough to recognise, too little to call."""
+    return "•••• " + phone[-4:]
+
+
+@functools.lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def is_timezone(name: str) -> bool:
+    """Whether it is an IANA time zone."""
+    return name in _zones()
+
+
+def checked_timezone(name: str | None) -> str | None:
+    """Raises `Invalid` for anything but an IANA time zone."""
+    if not name:
+        return None
+    if not is_timezone(name):
+        raise Invalid.field("timezone", f"{name!r} is not a time zone: write one such as Europe/Stockholm.")
+    return name
+
+
+def checked_attributes(attributes: dict[str, str]) -> dict[str, str]:
+    """Raises `Invalid` for names that no placeholder could use, and for too many or too long ones."""
+    if len(attributes) > ATTRIBUTES_MAX:
+        raise Invalid.field("attributes", f"At most {ATTRIBUTES_MAX} attributes.")
+    for name, value in attributes.items():
+        if not ATTRIBUTE_NAME.fullmatch(name):
+            raise Invalid.field(
+                f"attributes.{name}", "A name has letters, digits and _ and does not start with a digit."
+            )
+        if len(value) > ATTRIBUTE_VALUE_MAX:
+            raise Invalid.field(f"attributes.{name}", f"At most {ATTRIBUTE_VALUE_MAX} characters.")
+        if "\x00" in value:
+            raise Invalid.field(f"attributes.{name}", "Holds a NUL character, which cannot be stored.")
+    return attributes
+
+
+def staff_may_set(current: Consent, wanted: Consent) -> None:
+    """Raises `ConsentLocked`: a STOP is lifted by the person alone (47 CFR 64.1200(a)(10))."""
+    if current == "stopped" and wanted != "stopped":
+        raise ConsentLocked("This person wrote STOP. Only they can lift it, by writing START.")

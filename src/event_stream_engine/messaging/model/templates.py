@@ -1,0 +1,107 @@
+"""Templates: text with `{placeholders}` that a contact's attributes fill.
+
+`{name}` takes the attribute `name`; `{name|friend}` says what stands there when it is missing or empty. Any other
+brace is text.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from event_stream_engine.errors import Conflict, Invalid, NotFound
+
+BODY_MAX = 1600  # Twilio's limit on Body (error 21617)
+BUILT_IN = ("phone",)
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})(?:\|([^{}]*))?\}")
+
+
+class TemplateNotFound(NotFound):
+    code = "template_not_found"
+
+
+class TemplateNameTaken(Conflict):
+    code = "template_name_taken"
+
+
+class TemplateInUse(Conflict):
+    code = "template_in_use"
+
+
+@dataclass(frozen=True)
+class Template:
+    """`content_sid` names an approved WhatsApp template; its variables are the placeholders in their order."""
+
+    id: UUID
+    name: str
+    channel: Literal["sms", "whatsapp"]
+    locale: str
+    body: str
+    content_sid: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The text for one contact; `missing` lists placeholders that had neither value nor default."""
+
+    text: str
+    missing: tuple[str, ...]
+
+
+def placeholders(body: str) -> list[str]:
+    """Names in order of first appearance."""
+    return list(dict.fromkeys(match.group(1) for match in _PLACEHOLDER.finditer(body)))
+
+
+def required_placeholders(body: str) -> list[str]:
+    """Names that appear somewhere without a default."""
+    return list(dict.fromkeys(m.group(1) for m in _PLACEHOLDER.finditer(body) if m.group(2) is None))
+
+
+def render(body: str, attributes: dict[str, str], phone: str) -> Rendered:
+    """Fill the placeholders; a missing one stays visible as written."""
+    missing: dict[str, None] = {}
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = phone if name == "phone" else attributes.get(name)
+        if value:
+            return str(value)
+        if default is not None:
+            return default
+        missing[name] = None
+        return match.group(0)
+
+    return Rendered(_PLACEHOLDER.sub(fill, body), tuple(missing))
+
+
+def content_variables(body: str, attributes: dict[str, str], phone: str) -> dict[str, str]:
+    """The numbered variables of an approved template: placeholder n of the body is variable n."""
+    values: dict[str, str] = {}
+    for match in _PLACEHOLDER.finditer(body):
+        name, default = match.groups()
+        values.setdefault(name, str((phone if name == "phone" else attributes.get(name)) or default or ""))
+    return {str(number): value for number, value in enumerate(values.values(), 1)}
+
+
+def checked_body(body: str) -> str:
+    """Raises `Invalid` for an empty body, one that is too long, or a placeholder that was mistyped."""
+    if not body.strip():
+        raise Invalid.field("body", "Write the message.")
+    if len(body) > BODY_MAX:
+        raise Invalid.field("body", f"At most {BODY_MAX} characters; this has {len(body)}.")
+    if "\x00" in body:
+        raise Invalid.field("body", "Holds a NUL character, which cannot be sent.")
+    leftover = re.search(r"\{[^{}]*\}", _PLACEHOLDER.sub("", body))
+    if leftover:
+        raise Invalid.field(
+            "body",
+            f"{leftover.group(0)} is not a placeholder: write {{name}}, or {{name|default}}, "
+            "with letters, digits and _ in the name.",
+        )
+    return body

@@ -1,0 +1,1 @@
+"""Messaging's HTTP routes: parse, call an action or a report, answer."""

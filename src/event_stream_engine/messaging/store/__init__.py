@@ -1,0 +1,1 @@
+"""All SQL of messaging, one file per kind of row."""

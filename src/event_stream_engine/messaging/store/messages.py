@@ -1,0 +1,290 @@
+"""The ledger: one row per campaign and contact, and every move of a message.
+
+Rows that move are locked first, in the order of their ids, so that a sender and a consumer never wait for each
+other in a circle.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Uuid, insert, literal, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from event_stream_engine.database import Transaction, raw
+from event_stream_engine.messaging.model.compliance import Recipient
+from event_stream_engine.messaging.model.messages import Message
+from event_stream_engine.messaging.model.segments import Rule
+from event_stream_engine.messaging.store.segments import clause
+from event_stream_engine.messaging.tables import contacts, delivery_receipts, messages
+
+_COLUMNS = """
+m.id, m.campaign_id, m.contact_id, m.phone, m.status, m.provider_sid, m.reason, m.error_code, m.attempt, m.due_at,
+m.accepted_at, m.sent_at, m.delivered_at, m.read_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """A locked ledger row and what the gate must know about its contact, which may be gone."""
+
+    message: Message
+    recipient: Recipient | None
+    attributes: dict[str, str]
+
+
+async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule) -> int:
+    """One queued row for each contact that matches; how many. Running it twice adds nobody twice."""
+    audience = select(literal(campaign_id, Uuid), contacts.c.id, contacts.c.phone).where(clause(rule))
+    statement = (
+        upsert(messages)
+        .from_select(["campaign_id", "contact_id", "phone"], audience)
+        .on_conflict_do_nothing(index_elements=["campaign_id", "contact_id"])
+    )
+    return (await tx.execute(statement)).rowcount
+
+
+async def add_test_message(
+    tx: Transaction, message_id: UUID, phone: str, body: str, lease_until: datetime
+) -> None:
+    row = {"id": message_id, "phone": phone, "body": body, "status": "sending", "lease_until": lease_until}
+    await tx.execute(insert(messages).values(**row))
+
+
+_CLAIM = f"""
+SELECT {_COLUMNS}, c.id AS known, c.consent, c.timezone, c.blocked_channels, c.last_inbound_at, c.attributes
+FROM messages m LEFT JOIN contacts c ON c.id = m.contact_id
+WHERE m.campaign_id = $1 AND m.status IN ('queued', 'deferred') AND (m.due_at IS NULL OR m.due_at <= $2)
+ORDER BY m.due_at NULLS FIRST, m.id
+LIMIT $3
+FOR UPDATE OF m SKIP LOCKED
+"""  # noqa: S608
+
+_RUNNING = "SELECT status = 'running' FROM campaigns WHERE id = $1 FOR KEY SHARE"
+
+
+async def lock_due(tx: Transaction, campaign_id: UUID, now: datetime, limit: int) -> list[Claimable]:
+    """Lock due messages of a running campaign that no other sender holds; empty when it does not run.
+
+    The campaign's row is locked against a pause until the claim is committed: after a pause none follows.
+    """
+    connection = await raw(tx)
+    if not await connection.fetchval(_RUNNING, campaign_id):
+        return []
+    return [_claimable(row) for row in await connection.fetch(_CLAIM, campaign_id, now, limit)]
+
+
+def _claimable(row: Any) -> Claimable:
+    recipient = None
+    if row["known"] is not None:
+        recipient = Recipient(
+            row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"]
+        )
+    return Claimable(_message(row), recipient, row["attributes"] or {})
+
+
+def _message(row: Any) -> Message:
+    return Message(*(row[index] for index in range(14)))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message on its way out, with the text it will carry."""
+
+    id: UUID
+    body: str
+
+
+_SAVE_CLAIMED = """
+UPDATE messages m SET status = 'sending', body = v.body, attempt = m.attempt + 1, reason = NULL, due_at = NULL,
+    lease_until = $3, claimed_at = $4, updated_at = $4
+FROM unnest($1::uuid[], $2::text[]) AS v (id, body) WHERE m.id = v.id
+"""
+
+
+async def save_claimed(
+    tx: Transaction, claimed: Sequence[Claimed], lease_until: datetime, now: datetime
+) -> None:
+    """The claim itself: written before the first request leaves."""
+    connection = await raw(tx)
+    ids, bodies = [c.id for c in claimed], [c.body for c in claimed]
+    await connection.execute(_SAVE_CLAIMED, ids, bodies, lease_until, now)
+
+
+_LOCK = f"SELECT {_COLUMNS} FROM messages m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE"  # noqa: S608
+
+
+async def lock(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Message]:
+    """Lock these messages and read them; ids without a row are left out."""
+    connection = await raw(tx)
+    return {row["id"]: _message(row) for row in await connection.fetch(_LOCK, ids)}
+
+
+_LOCK_SIDS = f"""
+SELECT {_COLUMNS} FROM messages m WHERE m.provider_sid = ANY ($1::text[]) ORDER BY m.id FOR UPDATE
+"""  # noqa: S608
+
+
+async def lock_by_sid(tx: Transaction, sids: Sequence[str]) -> dict[str, Message]:
+    """Lock messages by Twilio's id."""
+    connection = await raw(tx)
+    return {row["provider_sid"]: _message(row) for row in await connection.fetch(_LOCK_SIDS, sids)}
+
+
+_SAVE = """
+UPDATE messages m SET status = v.status, reason = v.reason, error_code = v.error_code,
+    provider_sid = v.provider_sid, due_at = v.due_at, lease_until = NULL, accepted_at = v.accepted_at,
+    sent_at = v.sent_at, delivered_at = v.delivered_at, read_at = v.read_at, updated_at = $11
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+    AS v (id, status, reason, error_code, provider_sid, due_at, accepted_at, sent_at, delivered_at, read_at)
+WHERE m.id = v.id
+"""
+
+
+async def save(tx: Transaction, moved: Sequence[Message], now: datetime) -> None:
+    """Write messages that moved; their rows are locked by this transaction."""
+    if not moved:
+        return
+    connection = await raw(tx)
+    await connection.execute(
+        _SAVE,
+        [m.id for m in moved],
+        [m.status for m in moved],
+        [m.reason for m in moved],
+        [m.error_code for m in moved],
+        [m.provider_sid for m in moved],
+        [m.due_at for m in moved],
+        [m.accepted_at for m in moved],
+        [m.sent_at for m in moved],
+        [m.delivered_at for m in moved],
+        [m.read_at for m in moved],
+        now,
+    )
+
+
+_LOCK_ABANDONED = f"""
+SELECT {_COLUMNS} FROM messages m WHERE m.status = 'sending' AND m.lease_until < $1
+ORDER BY m.id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+
+async def lock_abandoned(tx: Transaction, now: datetime, limit: int) -> list[Message]:
+    """Messages whose sender fell silent between its claim and its record."""
+    connection = await raw(tx)
+    return [_message(row) for row in await connection.fetch(_LOCK_ABANDONED, now, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """An unknown message and how to recognise it among what Twilio accepted."""
+
+    message: Message
+    body: str
+    sender: str
+    channel: str
+    claimed_at: datetime
+    is_whatsapp_template: bool
+
+
+_LOCK_DOUBTFUL = f"""
+SELECT {_COLUMNS}, m.body, m.claimed_at, c.frozen FROM messages m JOIN campaigns c ON c.id = m.campaign_id
+WHERE m.status = 'unknown' AND m.due_at <= $1
+ORDER BY m.due_at, m.id LIMIT $2 FOR UPDATE OF m SKIP LOCKED
+"""  # noqa: S608
+
+
+async def lock_doubtful(tx: Transaction, now: datetime, limit: int) -> list[Doubtful]:
+    """Unknown messages whose request can no longer be under way."""
+    connection = await raw(tx)
+    return [
+        Doubtful(
+            _message(row),
+            row["body"],
+            row["frozen"]["sender_address"],
+            row["frozen"]["channel"],
+            row["claimed_at"],
+            bool(row["frozen"]["content_sid"]),
+        )
+        for row in await connection.fetch(_LOCK_DOUBTFUL, now, limit)
+    ]
+
+
+async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
+    """Those of Twilio's ids that already belong to a message of ours."""
+    rows = await tx.execute(
+        text("SELECT provider_sid FROM messages WHERE provider_sid = ANY (CAST(:sids AS text[]))"),
+        {"sids": list(sids)},
+    )
+    return {row[0] for row in rows}
+
+
+_LOCK_SILENT = f"""
+SELECT {_COLUMNS} FROM messages m
+WHERE m.status IN ('accepted', 'sent') AND m.updated_at < $1 AND m.polls < $2 AND m.provider_sid IS NOT NULL
+ORDER BY m.updated_at LIMIT $3 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+
+async def lock_silent(tx: Transaction, before: datetime, polls_max: int, limit: int) -> list[Message]:
+    """Messages on their way of which nothing was heard since `before` and that were not asked for too often."""
+    connection = await raw(tx)
+    return [_message(row) for row in await connection.fetch(_LOCK_SILENT, before, polls_max, limit)]
+
+
+async def count_poll(tx: Transaction, ids: Sequence[UUID], now: datetime) -> None:
+    connection = await raw(tx)
+    await connection.execute(
+        "UPDATE messages SET polls = polls + 1, updated_at = $2 WHERE id = ANY ($1::uuid[])", ids, now
+    )
+
+
+_CANCEL = """
+WITH waiting AS (
+    SELECT id, status FROM messages
+    WHERE campaign_id = :campaign_id AND status IN ('queued', 'deferred') ORDER BY id FOR UPDATE
+), canceled AS (
+    UPDATE messages m SET status = 'canceled', due_at = NULL, updated_at = :now
+    FROM waiting w WHERE m.id = w.id
+)
+SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'deferred') FROM waiting
+"""
+
+
+async def cancel_waiting(tx: Transaction, campaign_id: UUID, now: datetime) -> tuple[int, int]:
+    """Cancel what nobody claimed yet; how many were queued and how many deferred."""
+    row = (await tx.execute(text(_CANCEL), {"campaign_id": campaign_id, "now": now})).one()
+    return row[0], row[1]
+
+
+_ADD_RECEIPTS = """
+INSERT INTO delivery_receipts (sid, status, message_id, error_code, form, received_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::int[], $5::jsonb[], $6::timestamptz[])
+ON CONFLICT (sid, status) DO NOTHING
+"""
+
+
+async def add_receipts(tx: Transaction, receipts: Sequence[tuple[Any, ...]]) -> None:
+    """Keep callbacks as they came: (sid, status, message id, error code, form as JSON, received at)."""
+    connection = await raw(tx)
+    columns: list[list[Any]] = [list(column) for column in zip(*receipts, strict=True)]
+    await connection.execute(_ADD_RECEIPTS, *columns)
+
+
+async def receipts(tx: Transaction, message_id: UUID) -> list[Any]:
+    query = (
+        select(
+            delivery_receipts.c.status, delivery_receipts.c.error_code, delivery_receipts.c.received_at
+        )
+        .where(delivery_receipts.c.message_id == message_id)
+        .order_by(delivery_receipts.c.received_at, delivery_receipts.c.id)
+        .limit(100)
+    )
+    return list(await tx.execute(query))
+
+
+async def message_row(tx: Transaction, message_id: UUID) -> Any:
+    """The whole ledger row, or None."""
+    return (await tx.execute(select(messages).where(messages.c.id == message_id))).one_or_none()
