@@ -24,7 +24,9 @@ def wheel_folder(package: str) -> Path:
 
 def postgres_folder() -> Path:
     """The newest PostgreSQL in the wheel: a folder with `bin/` and `share/`."""
-    installs = sorted(wheel_folder(POSTGRES_WHEEL).glob("pginstall*"), key=lambda path: int(path.name[9:] or 0))
+    installs = sorted(
+        wheel_folder(POSTGRES_WHEEL).glob("pginstall*"), key=lambda path: int(path.name[9:] or 0)
+    )
     if not installs:
         raise Unavailable(f"`{POSTGRES_WHEEL}` holds no PostgreSQL: reinstall it, or set DATABASE_URL.")
     return installs[-1]
@@ -33,7 +35,8 @@ def postgres_folder() -> Path:
 def valkey_binary() -> Path:
     """The Valkey server for this machine."""
     machine = _MACHINES.get(platform.machine().lower(), platform.machine())
-    binary = wheel_folder(VALKEY_WHEEL) / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+    system = f"{platform.system().lower()}-{machine}"
+    binary = wheel_folder(VALKEY_WHEEL) / "_binaries" / system / "valkey-server"
     if not binary.exists():
-        raise Unavailable(f"`{VALKEY_WHEEL}` has no server for this machine ({binary.parent.name}): set REDIS_URL.")
+        raise Unavailable(f"`{VALKEY_WHEEL}` has no server for this machine ({system}): set REDIS_URL.")
     return binary

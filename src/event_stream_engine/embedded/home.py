@@ -20,7 +20,8 @@ SECRET_BYTES = 32
 
 
 class HomeInUse(Conflict):
-    """Another process holds the home. `running` is what it left in the runtime record, empty while it starts."""
+    """Another process holds the home. `running` is what it left in the runtime record, empty while it
+    starts."""
 
     code = "home_in_use"
 
@@ -37,7 +38,8 @@ class Home:
 
     @classmethod
     def at(cls, path: Path) -> "Home":
-        """Make the folder when it is missing. As root others may enter it: the servers run as another account."""
+        """Make the folder when it is missing. As root others may enter it: the servers run as another
+        account."""
         absolute = path.expanduser().resolve()
         try:
             absolute.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
@@ -47,7 +49,8 @@ class Home:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the only owner for the length of the block. Raises `HomeInUse`. The lock ends with the process."""
+        """Be the only owner for the length of the block. Raises `HomeInUse`. The lock ends with the
+        process."""
         with open(self.path / LOCK_FILE, "a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +94,9 @@ class Home:
                 f"{self.path / name} belongs to another user: start as that user, or set ESE_HOME."
             ) from error
         except ValueError as error:
-            raise Unavailable(f"{self.path / name} is damaged ({error}): repair it or move it away.") from error
+            raise Unavailable(
+                f"{self.path / name} is damaged ({error}): repair it or move it away."
+            ) from error
         return dict(content)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:

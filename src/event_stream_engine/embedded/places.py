@@ -1,10 +1,9 @@
 """Which account the servers run as, and which folder holds their data.
 
-PostgreSQL refuses to run as root. Where we are root, the servers run as an unprivileged account, and everything they
-need must be reachable for it: a checkout under a 0700 home is not. Then the data (and a copy of the binaries) goes to
-the first of `OUTSIDE` that is reachable, and `place.json` in the home says so. Folders that are not ours are never
-changed.
-"""
+PostgreSQL refuses to run as root. Where we are root, the servers run as an unprivileged account, and
+everything they need must be reachable for it: a checkout under a 0700 home is not. Then the data (and a copy
+of the binaries) goes to the first of `OUTSIDE` that is reachable, and `place.json` in the home says so.
+Folders that are not ours are never changed."""
 
 import hashlib
 import json
@@ -12,6 +11,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +46,8 @@ class Place:
     def executable(self, root: Path, relative: str, *, beside: tuple[Path, ...] = ()) -> Path:
         """`root/relative` if the account can run it, else its copy inside `data`.
 
-        `root` is copied whole, together with the folders in `beside` that it links to (they stay siblings of the
-        folder above `root`, as their run path expects).
-        """
+        `root` is copied whole, together with the folders in `beside` that it links to (they stay siblings of
+        the folder above `root`, as their run path expects)."""
         if self._can_run(root / relative):
             return root / relative
         site = root.parent.parent
@@ -59,18 +58,20 @@ class Place:
                 _copy_whole(source, copy)
         copied = target / root.relative_to(site) / relative
         if not self._can_run(copied):
-            raise Unavailable(f"{copied} cannot be executed by user id {self.account}: is its file system `noexec`?")
+            raise Unavailable(
+                f"{copied} cannot be executed by user id {self.account}: is its file system `noexec`?"
+            )
         return copied
 
     def _can_run(self, program: Path) -> bool:
         return self.account is None or _succeeds_as(self.account, ["test", "-x", str(program)])
 
 
-def choose_place(home: Path) -> Place:
+def choose_place(home: Path, *, outside: Sequence[Path] = OUTSIDE) -> Place:
     """Decide once per home and remember. Raises `Unavailable` where no folder can be used."""
     if os.geteuid() != 0:
         return _as_ourselves(home)
-    place = _remembered(home) or _new_place(home)
+    place = _remembered(home) or _new_place(home, outside)
     _remember(home, place)
     return place
 
@@ -85,10 +86,10 @@ def _as_ourselves(home: Path) -> Place:
     return Place(remembered.data if remembered else home, None)
 
 
-def _new_place(home: Path) -> Place:
+def _new_place(home: Path, outside: Sequence[Path]) -> Place:
     account = _account_for(home)
     named = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
-    for candidate in (home, *(outside / named for outside in OUTSIDE)):
+    for candidate in (home, *(folder / named for folder in outside)):
         if _usable(candidate, account):
             moved = None if candidate == home else (
                 f"the account `{_name(account)}` cannot reach {home} (a parent folder is closed to it), "
@@ -96,13 +97,14 @@ def _new_place(home: Path) -> Place:
             )  # fmt: skip
             return Place(candidate, account, moved)
     raise Unavailable(
-        f"No folder is reachable for the account `{_name(account)}`: set ESE_HOME to a folder whose parents others "
-        "may enter, run as an ordinary user, or set DATABASE_URL and REDIS_URL."
+        f"No folder is reachable for the account `{_name(account)}`: set ESE_HOME to a folder whose parents "
+        "others may enter, run as an ordinary user, or set DATABASE_URL and REDIS_URL."
     )
 
 
 def _account_for(home: Path) -> int:
-    """Whoever owns an existing cluster; whoever owns the checkout (`sudo make up`); an unprivileged account."""
+    """Whoever owns an existing cluster; whoever owns the checkout (`sudo make up`); an unprivileged
+    account."""
     for owned in (home / "postgres", home.parent):
         if owned.exists() and _is_person(owned.stat().st_uid):
             return owned.stat().st_uid
@@ -111,7 +113,9 @@ def _account_for(home: Path) -> int:
             return pwd.getpwnam(name).pw_uid
         except KeyError:
             continue
-    raise Unavailable("PostgreSQL refuses to run as root and no unprivileged account was found: run as a user.")
+    raise Unavailable(
+        "PostgreSQL refuses to run as root, and there is no unprivileged account: run as a user."
+    )
 
 
 def _usable(folder: Path, account: int) -> bool:
@@ -125,7 +129,14 @@ def _usable(folder: Path, account: int) -> bool:
 def _succeeds_as(account: int, command: list[str]) -> bool:
     """Ask the system rather than compute: access lists and mounts count too."""
     done = subprocess.run(  # noqa: S603
-        command, user=account, group=group_of(account), extra_groups=[], cwd="/", capture_output=True, check=False
+        command,
+        user=account,
+        group=group_of(account),
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        check=False,
+        start_new_session=True,  # a Ctrl-C must not pass for "not reachable"
     )
     return done.returncode == 0
 
@@ -134,7 +145,7 @@ def _copy_whole(source: Path, target: Path) -> None:
     unfinished = target.with_name(target.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, unfinished, symlinks=True) if source.is_dir() else shutil.copy2(source, unfinished)
+    shutil.copytree(source, unfinished, symlinks=True)
     unfinished.rename(target)
 
 

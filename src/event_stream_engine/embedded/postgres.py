@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -20,17 +21,17 @@ SUPERUSER = "postgres"
 PREFERRED_PORT = 54329
 READY_SECONDS_MAX = 300  # replaying the log after a crash may take minutes; a dead server is noticed at once
 ATTEMPTS_MAX = 20
-STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))  # fast shutdown, then immediate (recovers at the next start)
+# Fast shutdown, then immediate (which recovers at the next start).
+STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 
-# For a workstation that does other things too. Written into postgresql.conf when the cluster is made, so an edit
-# there lasts; fsync stays on.
+# For a workstation that does other things too. Written into postgresql.conf when the cluster is made, so an
+# edit there lasts; fsync stays on.
 WORKSTATION = {
     "shared_buffers": "256MB",
     "max_connections": "100",
-    "wal_compression": "pglz",
+    "wal_compression": "on",
     "max_wal_size": "2GB",
     "idle_in_transaction_session_timeout": "5min",
-    "statement_timeout": "0",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %a ",
     "jit": "off",  # compiling costs more than it saves on short queries
@@ -43,7 +44,8 @@ UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"
 
 @dataclass
 class Postgres:
-    """`start()` makes the cluster when there is none, recovers it when it crashed, and keeps the port if it can."""
+    """`start()` makes the cluster when there is none, recovers it when it crashed, and keeps the port if it
+    can."""
 
     place: Place
     password: str
@@ -70,7 +72,8 @@ class Postgres:
         return self.process is not None and self.process.poll() is None
 
     async def start(self) -> None:
-        """Running and accepting connections when it returns. Raises `Unavailable` with the server's own words."""
+        """Running and accepting connections when it returns. Raises `Unavailable` with the server's own
+        words."""
         await self._stop_orphan()
         if not (self.data / "PG_VERSION").exists():
             await self._make_cluster()
@@ -85,18 +88,18 @@ class Postgres:
             self.process = None
 
     async def _make_cluster(self) -> None:
-        """initdb into a folder that gets its name only when complete: a killed first start leaves no half cluster."""
+        """initdb into a folder that gets its name only when complete: a killed first start leaves no half
+        cluster."""
         unfinished = self.data.with_name("data.partial")
-        password_file = self.data.with_name("password")
-        await asyncio.to_thread(_remove_tree, unfinished)
-        with open(password_file, "w", opener=_owner_only) as file:
-            file.write(self.superuser_password)
-        self.place.give(password_file)
+        password_file = self._write_password_file()
+        await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
         options = WORKSTATION if self.durable else WORKSTATION | UNSAFE
-        command = [
+        command: list[str | Path] = [
             self._program("initdb"), "-D", unfinished, "-U", SUPERUSER, f"--pwfile={password_file}",
-            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-            "--locale=C", "--data-checksums", *(() if self.durable else ("--no-sync",)),
+            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            "--data-checksums", *(() if self.durable else ("--no-sync",)),
             *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
         ]  # fmt: skip
         try:
@@ -106,21 +109,39 @@ class Postgres:
         unfinished.rename(self.data)
 
     async def _complete(self, command: list[str | Path], *, what: str) -> None:
-        with open(self.log, "wb") as log:
-            process = processes.spawn(
-                command, log=log, account=self.place.account, death_signal=signal.SIGKILL, environment={"LC_ALL": "C"}
-            )
+        process = self._launch(command, death_signal=signal.SIGKILL)
+        try:
             await processes.ended(process, within=READY_SECONDS_MAX)
+        finally:
+            await processes.stop(process, ())
         if process.returncode != 0:
             raise Unavailable(f"{what} failed: {self._last_words()}")
+
+    def _launch(self, command: list[str | Path], *, death_signal: int) -> "subprocess.Popen[bytes]":
+        with open(self.log, "wb") as log:
+            return processes.spawn(
+                command,
+                log=log,
+                account=self.place.account,
+                death_signal=death_signal,
+                environment={"LC_ALL": "C"},
+            )
+
+    def _write_password_file(self) -> Path:
+        path = self.data.with_name("password")
+        path.unlink(missing_ok=True)
+        with open(path, "x", opener=_owner_only) as file:
+            file.write(self.superuser_password)
+        self.place.give(path)
+        return path
 
     def _refuse_other_version(self) -> None:
         made_by = (self.data / "PG_VERSION").read_text().strip()
         ours = binaries.postgres_folder().name.removeprefix("pginstall")
         if made_by != ours:
             raise Unavailable(
-                f"{self.data} was made by PostgreSQL {made_by}, this is {ours}: install the version of this platform "
-                "that made it, dump (`pg_dump`), start with a new ESE_HOME and restore."
+                f"{self.data} was made by PostgreSQL {made_by}, this is {ours}: install the version of this "
+                "platform that made it, dump (`pg_dump`), start with a new ESE_HOME and restore."
             )
 
     async def _run(self) -> None:
@@ -140,22 +161,18 @@ class Postgres:
         raise Unavailable(f"PostgreSQL did not start: {words}\nIts log is {self.log}.")
 
     def _spawn(self) -> None:
-        command = [
+        command: list[str | Path] = [
             self._program("postgres"), "-D", self.data, "-c", f"port={self.port}",
             "-c", f"listen_addresses={ports.LOOPBACK}", "-c", "unix_socket_directories=",
         ]  # fmt: skip
-        with open(self.log, "wb") as log:
-            self.process = processes.spawn(
-                command, log=log, account=self.place.account, death_signal=signal.SIGINT, environment={"LC_ALL": "C"}
-            )
+        self.process = self._launch(command, death_signal=signal.SIGINT)
 
     async def _ready(self) -> bool:
         """Wait for the word `ready` in postmaster.pid (line 8), where pg_ctl looks too."""
         deadline = time.monotonic() + READY_SECONDS_MAX
         told = time.monotonic() + 5
         while self.is_running() and time.monotonic() < deadline:
-            lines = _lines(self.data / "postmaster.pid")
-            if self.process and lines[:1] == [str(self.process.pid)] and len(lines) > 7 and lines[7].strip() == "ready":
+            if self._says_ready():
                 return True
             if time.monotonic() > told:
                 self.tell("PostgreSQL replays its log after a crash; this can take minutes")
@@ -163,8 +180,14 @@ class Postgres:
             await asyncio.sleep(processes.POLL_SECONDS)
         return False
 
+    def _says_ready(self) -> bool:
+        lines = _lines(self.data / "postmaster.pid")
+        ours = self.process is not None and lines[:1] == [str(self.process.pid)]
+        return ours and len(lines) > 7 and lines[7].strip() == "ready"
+
     async def _stop_orphan(self) -> None:
-        """A server that outlived its killed owner is stopped; a stale pid file of another program is removed."""
+        """A server that outlived its killed owner is stopped; a stale pid file of another program is
+        removed."""
         lines = _lines(self.data / "postmaster.pid")
         if not lines or not lines[0].strip().isdigit():
             return
@@ -177,9 +200,7 @@ class Postgres:
 
     async def _ensure_role_and_database(self) -> None:
         """The platform's own role is no superuser; it owns its database and nothing else."""
-        connection = await asyncpg.connect(
-            host=ports.LOOPBACK, port=self.port, user=SUPERUSER, password=self.superuser_password, database="postgres"
-        )
+        connection = await self._connect_as_superuser()
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", ROLE):
                 createdb = "CREATEDB" if self.may_create_databases else "NOCREATEDB"
@@ -187,10 +208,23 @@ class Postgres:
                 await connection.execute(f"CREATE ROLE {ROLE} LOGIN {createdb} PASSWORD '{password}'")
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
-        except asyncpg.InvalidPasswordError as error:
-            raise Unavailable(f"{self.data} has other passwords than secrets.json: restore that file.") from error
         finally:
             await connection.close()
+
+    async def _connect_as_superuser(self) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            return await asyncpg.connect(
+                host=ports.LOOPBACK,
+                port=self.port,
+                user=SUPERUSER,
+                password=self.superuser_password,
+                database="postgres",
+            )
+        except asyncpg.InvalidPasswordError as error:
+            await self.stop()
+            raise Unavailable(
+                f"{self.data} was made with other passwords than those in secrets.json: restore that file."
+            ) from error
 
     def _program(self, name: str) -> Path:
         folder = binaries.postgres_folder()
@@ -211,9 +245,3 @@ def _lines(path: Path) -> list[str]:
 
 def _owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _remove_tree(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)

@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import psutil
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -23,9 +23,9 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def dies_with_parent(signal_number: int) -> Callable[[], None]:
     """What a forked child runs before exec: the kernel sends it `signal_number` when this process dies.
 
-    Linux only; elsewhere a killed parent leaves the child running until the next start finds it. It must run after
-    the change of account (the kernel forgets the wish at setuid), which is where `subprocess` calls `preexec_fn`.
-    """
+    Linux only; elsewhere a killed parent leaves the child running until the next start finds it. It must run
+    after the change of account (the kernel forgets the wish at setuid), which is where `subprocess` calls
+    `preexec_fn`."""
     parent = os.getpid()
 
     def arrange() -> None:
@@ -40,22 +40,24 @@ def dies_with_parent(signal_number: int) -> Callable[[], None]:
 def spawn(
     command: Sequence[str | Path],
     *,
-    log: IO[bytes],
+    log: IO[bytes] | int,
     account: int | None,
     death_signal: int,
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: str | Path = "/",
 ) -> "subprocess.Popen[bytes]":
     """Start a server in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
     `account` is (numeric) the user to become; None keeps ours. Output goes to `log`.
     """
     drop = {} if account is None else {"user": account, "group": group_of(account), "extra_groups": []}
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-        [str(part) for part in command],
+    arguments = [str(part) for part in command]
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
+        arguments,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        cwd="/",
+        cwd=folder,
         env=environment,
         start_new_session=True,
         preexec_fn=dies_with_parent(death_signal),
@@ -72,7 +74,7 @@ def group_of(account: int) -> int:
 
 
 async def ended(process: "subprocess.Popen[bytes]", *, within: float) -> bool:
-    """Wait at most `within` seconds for the process to end."""
+    """Wait at most `within` seconds (`math.inf`: for ever) for the process to end."""
     deadline = time.monotonic() + within
     while process.poll() is None:
         if time.monotonic() > deadline:
@@ -82,13 +84,11 @@ async def ended(process: "subprocess.Popen[bytes]", *, within: float) -> bool:
 
 
 async def stop(process: "subprocess.Popen[bytes]", signals: Sequence[tuple[int, float]]) -> None:
-    """Send each signal in turn with its patience in seconds, then SIGKILL to the whole session."""
+    """Send each signal in turn with its patience in seconds; then SIGKILL to what is left of its session."""
     for number, patience in signals:
-        if process.poll() is not None:
-            return
-        process.send_signal(number)
+        process.send_signal(number)  # does nothing to a process that has ended
         if await ended(process, within=patience):
-            return
+            break
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await ended(process, within=5)

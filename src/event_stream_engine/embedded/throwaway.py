@@ -34,15 +34,19 @@ class Servers:
 
 @asynccontextmanager
 async def throwaway_servers(*, durable: bool = False) -> AsyncIterator[Servers]:
-    """Start both (about a second). `durable` keeps fsync and the append-only file on: for benchmarks of truth."""
-    home = Path(tempfile.mkdtemp(prefix="ese-throwaway-"))
-    if os.geteuid() == 0:
-        home.chmod(0o711)  # the servers' account must pass
+    """Start both (about a second). `durable` keeps fsync and the append-only file on: for benchmarks of
+    truth."""
+    home = _temporary_home()
     place = choose_place(home)
     postgres = Postgres(
-        place, secrets.token_urlsafe(16), secrets.token_urlsafe(16), ports.any_free(), durable, may_create_databases=True
+        place,
+        password=secrets.token_urlsafe(16),
+        superuser_password=secrets.token_urlsafe(16),
+        port=ports.any_free(),
+        durable=durable,
+        may_create_databases=True,
     )
-    valkey = Valkey(place, secrets.token_urlsafe(16), ports.any_free(), durable)
+    valkey = Valkey(place, password=secrets.token_urlsafe(16), port=ports.any_free(), durable=durable)
     try:
         await asyncio.gather(postgres.start(), valkey.start())
         yield Servers(postgres, valkey)
@@ -51,3 +55,10 @@ async def throwaway_servers(*, durable: bool = False) -> AsyncIterator[Servers]:
         shutil.rmtree(home, ignore_errors=True)
         if place.data != home:
             shutil.rmtree(place.data, ignore_errors=True)
+
+
+def _temporary_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="ese-throwaway-"))
+    if os.geteuid() == 0:
+        home.chmod(0o711)  # the servers' account must pass
+    return home

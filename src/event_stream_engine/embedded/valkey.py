@@ -32,6 +32,7 @@ requirepass {password}
 dir "{folder}"
 pidfile "{folder}/pid"
 daemonize no
+set-proc-title no
 databases 64
 appendonly {appendonly}
 appendfsync everysec
@@ -45,7 +46,8 @@ loglevel notice
 
 @dataclass
 class Valkey:
-    """`start()` loads what the append-only file holds; at most the last second is lost when the machine dies."""
+    """`start()` loads what the append-only file holds; at most the last second is lost when the machine
+    dies."""
 
     place: Place
     password: str
@@ -81,9 +83,9 @@ class Valkey:
                 break
         await self.stop()
         raise Unavailable(
-            f"Valkey did not start: {self._last_words()}\nIts log is {self.log}. If its append-only file is damaged, "
-            f"move {self.folder / 'appendonlydir'} away: streams are filled again from the outbox; chores that waited "
-            "in queues are planned again by their schedules."
+            f"Valkey did not start: {self._last_words()}\nIts log is {self.log}. If its append-only file is "
+            f"damaged, move {self.folder / 'appendonlydir'} away: streams are filled again from the outbox; "
+            "chores that waited in queues are planned again by their schedules."
         )
 
     async def stop(self) -> None:
@@ -136,7 +138,7 @@ class Valkey:
             pid = int((self.folder / "pid").read_text())
         except (FileNotFoundError, ValueError):
             return
-        orphan = processes.find_orphan(pid, str(self.folder)) or processes.find_orphan(pid, "valkey-server")
+        orphan = processes.find_orphan(pid, str(self.folder))
         if orphan is not None:
             self.tell(f"stopping Valkey (process {orphan.pid}) that an earlier start left running")
             await processes.stop_orphan(orphan, STOP)

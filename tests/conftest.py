@@ -1,0 +1,119 @@
+"""Real servers for every test: one PostgreSQL and one Valkey per run, a fresh database and keyspace per test.
+
+`ESE_TEST_DATABASE_URL` (a role that may create databases) and `ESE_TEST_REDIS_URL` (logical databases 1 to 15
+are flushed) name servers of your own; without them throw-away ones start from the wheels. DATABASE_URL and
+REDIS_URL are not used: tests must never touch a platform in use."""
+
+import asyncio
+import itertools
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from event_stream_engine.database import Database, migrate
+from event_stream_engine.embedded import throwaway_servers
+
+NOTHING_SKIPPED = os.environ.get("ESE_TEST_NOTHING_SKIPPED") == "1" or os.environ.get("CI") == "true"
+LOGICAL_DATABASES = itertools.cycle(range(1, 16))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A developer's own settings, and a platform that runs in this folder, stay out of the tests."""
+    for name in [
+        name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))
+    ]:
+        if not name.startswith("ESE_TEST_"):
+            del os.environ[name]
+    os.environ["ESE_HOME"] = tempfile.mkdtemp(prefix="ese-test-home-")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where nothing may be skipped (CI), a skip is a failure: an untested promise is not a kept one."""
+    report = yield
+    if NOTHING_SKIPPED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
+    return report
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the servers of this run listen; `database_url` is of a role that may create databases."""
+
+    database_url: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Addresses]:
+    """PostgreSQL and Valkey for the whole run."""
+    given = os.environ.get("ESE_TEST_DATABASE_URL"), os.environ.get("ESE_TEST_REDIS_URL")
+    if given[0] and given[1]:
+        yield Addresses(given[0], given[1])
+        return
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        started = throwaway_servers()
+        ours = runner.run(started.__aenter__())
+        try:
+            yield Addresses(given[0] or ours.database_url, given[1] or ours.redis_url)
+        finally:
+            runner.run(started.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def template(servers: Addresses) -> Iterator[str]:
+    """The name of a migrated database that others are copied from."""
+    name = f"ese_template_{secrets.token_hex(4)}"
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(execute(servers.database_url, f"CREATE DATABASE {name}"))
+        runner.run(migrate(in_database(servers.database_url, name)))
+        yield name
+        runner.run(execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def database_url(servers: Addresses, template: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated, empty database."""
+    name = f"ese_test_{secrets.token_hex(6)}"
+    await execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield in_database(servers.database_url, name)
+    await execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on a fresh, migrated, empty database."""
+    pool = Database(database_url, pool_size=10, application="test")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def redis_url(servers: Addresses) -> str:
+    """The address of an empty logical database."""
+    url = f"{servers.redis_url.rsplit('/', 1)[0]}/{next(LOGICAL_DATABASES)}"
+    client = redis.asyncio.Redis.from_url(url)
+    await client.flushdb()
+    await client.aclose()
+    return url
+
+
+def in_database(url: str, name: str) -> str:
+    """The same server and role, another database."""
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+async def execute(url: str, statement: str) -> None:
+    """One statement outside any transaction, as CREATE DATABASE needs it."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
