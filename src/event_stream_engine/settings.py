@@ -99,6 +99,7 @@ class MessagingSettings(Section):
     )  # fmt: skip
     concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
     claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
         10,
         alias="ESE_STALE_MINUTES",

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from event_stream_engine.events.base import Event
 
 
-class LiveUpdate(Event):
+class LiveUpdate(Event, frozen=True, kw_only=True):
     """Something on a screen changed; `patch` is merged into what the browser holds if `version` is newer.
 
     Features record it in the transaction of the change, so a screen never shows what was not committed. An empty
