@@ -1,1 +1,0 @@
-"""Tests against real servers; the tree mirrors `src/event_stream_engine/`."""

@@ -220,17 +220,8 @@ def _number(given: dict[str, str], name: str, default: int) -> int:
 def _filter(given: dict[str, str]) -> Callable[[Message], bool]:
     """`From` and the `DateSent` forms. A message that was not sent yet has no such date and matches none."""
     sender = given.get("From")
-    lowest, highest = 0.0, float("inf")
-    for name in ("DateSent", "DateSent>", "DateSent<"):
-        if name not in given:
-            continue
-        at = parse_instant(given[name])
-        if at is None:
-            raise ApiError(20001, f"{name} is not a date")
-        day_end = at + DAY if len(given[name]) == len("YYYY-MM-DD") else at + 1
-        lowest = max(lowest, at) if name != "DateSent<" else lowest
-        highest = min(highest, day_end) if name != "DateSent>" else highest
     by_date = any(name.startswith("DateSent") for name in given)
+    lowest, highest = _sent_range(given)
 
     def admits(message: Message) -> bool:
         if sender is not None and message.from_ != sender:
@@ -238,3 +229,25 @@ def _filter(given: dict[str, str]) -> Callable[[Message], bool]:
         return not by_date or (message.sent is not None and lowest <= int(message.sent) < highest)
 
     return admits
+
+
+def _sent_range(given: dict[str, str]) -> tuple[float, float]:
+    """`DateSent` is a whole UTC day; the others include their moment. The end is exclusive."""
+    lowest, highest = 0.0, float("inf")
+    if (day := _instant(given, "DateSent")) is not None:
+        lowest = day - day % DAY
+        highest = lowest + DAY
+    if (after := _instant(given, "DateSent>")) is not None:
+        lowest = max(lowest, after)
+    if (before := _instant(given, "DateSent<")) is not None:
+        highest = min(highest, before + 1)
+    return lowest, highest
+
+
+def _instant(given: dict[str, str], name: str) -> float | None:
+    if name not in given:
+        return None
+    at = parse_instant(given[name])
+    if at is None:
+        raise ApiError(20001, f"{name} is not a date")
+    return at

@@ -16,6 +16,7 @@ from event_stream_engine.entrypoints.sandbox.control import build_control
 from event_stream_engine.entrypoints.sandbox.http import Receive, Scope, Send, reply
 from event_stream_engine.entrypoints.sandbox.rest import Rest
 from event_stream_engine.settings import Settings
+from event_stream_engine.telemetry import configure_logging
 
 log = structlog.get_logger()
 
@@ -116,4 +117,5 @@ async def serve(config: SandboxConfig) -> None:
 
 def run(settings: Settings) -> None:
     """The process `ese sandbox`. Raises `Invalid` for settings that cannot be used."""
+    configure_logging("sandbox", level=settings.log.level, as_json=settings.log.format == "json")
     uvloop.run(serve(config_from(settings)))

@@ -288,3 +288,9 @@ async def receipts(tx: Transaction, message_id: UUID) -> list[Any]:
 async def message_row(tx: Transaction, message_id: UUID) -> Any:
     """The whole ledger row, or None."""
     return (await tx.execute(select(messages).where(messages.c.id == message_id))).one_or_none()
+
+
+async def channel_of(tx: Transaction, campaign_id: UUID) -> str:
+    """The channel that a launched campaign sends on."""
+    query = text("SELECT frozen ->> 'channel' FROM campaigns WHERE id = :id")
+    return str((await tx.execute(query, {"id": campaign_id})).scalar_one())

@@ -1,0 +1,90 @@
+"""The Celery application, the decorator that makes a coroutine a task, and the schedule."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+
+from event_stream_engine.jobs.runtime import Runtime, run
+from event_stream_engine.settings import Settings
+
+CELERY = Celery("ese")
+
+QUEUES = ("sending", "imports", "default")
+
+Coroutine = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A chore that beat starts every so many seconds."""
+
+    name: str
+    seconds: float
+
+
+SCHEDULES: list[Schedule] = []
+
+
+def configure(settings: Settings) -> Celery:
+    """Point the application at its broker. Call once in each process that starts or runs chores."""
+    CELERY.conf.update(
+        broker_url=settings.redis_url,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=5,
+        broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "global_keyprefix": "ese:celery:"},
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_default_queue="default",
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        beat_max_loop_interval=1,
+        beat_schedule={
+            # A run that nobody took until the next one is due is dropped: nothing piles up while workers are down.
+            schedule.name: {
+                "task": schedule.name,
+                "schedule": schedule.seconds,
+                "options": {"expires": max(1.0, schedule.seconds)},
+            }
+            for schedule in SCHEDULES
+        },
+        enable_utc=True,
+    )
+    return CELERY
+
+
+def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
+    """Make `async def f(runtime, *ids)` a Celery task called `name`."""
+    if queue not in QUEUES:
+        raise ValueError(f"no worker listens to {queue}; use one of {', '.join(QUEUES)}")
+
+    def register(function: Coroutine) -> Any:
+        def task(*args: Any) -> None:
+            run(lambda runtime: function(runtime, *args))
+
+        task.__name__, task.__doc__, task.__module__ = function.__name__, function.__doc__, function.__module__
+        registered = CELERY.task(name=name, queue=queue)(task)
+        registered.coroutine = function
+        return registered
+
+    return register
+
+
+def every(seconds: float) -> Callable[[Any], Any]:
+    """Let beat start this chore every `seconds`; stands above `@chore`."""
+
+    def schedule(task: Any) -> Any:
+        SCHEDULES.append(Schedule(task.name, seconds))
+        return task
+
+    return schedule
+
+
+async def start(task: Any, *args: str, delay: float = 0, expires: float | None = None) -> None:
+    """Hand a chore to the workers; `delay` and `expires` in seconds."""
+    await asyncio.to_thread(task.apply_async, args, countdown=delay or None, expires=expires)

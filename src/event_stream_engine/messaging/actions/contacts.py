@@ -1,0 +1,154 @@
+"""Contacts: add, change, remove, and what consent allows."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from event_stream_engine import audit, clock
+from event_stream_engine.backbone import outbox
+from event_stream_engine.database import Transaction
+from event_stream_engine.errors import Invalid
+from event_stream_engine.events.messaging import ConsentChanged
+from event_stream_engine.events.monitoring import LiveUpdate
+from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.model.contacts import (
+    TOPICS_MAX,
+    Consent,
+    Contact,
+    ContactExists,
+    ContactNotFound,
+    checked_attributes,
+    checked_phone,
+    checked_timezone,
+    staff_may_set,
+)
+from event_stream_engine.messaging.store import contacts as store
+from event_stream_engine.web.auth import Principal
+from event_stream_engine.web.pages import require_version
+
+
+@dataclass(frozen=True)
+class ContactChange:
+    """What to set; None leaves a field as it is."""
+
+    phone: str | None = None
+    attributes: dict[str, str] | None = None
+    consent: Consent | None = None
+    topics: list[str] | None = None
+    timezone: str | None = None
+    locale: str | None = None
+
+
+async def add_contact(tx: Transaction, given: ContactChange, *, by: Principal) -> Contact:
+    """Raises `ContactExists` or `Invalid`."""
+    phone = checked_phone(given.phone or "")
+    now = clock.now()
+    consent = given.consent or "unknown"
+    contact = Contact(
+        id=new_id(),
+        phone=phone.e164,
+        country=phone.country,
+        attributes=checked_attributes(given.attributes or {}),
+        consent=consent,
+        consent_source=None if consent == "unknown" else "staff",
+        consent_changed_at=None if consent == "unknown" else now,
+        topics=_topics(given.topics or []),
+        timezone=checked_timezone(given.timezone),
+        locale=given.locale or None,
+        created_at=now,
+        updated_at=now,
+        version=1,
+    )
+    if not await store.add(tx, contact):
+        raise ContactExists(f"{contact.phone} is in your contacts already: search for it and edit it.")
+    if consent != "unknown":
+        await change_consent(tx, contact, "unknown", consent, source="staff", by=by.account_id)
+    await _changed(tx, contact.id)
+    await audit.record(tx, by.account_id, "contact.add", contact.id)
+    return contact
+
+
+async def change_contact(
+    tx: Transaction, contact_id: UUID, given: ContactChange, *, by: Principal, if_match: str | None
+) -> Contact:
+    """Raises `ContactNotFound`, `ConsentLocked`, `ContactExists`, `Stale` or `Invalid`."""
+    contact = await store.contact_for_update(tx, contact_id)
+    if contact is None:
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    require_version(if_match, contact.version)
+    now = clock.now()
+    changed = replace(contact, updated_at=now, version=contact.version + 1)
+    if given.phone is not None:
+        changed = await _with_phone(tx, changed, given.phone)
+    if given.attributes is not None:
+        changed = replace(changed, attributes=checked_attributes(given.attributes))
+    if given.topics is not None:
+        changed = replace(changed, topics=_topics(given.topics))
+    if given.timezone is not None:
+        changed = replace(changed, timezone=checked_timezone(given.timezone))
+    if given.locale is not None:
+        changed = replace(changed, locale=given.locale or None)
+    if given.consent is not None and given.consent != contact.consent:
+        staff_may_set(contact.consent, given.consent)
+        changed = replace(
+            changed, consent=given.consent, consent_source="staff", consent_changed_at=now
+        )
+        await change_consent(
+            tx, contact, contact.consent, given.consent, source="staff", by=by.account_id
+        )
+    await store.save(tx, changed)
+    await _changed(tx, contact.id)
+    await audit.record(tx, by.account_id, "contact.change", contact.id, {"fields": _given(given)})
+    return changed
+
+
+async def remove_contact(tx: Transaction, contact_id: UUID, *, by: Principal) -> None:
+    """Raises `ContactNotFound`. Messages already sent stay in the ledger, without the contact."""
+    if not await store.remove(tx, contact_id):
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    await _changed(tx, contact_id)
+    await audit.record(tx, by.account_id, "contact.remove", contact_id)
+
+
+async def change_consent(
+    tx: Transaction,
+    contact: Contact,
+    previous: str,
+    consent: str,
+    *,
+    source: str,
+    by: UUID | None = None,
+    detail: str | None = None,
+) -> None:
+    """Write the proof of a change of consent, and the fact."""
+    await store.add_consent_change(
+        tx, contact.id, previous, consent, source=source, at=clock.now(), detail=detail, actor_id=by
+    )
+    await outbox.record(
+        tx,
+        ConsentChanged(contact_id=str(contact.id), previous=previous, consent=consent, source=source),
+    )
+
+
+async def _with_phone(tx: Transaction, contact: Contact, written: str) -> Contact:
+    phone = checked_phone(written)
+    other = await store.contact_by_phone_for_update(tx, phone.e164)
+    if other is not None and other.id != contact.id:
+        raise ContactExists(f"{phone.e164} belongs to another contact.")
+    return replace(contact, phone=phone.e164, country=phone.country)
+
+
+def _topics(topics: list[str]) -> list[str]:
+    named = list(dict.fromkeys(topic.strip() for topic in topics if topic.strip()))
+    if len(named) > TOPICS_MAX or any(len(topic) > 100 or "\x00" in topic for topic in named):
+        raise Invalid.field("topics", f"At most {TOPICS_MAX} topics of at most 100 characters.")
+    return named
+
+
+def _given(change: ContactChange) -> list[str]:
+    return [name for name, value in vars(change).items() if value is not None]
+
+
+async def _changed(tx: Transaction, contact_id: UUID) -> None:
+    await outbox.record(
+        tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(contact_id), version=0)
+    )

@@ -1,0 +1,123 @@
+"""What people write to us: a STOP is in force before Twilio has our answer; the rest follows as events."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from event_stream_engine import clock
+from event_stream_engine.backbone import outbox
+from event_stream_engine.database import Transaction
+from event_stream_engine.events.messaging import InboundReceived
+from event_stream_engine.events.monitoring import LiveUpdate
+from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.actions.contacts import change_consent
+from event_stream_engine.messaging.model.contacts import (
+    Consent,
+    Contact,
+    PhoneInvalid,
+    masked,
+    parse_phone,
+)
+from event_stream_engine.messaging.store import contacts as contacts_store
+from event_stream_engine.messaging.store import inbound as store
+from event_stream_engine.messaging.twilio.webhooks import InboundForm
+
+BODY_SHOWN = 500
+
+
+async def receive(tx: Transaction, form: InboundForm) -> UUID | None:
+    """Keep the message and, for STOP and START, change consent in the same transaction.
+
+    None when it was received before: a replay changes nothing.
+    """
+    now = clock.now()
+    inbound_id = new_id()
+    row = {
+        "id": inbound_id,
+        "sid": form.sid,
+        "phone": form.from_,
+        "sender": form.to,
+        "channel": form.channel,
+        "kind": form.kind,
+        "body": form.body.replace("\x00", ""),
+        "form": dict(form.raw),
+        "received_at": now,
+    }
+    if not await store.add(tx, row):
+        return None
+    if form.kind in ("stop", "start"):
+        contact, effect = await _change_consent(tx, form)
+        await store.mark_applied(
+            tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now
+        )
+    await outbox.record(
+        tx,
+        InboundReceived(
+            inbound_id=str(inbound_id), phone=form.from_, kind=form.kind, channel=form.channel,
+            sender=form.to, received_at=now,
+        ),
+    )  # fmt: skip
+    return inbound_id
+
+
+async def _change_consent(tx: Transaction, form: InboundForm) -> tuple[Contact | None, str]:
+    wanted: Consent = "stopped" if form.kind == "stop" else "opted_in"
+    contact = await contacts_store.contact_by_phone_for_update(tx, form.from_)
+    if contact is None:
+        contact = await _new_contact(tx, form)
+        if contact is None:
+            return None, "The number is not valid: nothing to change"
+    if contact.consent == wanted:
+        return contact, "Nothing to change"
+    changed = replace(
+        contact,
+        consent=wanted,
+        consent_source=f"inbound:{form.kind}",
+        consent_changed_at=clock.now(),
+        updated_at=clock.now(),
+        version=contact.version + 1,
+    )
+    await contacts_store.save(tx, changed)
+    await change_consent(
+        tx, contact, contact.consent, wanted, source=f"inbound:{form.kind}", detail=form.body[:BODY_SHOWN]
+    )
+    return changed, "Opted out" if wanted == "stopped" else "Opted in"
+
+
+async def _new_contact(tx: Transaction, form: InboundForm) -> Contact | None:
+    """Somebody we do not know: remembered, so that a later import cannot write to who said STOP."""
+    try:
+        phone = parse_phone(form.from_, None)
+    except PhoneInvalid:
+        return None
+    now = clock.now()
+    contact = Contact(
+        id=new_id(), phone=phone.e164, country=phone.country, attributes={}, consent="unknown",
+        consent_source=None, consent_changed_at=None, topics=[], timezone=None, locale=None,
+        created_at=now, updated_at=now, version=1,
+    )  # fmt: skip
+    await contacts_store.add(tx, contact)
+    return await contacts_store.contact_by_phone_for_update(tx, phone.e164)
+
+
+async def apply(tx: Transaction, event: InboundReceived) -> None:
+    """Open the contact's WhatsApp window, link the message to the contact, and show it on the screens."""
+    inbound_id = UUID(event.inbound_id)
+    row = await store.inbound(tx, inbound_id)
+    if row is None:
+        return
+    contact = await contacts_store.contact_by_phone_for_update(tx, event.phone)
+    if contact is not None and (
+        contact.last_inbound_at is None or contact.last_inbound_at < event.received_at
+    ):
+        await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
+    contact_id = contact.id if contact else None
+    effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contact else None)
+    await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=effect, at=clock.now())
+    patch = {
+        "id": event.inbound_id, "phone_masked": masked(event.phone), "channel": event.channel,
+        "kind": event.kind, "text": row.body[:BODY_SHOWN], "received_at": event.received_at,
+        "applied": True, "effect": effect, "contact_id": str(contact_id) if contact_id else None,
+    }  # fmt: skip
+    await outbox.record(
+        tx, LiveUpdate(topic="inbound", kind="inbound", entity_id=event.inbound_id, version=1, patch=patch)
+    )

@@ -1,0 +1,167 @@
+"""Messaging's chores: sending, and finding again whatever a crash left behind."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from redis.exceptions import LockError
+
+from event_stream_engine import clock
+from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.messaging.actions import campaigns as campaign_actions
+from event_stream_engine.messaging.actions import sending
+from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
+from event_stream_engine.messaging.gateway import GatewayUnavailable, MessageGateway, NotSent
+from event_stream_engine.messaging.pace import Pace
+from event_stream_engine.messaging.store import campaigns as campaign_store
+from event_stream_engine.messaging.store import senders as sender_store
+from event_stream_engine.messaging.twilio import gateway_of
+
+log = structlog.get_logger()
+
+OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
+
+SLICE_SECONDS = 5.0
+"""A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
+
+LANES = 2
+"""While one lane waits for Twilio, the other talks to the database."""
+
+_LOCK_SECONDS = 10
+_REQUEST_SECONDS = 12  # a little above the gateway's own timeout
+_RECOVER_BATCH = 500
+
+
+@chore("messaging.send_campaign", queue="sending")
+async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
+    """Send what is due of one campaign. One sender per campaign works at a time; a second returns at once."""
+    lock = runtime.redis.lock(f"ese:sending:{campaign_id}", timeout=_LOCK_SECONDS, thread_local=False)
+    if not await lock.acquire(blocking=False):
+        return
+    try:
+        has_more = await _send_slice(runtime, UUID(campaign_id))
+    finally:
+        try:
+            await lock.release()
+        except LockError:
+            log.warning("the lock of a sender expired while it worked", campaign_id=campaign_id)
+    if has_more:
+        await start(send_campaign, campaign_id)
+
+
+async def _send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
+    """True when the slice ended before the work did."""
+    async with runtime.database.transaction() as tx:
+        campaign = await campaign_store.campaign(tx, campaign_id)
+        sender_id = UUID(campaign.frozen["sender_id"]) if campaign and campaign.frozen else None
+        sender = await sender_store.sender(tx, sender_id) if sender_id else None
+    if campaign is None or campaign.status != "running" or sender is None:
+        return False
+    plan = SendPlan.of(campaign, runtime.settings.http.origin)
+    buckets = {f"sender:{sender.id}": sender.messages_per_second}
+    if campaign.messages_per_second:
+        buckets[f"campaign:{campaign_id}"] = campaign.messages_per_second
+    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets))
+    results = await asyncio.gather(*(lane.run() for _ in range(LANES)))
+    return any(results)
+
+
+class Lane:
+    """Claim, send, record, until nothing is due or the slice is over."""
+
+    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace) -> None:
+        self._runtime = runtime
+        self._gateway = gateway
+        self._plan = plan
+        self._pace = pace
+        self._settings = runtime.settings.messaging
+        self._ends = time.monotonic() + SLICE_SECONDS
+        self._slots = asyncio.Semaphore(self._settings.concurrency)
+
+    async def run(self) -> bool:
+        """True when the slice ended before the work did."""
+        while time.monotonic() < self._ends:
+            grant = await self._pace.take(self._settings.claim_size // LANES)
+            if grant.count == 0:
+                await asyncio.sleep(min(grant.wait_seconds, 0.5))
+                continue
+            started = time.monotonic()
+            async with self._runtime.database.transaction() as tx:
+                claim = await sending.claim(tx, self._plan, grant.count, self._settings)
+            await self._pace.give_back(grant.count - len(claim.outgoing))
+            if claim.outgoing:
+                await self._send_and_record(claim.outgoing, started)
+            elif not claim.settled:
+                return False
+        return True
+
+    async def _send_and_record(self, outgoing: Sequence[Outgoing], claimed_at: float) -> None:
+        sent = await asyncio.gather(*(self._send(item, claimed_at) for item in outgoing))
+        async with self._runtime.database.transaction() as tx:
+            await sending.record_outcomes(tx, sent, self._settings)
+        for item in sent:
+            OUTCOMES.labels(type(item.outcome).__name__.lower()).inc()
+
+    async def _send(self, item: Outgoing, claimed_at: float) -> Sent:
+        """Never send under a lease that may expire meanwhile: after a long pause somebody else has the message."""
+        async with self._slots:
+            if time.monotonic() - claimed_at > self._settings.lease_seconds - _REQUEST_SECONDS:
+                return Sent(item, NotSent("the lease was about to expire"))
+            return Sent(item, await self._gateway.send(item.request))
+
+
+@every(1)
+@chore("messaging.dispatch")
+async def dispatch(runtime: Runtime) -> None:
+    """Launch what is scheduled for now, and see to it that every running campaign has a sender."""
+    async with runtime.database.transaction() as tx:
+        await campaign_actions.launch_due(tx)
+    async with runtime.database.transaction() as tx:
+        waiting = await campaign_store.sending_now(tx, clock.now())
+    for campaign_id in waiting:
+        if not await runtime.redis.exists(f"ese:sending:{campaign_id}"):
+            await start(send_campaign, str(campaign_id), expires=10)
+
+
+@every(5)
+@chore("messaging.recover")
+async def recover(runtime: Runtime) -> None:
+    """Settle messages whose sender died, and those whose answer was lost, by asking Twilio."""
+    async with runtime.database.transaction() as tx:
+        found = await sending.recover_abandoned(tx, runtime.settings.messaging, _RECOVER_BATCH)
+    if found:
+        log.warning("messages of a silent sender will be reconciled", count=found)
+    await _reconcile(runtime)
+
+
+async def _reconcile(runtime: Runtime) -> None:
+    gateway = gateway_of(runtime.settings, runtime.shared)
+    ends = time.monotonic() + SLICE_SECONDS
+    while time.monotonic() < ends:
+        try:
+            async with runtime.database.transaction() as tx:
+                settled = await sending.reconcile(tx, gateway, 20)
+        except GatewayUnavailable as error:
+            log.warning("Twilio does not answer, unknown messages wait", error=error.detail)
+            return
+        if settled == 0:
+            return
+        log.info("unknown messages reconciled", count=settled)
+
+
+@every(30)
+@chore("messaging.ask_silent")
+async def ask_silent(runtime: Runtime) -> None:
+    """Ask Twilio about messages whose receipts stopped coming."""
+    gateway = gateway_of(runtime.settings, runtime.shared)
+    try:
+        async with runtime.database.transaction() as tx:
+            asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, 100)
+    except GatewayUnavailable as error:
+        log.warning("Twilio does not answer, silent messages wait", error=error.detail)
+        return
+    if asked:
+        log.info("asked Twilio about silent messages", count=asked)
