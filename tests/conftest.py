@@ -25,9 +25,7 @@ LOGICAL_DATABASES = itertools.cycle(range(1, 16))
 
 def pytest_configure(config: pytest.Config) -> None:
     """A developer's own settings, and a platform that runs in this folder, stay out of the tests."""
-    for name in [
-        name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))
-    ]:
+    for name in [name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))]:
         if not name.startswith("ESE_TEST_"):
             del os.environ[name]
     os.environ["ESE_HOME"] = tempfile.mkdtemp(prefix="ese-test-home-")

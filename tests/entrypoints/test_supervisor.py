@@ -92,9 +92,7 @@ def up(home: Path) -> Iterator[Callable[[], Platform]]:
         platform.end()
 
 
-def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(
-    up: Callable[[], Platform], home: Path
-) -> None:
+def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(up: Callable[[], Platform], home: Path) -> None:
     platform = up()
     link = platform.ready()
     assert LINK.findall(platform.text) == [link], "the sign-in link is the only address that is shown"
@@ -128,9 +126,7 @@ def test_a_second_start_says_who_runs_and_a_killed_one_leaves_nothing_behind(
     assert (home / "runtime.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_killed_database_and_a_killed_process_are_started_again(
-    up: Callable[[], Platform], home: Path
-) -> None:
+def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[[], Platform], home: Path) -> None:
     platform = up()
     link = platform.ready()
     os.kill(json.loads((home / "runtime.json").read_text())["processes"]["relay"], signal.SIGKILL)
