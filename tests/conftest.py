@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if not name.startswith("ESE_TEST_"):
             del os.environ[name]
     os.environ["ESE_HOME"] = tempfile.mkdtemp(prefix="ese-test-home-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["ESE_HOME"], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
