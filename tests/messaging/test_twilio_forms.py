@@ -124,6 +124,10 @@ def test_the_reactions_that_protect_people_and_the_account() -> None:
     assert (describe(20429).reaction, describe(30003).reaction) == ("backoff", "retry")
 
 
+def test_a_refusal_without_a_code_stops_the_campaign_instead_of_failing_it_whole() -> None:
+    assert describe(0).pause == "campaign"
+
+
 def test_an_unknown_code_is_neither_repeated_nor_held_against_the_contact() -> None:
     entry = describe(99999)
     assert (entry.reaction, entry.suppression, entry.pause) == ("no_retry", "none", "none")

@@ -266,10 +266,12 @@ async def test_reset_forgets_everything_but_the_faults(
     sandbox = await start_sandbox(calm(status_delay_seconds=(600, 600)), journal=tmp_path / "sandbox.jsonl")
     await send(sandbox)
     await inbound(http, sandbox, {"from": TO, "to": FROM, "body": "STOP"})
+    waiting = asyncio.create_task(sandbox.account.activity.quiet(20))
     assert (await http.post(f"{sandbox.url}/sandbox/reset").build().send()).status == 204
     status = await ask(http, f"{sandbox.url}/sandbox")
     assert (status["accepted"], status["blocked"], status["pending"]) == (0, 0, 0)
     assert (tmp_path / "sandbox.jsonl").read_bytes() == b""
+    assert await waiting
     assert isinstance(await send(sandbox), Accepted)
 
 

@@ -83,7 +83,7 @@ async def sign_in_by_link(tx: Transaction, token: str, settings: IdentitySetting
     account_id = await store.use_sign_in_link(tx, _digest(token), clock.now())
     account = await store.account(tx, account_id) if account_id else None
     if account is None:
-        raise SessionEnded("This sign-in link was used or has expired. Run `ese sign-in-link` for a new one.")
+        raise SessionEnded("This sign-in link was used or has expired. Run `ese sign-in` for a new one.")
     return await open_session(tx, account, settings, secret)
 
 

@@ -1,6 +1,5 @@
 """The account that the sandbox plays: accepts messages, moves them through their statuses, hears replies."""
 
-import asyncio
 import secrets
 import time
 from collections import Counter, OrderedDict
@@ -58,13 +57,15 @@ class Account:
             self._schedule(message, self.fate(message.to, message.body, message.attempt))
 
     async def close(self) -> None:
+        self.activity.abandon()
         await self.dispatcher.close()
         self.journal.close()
 
     def reset(self) -> None:
         """Forget every message, opt-out and conversation; the faults stay."""
-        self.activity = Activity()
         self.dispatcher.forget_waiting()
+        self.activity.abandon()
+        self.activity = Activity()
         self.dispatcher.counts.clear()
         self.refusals.clear()
         self._strikes.clear()
@@ -247,12 +248,4 @@ class Account:
 
     def _later(self, delay: float, act: Callable[..., None], *args: object) -> None:
         """Call `act` after `delay` seconds of sandbox time, unless a reset comes first."""
-        activity = self.activity
-        activity.begin()
-
-        def due() -> None:
-            if activity is self.activity:
-                act(*args)
-            activity.end()
-
-        asyncio.get_running_loop().call_later(max(0.0, self.clock.real(delay)), due)
+        self.activity.later(self.clock.real(delay), act, *args)

@@ -21,7 +21,7 @@ class Message:
     """
 
     __slots__ = (
-        "attempt", "body", "callback", "created", "error_code", "from_", "generation", "media", "segments",
+        "attempt", "body", "callback", "created", "error_code", "from_", "media", "segments",
         "send_at", "sent", "service", "sid", "status", "to", "updated",
     )  # fmt: skip
 
@@ -40,7 +40,6 @@ class Message:
         attempt: int,
         created: float,
         send_at: float | None = None,
-        generation: int = 0,
     ) -> None:
         self.sid = sid
         self.to = to
@@ -56,7 +55,6 @@ class Message:
         self.sent: float | None = None
         self.send_at = send_at
         self.error_code: int | None = None
-        self.generation = generation
 
     @property
     def sender(self) -> str:

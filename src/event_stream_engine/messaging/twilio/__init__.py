@@ -2,3 +2,26 @@
 
 Nothing outside this package (and the sandbox, which plays Twilio) names a Twilio field, header or code rule.
 """
+
+from typing import Any
+
+from event_stream_engine.errors import Unavailable
+from event_stream_engine.messaging.gateway import MessageGateway
+from event_stream_engine.messaging.twilio.client import TwilioGateway
+from event_stream_engine.settings import Settings
+
+
+def gateway_of(settings: Settings, shared: dict[str, Any]) -> MessageGateway:
+    """This process's one gateway, made on first use. Raises `Unavailable` without credentials."""
+    twilio = settings.twilio
+    if twilio.account_sid is None or twilio.auth_token is None:
+        raise Unavailable("No Twilio account is configured: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.")
+    if "twilio" not in shared:
+        shared["twilio"] = TwilioGateway(
+            account_sid=twilio.account_sid,
+            auth_token=twilio.auth_token.get_secret_value(),
+            base_url=twilio.base_url,
+            connections=settings.messaging.concurrency * 2,
+        )
+    gateway: MessageGateway = shared["twilio"]
+    return gateway

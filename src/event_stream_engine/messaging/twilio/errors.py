@@ -45,6 +45,11 @@ def _table(*entries: TwilioError) -> dict[int, TwilioError]:
 _E = TwilioError
 
 _SETUP = _table(
+    # Twilio always names a code: an answer without one comes from something in between, and the next message
+    # would meet it too.
+    _E(0, "Refused before it reached Twilio",
+       "A proxy or firewall between this platform and Twilio refuses requests; check the network's rules.",
+       pause="campaign"),
     _E(20003, "Twilio did not accept the credentials",
        "Check the Account SID and Auth Token in the settings; every campaign waits until they work.",
        pause="account"),

@@ -1,0 +1,152 @@
+"""Preflight: what a launch would do, before it does it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.messaging import sms
+from event_stream_engine.messaging.actions.campaigns import find_campaign, frozen_parts
+from event_stream_engine.messaging.actions.segments import rule_of
+from event_stream_engine.messaging.actions.senders import find_sender
+from event_stream_engine.messaging.actions.templates import find_template
+from event_stream_engine.messaging.model.campaigns import Campaign, CampaignNotReady
+from event_stream_engine.messaging.model.compliance import REFUSALS, quiet_until
+from event_stream_engine.messaging.model.templates import Template, render, required_placeholders
+from event_stream_engine.messaging.store import preflight as store
+
+MEASURED_MAX = 2000
+"""Up to this many texts are rendered and measured; the total of a larger audience is estimated from them."""
+
+PREVIEWS = 5
+
+
+@dataclass
+class Problem:
+    """An `error` forbids the launch, a `warning` does not."""
+
+    level: str
+    code: str
+    message: str
+
+
+@dataclass
+class Preflight:
+    """`sms_segments` is None for WhatsApp, and `total` an estimate where `is_estimate`."""
+
+    audience: int
+    eligible: int
+    exclusions: list[dict[str, Any]]
+    sms_segments: dict[str, Any] | None
+    expected_seconds: float
+    expected_finish: datetime
+    quiet_now: int
+    previews: list[dict[str, Any]]
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def can_launch(self) -> bool:
+        return not any(problem.level == "error" for problem in self.problems)
+
+
+async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
+    """Raises `CampaignNotFound`, `TemplateNotFound` or `SegmentNotFound`."""
+    campaign = await find_campaign(tx, campaign_id)
+    template = await find_template(tx, campaign.template_id)
+    rule = await rule_of(tx, campaign.segment_id)
+    decided = store.verdict(
+        channel=template.channel,
+        is_approved_template=template.content_sid is not None,
+        required=required_placeholders(template.body),
+        now=clock.now(),
+    )
+    verdicts = await store.by_verdict(tx, rule, decided)
+    eligible = verdicts.pop("allowed", 0)
+    zones = await store.zones(tx, rule, decided)
+    recipients = await store.recipients(tx, rule, decided, MEASURED_MAX)
+    texts = [render(template.body, row.attributes, row.phone).text for row in recipients]
+    seconds = await _expected_seconds(tx, campaign, eligible)
+    found = Preflight(
+        audience=eligible + sum(verdicts.values()),
+        eligible=eligible,
+        exclusions=_exclusions(verdicts),
+        sms_segments=_measure(texts, eligible) if template.channel == "sms" else None,
+        expected_seconds=seconds,
+        expected_finish=clock.now() + timedelta(seconds=seconds),
+        quiet_now=_quiet(campaign, zones),
+        previews=[
+            {"contact_id": row.id, "phone": row.phone, "text": text}
+            for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
+        ],
+    )
+    found.problems = await _problems(tx, campaign, template, found)
+    return found
+
+
+def _exclusions(verdicts: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"reason": reason, "title": REFUSALS[reason], "count": count}
+        for reason, count in sorted(verdicts.items(), key=lambda item: -item[1])
+    ]
+
+
+def _measure(texts: list[str], eligible: int) -> dict[str, Any] | None:
+    if not texts:
+        return None
+    lengths = [sms.measure(text) for text in texts]
+    segments = [length.segments for length in lengths]
+    unicode = sum(length.encoding == "UCS-2" for length in lengths)
+    encoding = "GSM-7" if unicode == 0 else "UCS-2" if unicode == len(lengths) else "mixed"
+    return {
+        "per_message_min": min(segments),
+        "per_message_max": max(segments),
+        "total": round(sum(segments) * eligible / len(segments)),
+        "is_estimate": eligible > len(segments),
+        "encoding": encoding,
+    }
+
+
+async def _expected_seconds(tx: Transaction, campaign: Campaign, eligible: int) -> float:
+    rates = [campaign.messages_per_second] if campaign.messages_per_second else []
+    if campaign.sender_id is not None:
+        rates.append((await find_sender(tx, campaign.sender_id)).messages_per_second)
+    return round(eligible / min(rates), 1) if rates else 0.0
+
+
+def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
+    """How many would be held back at this moment."""
+    quiet = campaign.quiet_hours
+    if quiet is None:
+        return 0
+    now = clock.now()
+    return sum(count for zone, count in zones.items() if quiet_until(quiet, zone, now))
+
+
+async def _problems(
+    tx: Transaction, campaign: Campaign, template: Template, found: Preflight
+) -> list[Problem]:
+    problems: list[Problem] = []
+    try:
+        await frozen_parts(tx, campaign)
+    except CampaignNotReady as missing:
+        problems += [Problem("error", f"missing_{e.field}", e.message) for e in missing.errors]
+    if found.audience == 0:
+        problems.append(Problem("error", "empty_audience", "Nobody is in the segment. Choose another one."))
+    elif found.eligible == 0:
+        message = "Everybody is excluded, for the reasons shown: nothing would be sent."
+        problems.append(Problem("error", "nobody_eligible", message))
+    if template.channel == "whatsapp" and not template.content_sid:
+        message = (
+            "Without an approved template (Content SID), WhatsApp delivers only to people who wrote to you "
+            "in the last 24 hours."
+        )
+        problems.append(Problem("warning", "no_content_sid", message))
+    if campaign.quiet_hours is None:
+        message = "No quiet hours are set: messages may arrive at night."
+        problems.append(Problem("warning", "no_quiet_hours", message))
+    elif found.quiet_now:
+        message = f"It is quiet time for {found.quiet_now:,} people: theirs leave when it ends."
+        problems.append(Problem("warning", "quiet_now", message))
+    return problems

@@ -1,0 +1,158 @@
+"""A campaign's report, from its counters."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.model.compliance import REFUSALS
+from event_stream_engine.messaging.model.messages import OPEN, STATUSES
+from event_stream_engine.messaging.tables import campaign_causes, campaign_counts, campaign_minutes
+from event_stream_engine.messaging.twilio.errors import describe
+
+TIMELINE_MAX = 1440
+RATE_WINDOW = timedelta(seconds=60)
+STALLED_AFTER = timedelta(minutes=2)
+
+
+async def counts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
+    """Each campaign's counters by status, and `audience`."""
+    rows = await tx.execute(
+        select(campaign_counts).where(campaign_counts.c.campaign_id.in_(campaign_ids))
+    )
+    return {
+        row.campaign_id: {name: row._mapping[name] for name in ("audience", *STATUSES)} for row in rows
+    }
+
+
+async def summary(tx: Transaction, campaign_id: UUID, status: str) -> dict[str, Any]:
+    """Everything of the report but the campaign itself."""
+    row = (
+        await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))
+    ).one()
+    values = dict(row._mapping)
+    numbers = {name: values[name] for name in ("audience", *STATUSES)}
+    pace = await _pace(tx, campaign_id)
+    remaining = sum(values[name] for name in OPEN)
+    running = status == "running" and remaining > 0
+    return {
+        "counts": numbers,
+        "funnel": {
+            "audience": values["audience"],
+            **{name: values[f"reached_{name}"] for name in ("accepted", "sent", "delivered", "read")},
+        },
+        "rates": _rates(values),
+        "errors": await _errors(tx, campaign_id),
+        "refusals": await _refusals(tx, campaign_id),
+        "opt_outs": pace["opt_outs"],
+        "replies": pace["replies"],
+        "timeline": await _timeline(tx, campaign_id),
+        "seconds_to_deliver": await _seconds_to_deliver(tx, campaign_id),
+        "rate_per_second": pace["rate"] if running else None,
+        "eta": _eta(remaining - values["deferred"], pace["rate"]) if running else None,
+        "stalled_since": _stalled_since(pace["last_at"], values, running),
+    }
+
+
+def _rates(values: dict[str, int]) -> dict[str, float | None]:
+    """Shares of what was accepted; None before there is any."""
+    accepted = values["reached_accepted"]
+    tried = accepted + values["failed"]
+    return {
+        "delivery": round(values["reached_delivered"] / accepted, 4) if accepted else None,
+        "read": round(values["reached_read"] / accepted, 4) if accepted else None,
+        "failure": round((values["failed"] + values["undelivered"]) / tried, 4) if tried else None,
+    }
+
+
+async def _errors(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
+    errors = []
+    for code, count in await _causes(tx, campaign_id, "error"):
+        known = describe(int(code)) if code.isdigit() else None
+        title = known.title if known else code.replace("_", " ").capitalize()
+        advice = known.what_to_do if known else "It never left: try again with “Send to the rest”."
+        errors.append({"code": code, "title": title, "what_to_do": advice, "count": count})
+    return errors
+
+
+async def _refusals(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
+    return [
+        {"reason": code, "title": REFUSALS.get(code, code), "count": count}
+        for code, count in await _causes(tx, campaign_id, "refusal")
+    ]
+
+
+async def _causes(tx: Transaction, campaign_id: UUID, kind: str) -> list[tuple[str, int]]:
+    columns = campaign_causes.c
+    query = (
+        select(columns.code, columns.count)
+        .where(columns.campaign_id == campaign_id, columns.kind == kind)
+        .order_by(columns.count.desc(), columns.code)
+        .limit(50)
+    )
+    return [(row[0], row[1]) for row in await tx.execute(query)]
+
+
+async def _timeline(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
+    """Per minute, the newest day's worth."""
+    columns = campaign_minutes.c
+    query = (
+        select(campaign_minutes)
+        .where(columns.campaign_id == campaign_id)
+        .order_by(columns.minute.desc())
+        .limit(TIMELINE_MAX)
+    )
+    rows = [dict(row._mapping) for row in await tx.execute(query)]
+    for row in rows:
+        del row["campaign_id"]
+    return rows[::-1]
+
+
+_DELIVERY = """
+SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM delivered_at - accepted_at))
+FROM (SELECT delivered_at, accepted_at FROM messages
+      WHERE campaign_id = :campaign_id AND delivered_at IS NOT NULL LIMIT 50000) AS delivered
+"""
+
+
+async def _seconds_to_deliver(tx: Transaction, campaign_id: UUID) -> dict[str, float] | None:
+    found = (await tx.execute(text(_DELIVERY), {"campaign_id": campaign_id})).scalar_one()
+    if not found:
+        return None
+    return {name: round(value, 2) for name, value in zip(("p50", "p90", "p95"), found, strict=True)}
+
+
+# The rate counts what was accepted in the last minute; a young campaign is divided by its own age.
+_PACE = """
+SELECT count(*) FILTER (WHERE m.accepted_at > :since) AS accepted, min(m.accepted_at) AS first_at,
+    max(m.updated_at) AS last_at,
+    (SELECT count(DISTINCT i.contact_id) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
+     WHERE s.campaign_id = :campaign_id AND i.kind = 'stop' AND i.received_at >= s.accepted_at) AS opt_outs,
+    (SELECT count(*) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
+     WHERE s.campaign_id = :campaign_id AND i.kind NOT IN ('stop', 'start', 'help')
+       AND i.received_at >= s.accepted_at) AS replies
+FROM messages m WHERE m.campaign_id = :campaign_id
+"""
+
+
+async def _pace(tx: Transaction, campaign_id: UUID) -> dict[str, Any]:
+    now = clock.now()
+    since = now - RATE_WINDOW
+    row = (await tx.execute(text(_PACE), {"campaign_id": campaign_id, "since": since})).one()
+    span = (now - max(since, row.first_at)).total_seconds() if row.first_at else 0
+    rate = round(row.accepted / max(span, 1.0), 1) if row.accepted else None
+    return {"rate": rate, "last_at": row.last_at, "opt_outs": row.opt_outs, "replies": row.replies}
+
+
+def _eta(remaining: int, rate: float | None) -> datetime | None:
+    return clock.now() + timedelta(seconds=remaining / rate) if rate and remaining > 0 else None
+
+
+def _stalled_since(last_at: datetime | None, values: dict[str, Any], running: bool) -> datetime | None:
+    """Since when nothing moved, if that is long and something should: all deferred is waiting, not stalled."""
+    waits = values["queued"] + values["sending"] + values["unknown"] > 0
+    stalled = running and waits and last_at is not None and clock.now() - last_at > STALLED_AFTER
+    return last_at if stalled else None

@@ -1,0 +1,132 @@
+"""The overview: figures of the whole platform, each from a counter or a count made now."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.reports.campaigns import STALLED_AFTER
+from event_stream_engine.messaging.tables import (
+    campaign_causes,
+    campaign_counts,
+    campaigns,
+    contacts,
+    inbound_messages,
+)
+from event_stream_engine.messaging.twilio.errors import describe
+
+DAY = timedelta(hours=24)
+MINUTES_SHOWN = 60
+
+
+async def figures(tx: Transaction) -> dict[str, Any]:
+    """The dashboard but its running campaigns."""
+    now = clock.now()
+    by_consent = dict.fromkeys(("opted_in", "opted_out", "stopped", "unknown"), 0)
+    grouped = select(contacts.c.consent, func.count()).group_by(contacts.c.consent)
+    by_consent |= {row[0]: row[1] for row in await tx.execute(grouped)}
+    by_status = dict.fromkeys(("running", "scheduled", "paused"), 0)
+    states = select(campaigns.c.status, func.count()).group_by(campaigns.c.status)
+    found = {row[0]: row[1] for row in await tx.execute(states)}
+    messages_24h = await _last_day(tx, now)
+    accepted = messages_24h["accepted"]
+    return {
+        "contacts": {"total": sum(by_consent.values()), **by_consent},
+        "campaigns": {name: found.get(name, 0) for name in by_status},
+        "messages_24h": messages_24h,
+        "inbound_24h": await _inbound(tx, now),
+        "delivery_rate_24h": round(messages_24h["delivered"] / accepted, 4) if accepted else None,
+        "throughput": await _throughput(tx, now),
+        "recent_errors": await _recent_errors(tx, now),
+        "attention": await _attention(tx, now),
+        "generated_at": now,
+    }
+
+
+_LAST_DAY = """
+SELECT coalesce(sum(accepted), 0)::bigint AS accepted, coalesce(sum(sent), 0)::bigint AS sent,
+    coalesce(sum(delivered), 0)::bigint AS delivered, coalesce(sum(read), 0)::bigint AS read,
+    coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(undelivered), 0)::bigint AS undelivered,
+    coalesce(sum(refused), 0)::bigint AS refused
+FROM campaign_minutes WHERE minute > :since
+"""
+
+
+async def _last_day(tx: Transaction, now: datetime) -> dict[str, int]:
+    return dict((await tx.execute(text(_LAST_DAY), {"since": now - DAY})).one()._mapping)
+
+
+async def _inbound(tx: Transaction, now: datetime) -> int:
+    query = (
+        select(func.count()).select_from(inbound_messages).where(inbound_messages.c.received_at > now - DAY)
+    )
+    return (await tx.execute(query)).scalar_one()
+
+
+_THROUGHPUT = """
+SELECT minutes.minute, coalesce(sum(m.accepted), 0)::bigint AS accepted,
+    coalesce(sum(m.delivered), 0)::bigint AS delivered,
+    coalesce(sum(m.failed + m.undelivered), 0)::bigint AS failed
+FROM generate_series(CAST(:first AS timestamptz), CAST(:last AS timestamptz), interval '1 minute') AS minutes (minute)
+LEFT JOIN campaign_minutes m ON m.minute = minutes.minute
+GROUP BY minutes.minute ORDER BY minutes.minute
+"""
+
+
+async def _throughput(tx: Transaction, now: datetime) -> list[dict[str, Any]]:
+    last = now.replace(second=0, microsecond=0)
+    span = {"first": last - timedelta(minutes=MINUTES_SHOWN - 1), "last": last}
+    return [dict(row._mapping) for row in await tx.execute(text(_THROUGHPUT), span)]
+
+
+async def _recent_errors(tx: Transaction, now: datetime) -> list[dict[str, Any]]:
+    query = (
+        select(campaign_causes, campaigns.c.name)
+        .join(campaigns, campaigns.c.id == campaign_causes.c.campaign_id)
+        .where(campaign_causes.c.kind == "error", campaign_causes.c.last_at > now - DAY)
+        .order_by(campaign_causes.c.last_at.desc())
+        .limit(10)
+    )
+    return [
+        {
+            "at": row.last_at,
+            "campaign_id": row.campaign_id,
+            "campaign_name": row.name,
+            "code": row.code,
+            "title": describe(int(row.code)).title if row.code.isdigit() else row.code.replace("_", " "),
+            "count": row.count,
+        }
+        for row in await tx.execute(query)
+    ]
+
+
+async def _attention(tx: Transaction, now: datetime) -> list[dict[str, str]]:
+    """What a person should look at, most urgent first."""
+    query = (
+        select(campaigns.c.id, campaigns.c.name, campaigns.c.pause_reason)
+        .where(campaigns.c.status == "paused", campaigns.c.pause_reason.is_not(None))
+        .order_by(campaigns.c.launched_at.desc())
+        .limit(10)
+    )
+    paused = [
+        {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
+        for row in await tx.execute(query)
+    ]
+    counts = campaign_counts.c
+    stalled = (
+        select(campaigns.c.id, campaigns.c.name)
+        .join(campaign_counts, counts.campaign_id == campaigns.c.id)
+        .where(
+            campaigns.c.status == "running",
+            counts.updated_at < now - STALLED_AFTER,
+            counts.queued + counts.sending + counts.unknown > 0,
+        )
+        .limit(10)
+    )
+    waiting = [
+        {"level": "warning", "message": f"{row.name} has not moved for a while.", "link": f"/campaigns/{row.id}"}
+        for row in await tx.execute(stalled)
+    ]
+    return paused + waiting

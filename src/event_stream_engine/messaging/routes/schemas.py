@@ -1,0 +1,518 @@
+"""The shapes of messaging's API."""
+
+from datetime import datetime, time
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from event_stream_engine.messaging.model.contacts import ATTRIBUTES_MAX
+from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.model.templates import BODY_MAX
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+ShortText = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+Consent = Literal["opted_in", "opted_out", "stopped", "unknown"]
+Channel = Literal["whatsapp", "sms"]
+CampaignStatus = Literal["draft", "scheduled", "running", "paused", "completed", "canceled"]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Contact(Shape):
+    """A person, with the consent they gave."""
+
+    id: UUID
+    phone: str = Field(description="E.164", examples=["+14155550123"])
+    country: str | None
+    attributes: dict[str, str]
+    consent: Consent
+    consent_source: str | None
+    consent_changed_at: datetime | None
+    topics: list[str]
+    timezone: str | None
+    locale: str | None
+    blocked_channels: list[str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+Attributes = Annotated[dict[str, ShortText], Field(max_length=ATTRIBUTES_MAX)]
+
+
+class ContactInput(BaseModel):
+    phone: ShortText = Field(examples=["+14155550123"])
+    attributes: Attributes = {}
+    consent: Consent = "unknown"
+    topics: list[ShortText] = Field([], max_length=50)
+    timezone: ShortText | None = Field(None, examples=["America/New_York"])
+    locale: ShortText | None = Field(None, examples=["en_US"])
+
+
+class ContactPatch(BaseModel):
+    """Only the fields given are changed; `attributes` and `topics` are replaced whole."""
+
+    phone: ShortText | None = None
+    attributes: Attributes | None = None
+    consent: Consent | None = None
+    topics: list[ShortText] | None = Field(None, max_length=50)
+    timezone: ShortText | None = None
+    locale: ShortText | None = None
+
+
+class AttributeInfo(Shape):
+    name: str
+    count: int
+    sample: list[str]
+    numeric: bool
+    date: bool
+
+
+class AttributeList(BaseModel):
+    items: list[AttributeInfo]
+
+
+class TimelineEntry(Shape):
+    at: datetime
+    kind: Literal["consent", "message", "inbound", "import", "created", "edited"]
+    title: str
+    detail: str | None
+    campaign_id: UUID | None = None
+    message_id: UUID | None = None
+
+
+class Timeline(BaseModel):
+    items: list[TimelineEntry]
+
+
+class Template(Shape):
+    id: UUID
+    name: str
+    channel: Channel
+    locale: str
+    body: str
+    content_sid: str | None
+    placeholders: list[str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class TemplateInput(BaseModel):
+    name: Name
+    channel: Channel = "sms"
+    locale: ShortText = "en_US"
+    body: str = Field(max_length=BODY_MAX * 4, examples=["Hi {name|there}, our sale starts today."])
+    content_sid: ShortText | None = Field(None, description="WhatsApp: the approved template (HX…).")
+
+
+class TemplatePatch(BaseModel):
+    name: Name | None = None
+    channel: Channel | None = None
+    locale: ShortText | None = None
+    body: str | None = Field(None, max_length=BODY_MAX * 4)
+    content_sid: ShortText | None = None
+
+
+class PreviewInput(BaseModel):
+    body: str = Field(max_length=BODY_MAX * 4)
+    contact_id: UUID | None = None
+    attributes: Attributes | None = None
+
+
+class TemplatePreview(BaseModel):
+    text: str
+    missing: list[str] = Field(description="Placeholders without value or default for this contact.")
+    unknown: list[str] = Field(description="Placeholders that are no contact's attribute.")
+    placeholders: list[str]
+    encoding: Literal["GSM-7", "UCS-2"]
+    segments: int
+    units: int
+    units_left_in_segment: int
+    non_gsm_characters: list[str]
+
+
+class Segment(Shape):
+    id: UUID
+    name: str
+    description: str
+    definition: dict[str, Any]
+    size: int | None
+    size_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+_RULE = {"all": [{"field": "attributes.tier", "op": "eq", "value": "premium"}]}
+
+
+class SegmentInput(BaseModel):
+    name: Name
+    description: ShortText = ""
+    definition: dict[str, Any] = Field(examples=[_RULE])
+
+
+class SegmentPatch(BaseModel):
+    name: Name | None = None
+    description: ShortText | None = None
+    definition: dict[str, Any] | None = None
+
+
+class EvaluateInput(BaseModel):
+    definition: dict[str, Any] = Field(examples=[_RULE])
+    sample: int = Field(20, ge=0, le=100)
+
+
+class SegmentEvaluation(BaseModel):
+    size: int
+    sample: list[Contact]
+    took_ms: float
+    warnings: list[str]
+
+
+class Sender(Shape):
+    id: UUID
+    name: str
+    channel: Channel
+    address: str
+    messages_per_second: int
+    created_at: datetime
+    version: int
+
+
+Rate = Annotated[int, Field(ge=1, le=10_000, description="Messages per second.")]
+
+
+class SenderInput(BaseModel):
+    name: Name
+    channel: Channel = "sms"
+    address: ShortText = Field(examples=["+14155550100"])
+    messages_per_second: Rate = 1
+
+
+class SenderPatch(BaseModel):
+    name: Name | None = None
+    channel: Channel | None = None
+    address: ShortText | None = None
+    messages_per_second: Rate | None = None
+
+
+class SenderList(BaseModel):
+    items: list[Sender]
+
+
+class QuietHours(BaseModel):
+    """Local time of each contact; may pass midnight."""
+
+    start: time = Field(examples=["21:00"])
+    end: time = Field(examples=["08:00"])
+
+
+class Counts(Shape):
+    """Messages by their current state; they sum to `audience`."""
+
+    audience: int
+    queued: int
+    deferred: int
+    sending: int
+    unknown: int
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+    undelivered: int
+    failed: int
+    refused: int
+    canceled: int
+
+
+class Named(BaseModel):
+    id: UUID
+    name: str
+
+
+class TemplateRef(Named):
+    channel: Channel
+
+
+class SenderRef(Named):
+    address: str
+
+
+class Campaign(BaseModel):
+    id: UUID
+    name: str
+    topic: str | None
+    template_id: UUID
+    segment_id: UUID | None
+    sender_id: UUID | None
+    messages_per_second: int | None
+    quiet_hours: QuietHours | None
+    timezone: str
+    status: CampaignStatus
+    pause_reason: str | None
+    scheduled_at: datetime | None
+    launched_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    version: int
+    counts: Counts
+    template: TemplateRef | None
+    segment: Named | None
+    sender: SenderRef | None
+
+
+class CampaignInput(BaseModel):
+    name: Name
+    template_id: UUID
+    segment_id: UUID | None = Field(None, description="None: all contacts.")
+    sender_id: UUID | None = None
+    messages_per_second: Rate | None = None
+    quiet_hours: QuietHours | None = None
+    timezone: ShortText = Field("UTC", description="For contacts whose own time zone is unknown.")
+    topic: ShortText | None = None
+
+
+class CampaignPatch(BaseModel):
+    """Only the fields given are changed; null clears a field."""
+
+    name: Name | None = None
+    template_id: UUID | None = None
+    segment_id: UUID | None = None
+    sender_id: UUID | None = None
+    messages_per_second: Rate | None = None
+    quiet_hours: QuietHours | None = None
+    timezone: ShortText | None = None
+    topic: ShortText | None = None
+
+
+class ScheduleInput(BaseModel):
+    at: AwareDatetime
+
+
+class TestSendInput(BaseModel):
+    phone: ShortText = Field(examples=["+14155550123"])
+
+
+class TestSend(BaseModel):
+    message_id: UUID
+    status: MessageStatus
+    detail: str | None
+
+
+class Exclusion(BaseModel):
+    reason: str
+    title: str
+    count: int
+
+
+class SmsSegments(BaseModel):
+    per_message_min: int
+    per_message_max: int
+    total: int
+    is_estimate: bool
+    encoding: Literal["GSM-7", "UCS-2", "mixed"]
+
+
+class PreflightPreview(BaseModel):
+    contact_id: UUID
+    phone: str
+    text: str
+
+
+class PreflightProblem(Shape):
+    level: Literal["error", "warning"]
+    code: str
+    message: str
+
+
+class Preflight(Shape):
+    audience: int
+    eligible: int
+    exclusions: list[Exclusion]
+    sms_segments: SmsSegments | None
+    expected_seconds: float
+    expected_finish: datetime
+    quiet_now: int
+    previews: list[PreflightPreview]
+    problems: list[PreflightProblem]
+    can_launch: bool
+
+
+class Funnel(BaseModel):
+    audience: int
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+
+
+class Rates(BaseModel):
+    """Shares from 0 to 1; null before there is anything to divide by."""
+
+    delivery: float | None
+    read: float | None
+    failure: float | None
+
+
+class ErrorCount(BaseModel):
+    code: str
+    title: str
+    what_to_do: str
+    count: int
+
+
+class TimelineMinute(BaseModel):
+    minute: datetime
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+    undelivered: int
+    failed: int
+    refused: int
+
+
+class Percentiles(BaseModel):
+    p50: float
+    p90: float
+    p95: float
+
+
+class CampaignSummary(BaseModel):
+    campaign: Campaign
+    counts: Counts
+    funnel: Funnel
+    rates: Rates
+    errors: list[ErrorCount]
+    refusals: list[Exclusion]
+    opt_outs: int
+    replies: int
+    timeline: list[TimelineMinute]
+    seconds_to_deliver: Percentiles | None
+    rate_per_second: float | None
+    eta: datetime | None
+    stalled_since: datetime | None
+
+
+class Recipient(Shape):
+    message_id: UUID
+    contact_id: UUID | None
+    phone: str
+    status: MessageStatus
+    reason: str | None
+    error_code: int | None
+    error_title: str | None
+    updated_at: datetime
+    accepted_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+
+
+class Message(Recipient):
+    campaign_id: UUID | None
+    provider_sid: str | None
+    attempt: int
+    created_at: datetime
+    sent_at: datetime | None
+    due_at: datetime | None
+
+
+class Receipt(Shape):
+    status: str
+    error_code: int | None
+    received_at: datetime
+
+
+class MessageDetail(Message):
+    body: str | None
+    receipts: list[Receipt]
+
+
+class StatusSummary(BaseModel):
+    total: int
+    delivered: int
+    failed: int
+    pending: int
+    delivery_rate: float | None
+
+
+class MessageLog(BaseModel):
+    items: list[Message]
+    next_cursor: str | None
+    summary: StatusSummary
+
+
+class Inbound(BaseModel):
+    id: UUID
+    phone_masked: str
+    channel: str
+    kind: Literal["stop", "start", "help", "text", "media", "empty"]
+    text: str
+    received_at: datetime
+    applied: bool
+    effect: str | None
+    contact_id: UUID | None
+
+
+class ContactFigures(BaseModel):
+    total: int
+    opted_in: int
+    opted_out: int
+    stopped: int
+    unknown: int
+
+
+class CampaignFigures(BaseModel):
+    running: int
+    scheduled: int
+    paused: int
+
+
+class MessageFigures(BaseModel):
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+    undelivered: int
+    refused: int
+
+
+class ThroughputMinute(BaseModel):
+    minute: datetime
+    accepted: int
+    delivered: int
+    failed: int
+
+
+class RecentError(BaseModel):
+    at: datetime
+    campaign_id: UUID
+    campaign_name: str
+    code: str
+    title: str
+    count: int
+
+
+class Attention(BaseModel):
+    level: Literal["error", "warning"]
+    message: str
+    link: str
+
+
+class Dashboard(BaseModel):
+    contacts: ContactFigures
+    campaigns: CampaignFigures
+    messages_24h: MessageFigures
+    inbound_24h: int
+    delivery_rate_24h: float | None
+    throughput: list[ThroughputMinute]
+    running: list[Campaign]
+    recent_errors: list[RecentError]
+    attention: list[Attention]
+    generated_at: datetime

@@ -1,0 +1,61 @@
+"""What a launch would do: the audience, counted by the same rules that the gate applies to each message."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, case, func, literal, or_, select
+
+from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.model.compliance import SERVICE_WINDOW
+from event_stream_engine.messaging.model.segments import Rule
+from event_stream_engine.messaging.store.segments import clause
+from event_stream_engine.messaging.tables import contacts
+
+_ALLOWED = literal("allowed")
+
+
+def verdict(*, channel: str, is_approved_template: bool, required: Sequence[str], now: datetime) -> Any:
+    """The gate's answer as SQL: `allowed` or the reason, in the gate's order."""
+    columns = contacts.c
+    cases: list[Any] = [
+        (columns.consent == "stopped", "stopped"),
+        (columns.consent == "opted_out", "opted_out"),
+        (columns.consent != "opted_in", "no_consent"),
+        (columns.blocked_channels.contains([channel]), "channel_blocked"),
+    ]
+    missing = [func.coalesce(columns.attributes[n].astext, "") == "" for n in required if n != "phone"]
+    if missing:
+        cases.append((or_(*missing), "missing_attribute"))
+    if channel == "whatsapp" and not is_approved_template:
+        closed = or_(columns.last_inbound_at.is_(None), columns.last_inbound_at <= now - SERVICE_WINDOW)
+        cases.append((closed, "outside_window"))
+    return case(*cases, else_=_ALLOWED)
+
+
+async def by_verdict(tx: Transaction, rule: Rule, decided: Any) -> dict[str, int]:
+    """How many of the audience get each verdict."""
+    inner = select(decided.label("verdict")).where(clause(rule)).subquery()
+    query = select(inner.c.verdict, func.count()).group_by(inner.c.verdict)
+    return {row[0]: row[1] for row in await tx.execute(query)}
+
+
+async def zones(tx: Transaction, rule: Rule, decided: Any) -> dict[str | None, int]:
+    """The time zones of those who would get a message."""
+    query = (
+        select(contacts.c.timezone, func.count())
+        .where(and_(clause(rule), decided == _ALLOWED))
+        .group_by(contacts.c.timezone)
+    )
+    return {row[0]: row[1] for row in await tx.execute(query)}
+
+
+async def recipients(tx: Transaction, rule: Rule, decided: Any, limit: int) -> list[Any]:
+    """Some of those who would get a message, spread over the audience by a fixed shuffle."""
+    query = (
+        select(contacts.c.id, contacts.c.phone, contacts.c.attributes)
+        .where(and_(clause(rule), decided == _ALLOWED))
+        .order_by(func.md5(contacts.c.phone))
+        .limit(limit)
+    )
+    return list(await tx.execute(query))
