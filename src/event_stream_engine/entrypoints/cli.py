@@ -94,9 +94,7 @@ def sign_in() -> None:
 
 @app.command()
 def doctor(
-    verbose: Annotated[
-        bool, typer.Option("--all", help="Every setting, also those left at their default.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--all", help="Every setting, also those left at their default.")] = False,
 ) -> None:
     """Say what is configured, what answers, what is missing and what to do."""
     from event_stream_engine.entrypoints import doctor as examination
