@@ -133,9 +133,7 @@ class SandboxSettings(Section):
         alias="ESE_SANDBOX_SENDERS",
         description="Comma-separated; empty: every well-formed sender exists.",
     )
-    services: str = Field(
-        "{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.'
-    )
+    services: str = Field("{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.')
     messages_max: int = Field(300_000, alias="ESE_SANDBOX_MESSAGES_MAX", ge=1, le=5_000_000)
 
 

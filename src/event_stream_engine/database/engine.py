@@ -68,9 +68,7 @@ async def raw(tx: Transaction) -> asyncpg.Connection[asyncpg.Record]:
     return connection
 
 
-async def copy(
-    tx: Transaction, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> int:
+async def copy(tx: Transaction, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """COPY `rows` into `table`; the number of rows written."""
     connection = await raw(tx)
     status = await connection.copy_records_to_table(table, records=rows, columns=list(columns))

@@ -97,9 +97,7 @@ def begin_worker() -> Settings:
 
 
 def connect_platform(settings: Settings) -> Platform:
-    database = Database(
-        settings.database_url, pool_size=settings.database.pool_size, application="ese-serve"
-    )
+    database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
     return Platform(settings, database, connect(settings.redis_url))
 
 

@@ -22,8 +22,11 @@ async def live(
     _: Account,
     topics: Annotated[
         str,
-        Query(max_length=4000, description="`dashboard`, `campaigns`, `campaign:<id>`, `imports`, `import:<id>`, "
-              "`contacts`, `inbound`, separated by commas."),
+        Query(
+            max_length=4000,
+            description="`dashboard`, `campaigns`, `campaign:<id>`, `imports`, `import:<id>`, "
+            "`contacts`, `inbound`, separated by commas.",
+        ),
     ],
     after: Annotated[str | None, Query(max_length=100, description="Resume after this event id.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,

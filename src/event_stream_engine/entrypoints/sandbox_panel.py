@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from event_stream_engine.errors import Conflict, Unavailable
 from event_stream_engine.settings import Settings
@@ -27,11 +27,13 @@ class SandboxState(BaseModel):
 
 
 class SandboxInbound(BaseModel):
-    from_: Address
+    from_: Address = Field(alias="from")
     to: Address
     body: Annotated[str, StringConstraints(max_length=1600)]
 
-    model_config = {"json_schema_extra": {"examples": [{"from_": "+14155550123", "to": "+14155550100", "body": "STOP"}]}}
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"from": "+14155550123", "to": "+14155550100", "body": "STOP"}]}
+    )
 
 
 @router.get("", summary="Does the sandbox stand in for Twilio")

@@ -80,7 +80,7 @@ class MessageStatusChanged(Event, frozen=True, kw_only=True):
     campaign_id: str | None
     previous: str
     status: str
-    reached: list[str] = []
+    reached: list[str]
     at: datetime
     error_code: int | None = None
     reason: str | None = None

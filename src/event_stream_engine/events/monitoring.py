@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from msgspec import field
+
 from event_stream_engine.events.base import Event
 
 
@@ -18,7 +20,7 @@ class LiveUpdate(Event, frozen=True, kw_only=True):
     kind: str
     entity_id: str
     version: int
-    patch: dict[str, Any] = {}
+    patch: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

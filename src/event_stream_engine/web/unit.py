@@ -5,7 +5,7 @@ request with the key waits for the first and gets the same answer; with another 
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
@@ -60,7 +60,7 @@ class UnitOfWork:
 class Route(APIRoute):
     """A route whose transaction commits before the answer leaves, and that honours `Idempotency-Key`."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def in_one_transaction(request: Request) -> Response:
@@ -98,9 +98,7 @@ async def _once(
         stored = (await tx.execute(text(_SELECT), row)).one()
         if stored.fingerprint != fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request: choose a new one.")
-        return Response(
-            stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers
-        )
+        return Response(stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers)
     response = await handle(request)
     await tx.execute(
         text(_UPDATE),

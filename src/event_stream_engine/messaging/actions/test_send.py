@@ -58,9 +58,7 @@ async def send_test(
         raise ConsentLocked("This number wrote STOP. Not even a test goes there until it writes START.")
     message = Message(new_id(), None, None, number, "sending", attempt=1)
     request = _request(parts, message, contact, settings)
-    await ledger.add_test_message(
-        tx, message.id, number, request.body or "", clock.now() + timedelta(seconds=60)
-    )
+    await ledger.add_test_message(tx, message.id, number, request.body or "", clock.now() + timedelta(seconds=60))
     await audit.record(tx, by.account_id, "campaign.test_send", campaign_id)
     outcome = await gateway.send(request)
     now = clock.now()
@@ -79,9 +77,7 @@ async def send_test(
     return TestSent(message.id, step.message.status, detail)
 
 
-def _request(
-    parts: dict[str, str], message: Message, contact: Contact | None, settings: Settings
-) -> OutgoingMessage:
+def _request(parts: dict[str, str], message: Message, contact: Contact | None, settings: Settings) -> OutgoingMessage:
     attributes = contact.attributes if contact else {}
     variables = None
     if parts["content_sid"]:

@@ -43,9 +43,7 @@ async def list_campaigns(
 ) -> Page[schemas.Campaign]:
     """Newest first, with live counts."""
     after = decode_cursor(cursor, datetime, UUID)
-    found = await store.page(
-        tx, statuses=[str(s) for s in status or []], search=search, after=after, limit=limit + 1
-    )
+    found = await store.page(tx, statuses=[str(s) for s in status or []], search=search, after=after, limit=limit + 1)
     items = found[:limit]
     last = items[-1] if len(found) > limit else None
     next_cursor = encode_cursor(last.created_at, last.id) if last else None
@@ -53,9 +51,7 @@ async def list_campaigns(
 
 
 @router.post("", status_code=201, summary="Draft a campaign")
-async def add_campaign(
-    body: schemas.CampaignInput, by: Account, tx: Tx, response: Response
-) -> schemas.Campaign:
+async def add_campaign(body: schemas.CampaignInput, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     change = _change(body, set(schemas.CampaignInput.model_fields))
     return await _answer(tx, response, await actions.add_campaign(tx, change, by=by))
 
@@ -134,9 +130,7 @@ async def send_test(
     return schemas.TestSend(message_id=sent.message_id, status=sent.status, detail=sent.detail)
 
 
-def _change(
-    body: schemas.CampaignInput | schemas.CampaignPatch, given: set[str]
-) -> actions.CampaignChange:
+def _change(body: schemas.CampaignInput | schemas.CampaignPatch, given: set[str]) -> actions.CampaignChange:
     values: dict[str, Any] = {name: getattr(body, name) for name in given}
     for name in ("name", "template_id", "timezone"):
         if name in values and values[name] is None:

@@ -53,9 +53,7 @@ async def list_contacts(
     rule = clause(await rule_of(tx, segment_id)) if segment_id else None
     where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
     first = str if sort == "phone" else datetime
-    found = await store.page(
-        tx, where, sort=sort, after=decode_cursor(cursor, first, UUID), limit=limit + 1
-    )
+    found = await store.page(tx, where, sort=sort, after=decode_cursor(cursor, first, UUID), limit=limit + 1)
     items, more = found[:limit], len(found) > limit
     last = items[-1] if more else None
     next_cursor = encode_cursor(last.phone if sort == "phone" else last.created_at, last.id) if last else None
@@ -64,9 +62,7 @@ async def list_contacts(
 
 
 @router.post("", status_code=201, summary="Add a contact")
-async def add_contact(
-    body: schemas.ContactInput, by: Account, tx: Tx, response: Response
-) -> schemas.Contact:
+async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.Contact:
     contact = await actions.add_contact(tx, actions.ContactChange(**body.model_dump()), by=by)
     set_version(response, contact.version)
     return shape(contact)
@@ -130,9 +126,7 @@ async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
 
 
 @router.get("/{contact_id}/timeline", summary="What happened to a contact")
-async def contact_timeline(
-    contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100
-) -> schemas.Timeline:
+async def contact_timeline(contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
     if await store.contact(tx, contact_id) is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
     return schemas.Timeline.model_validate({"items": await store.timeline(tx, contact_id, limit)})

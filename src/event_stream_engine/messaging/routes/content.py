@@ -29,18 +29,14 @@ router = APIRouter(prefix="/api/v1", route_class=Route)
 
 
 @router.get("/templates", tags=["templates"], summary="List templates")
-async def list_templates(
-    _: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None
-) -> Page[schemas.Template]:
+async def list_templates(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.Template]:
     after = decode_cursor(cursor, str)
     found = await template_store.page(tx, after[0] if after else None, limit + 1)
     return _page([_template(item) for item in found], limit)
 
 
 @router.post("/templates", tags=["templates"], status_code=201, summary="Add a template")
-async def add_template(
-    body: schemas.TemplateInput, by: Account, tx: Tx, response: Response
-) -> schemas.Template:
+async def add_template(body: schemas.TemplateInput, by: Account, tx: Tx, response: Response) -> schemas.Template:
     """`{name}` takes an attribute of the contact, `{name|there}` has a default."""
     template = await templates.add_template(tx, templates.TemplateChange(**body.model_dump()), by=by)
     set_version(response, template.version)
@@ -50,9 +46,7 @@ async def add_template(
 @router.post("/templates/preview", tags=["templates"], summary="Preview a text")
 async def preview_template(body: schemas.PreviewInput, _: Account, tx: Tx) -> schemas.TemplatePreview:
     """The text as one contact reads it, and what it costs as SMS."""
-    preview = await templates.preview(
-        tx, body.body, contact_id=body.contact_id, attributes=body.attributes
-    )
+    preview = await templates.preview(tx, body.body, contact_id=body.contact_id, attributes=body.attributes)
     length = sms.measure(preview.rendered.text)
     return schemas.TemplatePreview(
         text=preview.rendered.text,
@@ -90,35 +84,27 @@ async def change_template(
     return _template(template)
 
 
-@router.delete(
-    "/templates/{template_id}", tags=["templates"], status_code=204, summary="Delete a template"
-)
+@router.delete("/templates/{template_id}", tags=["templates"], status_code=204, summary="Delete a template")
 async def remove_template(template_id: UUID, by: Account, tx: Tx) -> None:
     await templates.remove_template(tx, template_id, by=by)
 
 
 @router.get("/segments", tags=["segments"], summary="List segments")
-async def list_segments(
-    _: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None
-) -> Page[schemas.Segment]:
+async def list_segments(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.Segment]:
     after = decode_cursor(cursor, str)
     found = await segment_store.page(tx, after[0] if after else None, limit + 1)
     return _page([_segment(item) for item in found], limit)
 
 
 @router.post("/segments", tags=["segments"], status_code=201, summary="Add a segment")
-async def add_segment(
-    body: schemas.SegmentInput, by: Account, tx: Tx, response: Response
-) -> schemas.Segment:
+async def add_segment(body: schemas.SegmentInput, by: Account, tx: Tx, response: Response) -> schemas.Segment:
     segment = await segments.add_segment(tx, segments.SegmentChange(**body.model_dump()), by=by)
     set_version(response, segment.version)
     return _segment(segment)
 
 
 @router.post("/segments/evaluate", tags=["segments"], summary="Size and sample of a rule")
-async def evaluate_segment(
-    body: schemas.EvaluateInput, _: Account, tx: Tx
-) -> schemas.SegmentEvaluation:
+async def evaluate_segment(body: schemas.EvaluateInput, _: Account, tx: Tx) -> schemas.SegmentEvaluation:
     found = await segments.evaluate(tx, body.definition, body.sample)
     return schemas.SegmentEvaluation(
         size=found.size,
@@ -163,9 +149,7 @@ async def list_senders(_: Account, tx: Tx) -> schemas.SenderList:
 
 
 @router.post("/senders", tags=["senders"], status_code=201, summary="Add a sender")
-async def add_sender(
-    body: schemas.SenderInput, by: Account, tx: Tx, response: Response
-) -> schemas.Sender:
+async def add_sender(body: schemas.SenderInput, by: Account, tx: Tx, response: Response) -> schemas.Sender:
     """A number, short code or Messaging Service that Twilio lets this account send from."""
     sender = await senders.add_sender(tx, senders.SenderChange(**body.model_dump()), by=by)
     set_version(response, sender.version)

@@ -176,9 +176,7 @@ def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
     failed = sum(by_status.get(name, 0) for name in ("failed", "undelivered", "refused", "canceled"))
     rate = round(delivered / total, 4) if total else None
     pending = total - delivered - failed
-    return schemas.StatusSummary(
-        total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate
-    )
+    return schemas.StatusSummary(total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate)
 
 
 def _inbound(row: Any) -> schemas.Inbound:
