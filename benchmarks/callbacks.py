@@ -34,7 +34,7 @@ async def measure() -> None:
         ours = await started("serve", servers, ESE_HTTP_PORT=str(ours_port), **twilio)
         bare = await _bare(servers, bare_port)
         try:
-            await asyncio.gather(_listening(ours_port), _listening(bare_port))
+            await asyncio.gather(listening(ours_port), listening(bare_port))
             rates: dict[str, list[float]] = {"ours": [], "bare": []}
             for _ in range(ROUNDS):  # turn about, so that both meet the same machine
                 rates["bare"].append(await _load(f"http://127.0.0.1:{bare_port}"))
@@ -58,7 +58,7 @@ async def _bare(servers: Servers, port: int) -> Process:
     )
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
     async with asyncio.timeout(30):
         while True:
             try:

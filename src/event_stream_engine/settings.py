@@ -97,8 +97,8 @@ class MessagingSettings(Section):
         15, alias="ESE_SEND_UNKNOWN_GRACE_SECONDS", ge=1, le=3600,
         description="How long an unanswered request may still arrive at Twilio; only then do we ask.",
     )  # fmt: skip
-    concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
-    claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    concurrency: int = Field(64, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
+    claim_size: int = Field(600, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
     worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
         10,

@@ -27,8 +27,8 @@ OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twi
 SLICE_SECONDS = 5.0
 """A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
 
-LANES = 2
-"""While one lane waits for Twilio, the other talks to the database."""
+LANES = 3
+"""While one lane waits for Twilio, another talks to the database."""
 
 _LOCK_SECONDS = 10
 _REQUEST_SECONDS = 12  # a little above the gateway's own timeout
@@ -42,7 +42,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
     if not await lock.acquire(blocking=False):
         return
     try:
-        has_more = await _send_slice(runtime, UUID(campaign_id))
+        has_more = await send_slice(runtime, UUID(campaign_id))
     finally:
         try:
             await lock.release()
@@ -52,7 +52,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         await start(send_campaign, campaign_id)
 
 
-async def _send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
+async def send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
     """True when the slice ended before the work did."""
     async with runtime.database.transaction() as tx:
         campaign = await campaign_store.campaign(tx, campaign_id)
