@@ -1,0 +1,45 @@
+import { useQuery } from "@tanstack/react-query";
+import { LogOut, UserRound } from "lucide-react";
+import { meQuery, signOut } from "../api/identity";
+import { setAppearance, useAppearance, type Glass, type Theme } from "../lib/appearance";
+import { IconButton } from "../ui/button";
+import { Menu, MenuChoice, MenuChoices, MenuItem, MenuSeparator } from "../ui/menu";
+import { toast } from "../ui/toast";
+
+export function AccountMenu() {
+  const me = useQuery(meQuery());
+  const { theme, glass } = useAppearance();
+  const leave = () =>
+    signOut().then(
+      () => location.assign("/sign-in"),
+      (error: unknown) => toast.failed(error),
+    );
+  const name = me.data?.display_name ?? "Account";
+  return (
+    <Menu
+      label="Account"
+      trigger={
+        <IconButton label={`Account: ${name}`} className="!rounded-full !border-line-strong bg-solid">
+          <UserRound />
+        </IconButton>
+      }
+    >
+      <MenuItem icon={<UserRound aria-hidden />} href="/settings">{`${name}: settings`}</MenuItem>
+      <MenuSeparator />
+      <MenuChoices title="Theme" value={theme} onChange={(value) => setAppearance({ theme: value as Theme })}>
+        <MenuChoice id="system">As the system</MenuChoice>
+        <MenuChoice id="light">Light</MenuChoice>
+        <MenuChoice id="dark">Dark</MenuChoice>
+      </MenuChoices>
+      <MenuChoices title="Glass" value={glass} onChange={(value) => setAppearance({ glass: value as Glass })}>
+        <MenuChoice id="auto">Automatic</MenuChoice>
+        <MenuChoice id="on">On</MenuChoice>
+        <MenuChoice id="off">Off</MenuChoice>
+      </MenuChoices>
+      <MenuSeparator />
+      <MenuItem icon={<LogOut aria-hidden />} onAction={() => void leave()}>
+        Sign out
+      </MenuItem>
+    </Menu>
+  );
+}
