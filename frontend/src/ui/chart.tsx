@@ -36,7 +36,7 @@ function options(series: Series[], width: number, height: number): uPlot.Options
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.12)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
+      { ...axis, grid: { show: false }, space: 64, size: 30, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
       { ...axis, size: 48, splits: undefined, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) },
     ],
     series: [
