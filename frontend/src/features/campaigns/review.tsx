@@ -5,6 +5,7 @@ import { useState } from "react";
 import { launchCampaign, preflightQuery, scheduleCampaign, testSend } from "../../api/campaigns";
 import type { Campaign, Preflight } from "../../api/types";
 import { count, dateTime, duration, plural, sentence } from "../../lib/format";
+import { useNow } from "../../lib/hooks";
 import { instantIn, wallIn, zones } from "../../lib/zones";
 import { Button } from "../../ui/button";
 import { ConfirmDialog, Dialog } from "../../ui/dialog";
@@ -169,10 +170,11 @@ function Actions({ campaign, data }: { campaign: Campaign; data: Preflight }) {
 }
 
 function ScheduleDialog({ campaign, data, onClose, onDone }: { campaign: Campaign; data: Preflight; onClose: () => void; onDone: (campaign: Campaign) => void }) {
+  const now = useNow();
   const [zone, setZone] = useState(campaign.timezone);
   const [wall, setWall] = useState(() => wallIn(campaign.timezone, new Date(Date.now() + 3_600_000)));
   const at = wall && zone ? instantIn(zone, wall) : null;
-  const past = at !== null && at.getTime() < Date.now();
+  const past = at !== null && at.getTime() < now;
   const schedule = useMutation({ mutationFn: () => scheduleCampaign(campaign.id, at!.toISOString()), onSuccess: onDone });
   return (
     <Dialog
