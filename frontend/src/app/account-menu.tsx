@@ -1,27 +1,25 @@
-import { useQuery } from "@tanstack/react-query";
 import { LogOut, UserRound } from "lucide-react";
-import { meQuery, signOut } from "../api/identity";
+import { signOut } from "../api/identity";
 import { setAppearance, useAppearance, type Glass, type Theme } from "../lib/appearance";
-import { IconButton } from "../ui/button";
+import { Button } from "react-aria-components/Button";
 import { Menu, MenuChoice, MenuChoices, MenuItem, MenuSeparator } from "../ui/menu";
 import { toast } from "../ui/toast";
 
-export function AccountMenu() {
-  const me = useQuery(meQuery());
+export default function AccountMenu({ name, look }: { name: string; look: string }) {
   const { theme, glass } = useAppearance();
   const leave = () =>
     signOut().then(
       () => location.assign("/sign-in"),
       (error: unknown) => toast.failed(error),
     );
-  const name = me.data?.display_name ?? "Account";
   return (
     <Menu
       label="Account"
+      openAtOnce
       trigger={
-        <IconButton label={`Account: ${name}`} className="!rounded-full !border-line-strong bg-solid">
-          <UserRound />
-        </IconButton>
+        <Button aria-label={`Account: ${name}`} className={look}>
+          <UserRound aria-hidden className="size-[18px]" />
+        </Button>
       }
     >
       <MenuItem icon={<UserRound aria-hidden />} href="/settings">{`${name}: settings`}</MenuItem>

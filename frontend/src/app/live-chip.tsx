@@ -1,7 +1,6 @@
 import { Button } from "react-aria-components/Button";
 import { setPaused, useLiveState, type LiveState } from "../realtime/client";
 import { count } from "../lib/format";
-import { Tooltip } from "../ui/tooltip";
 import { cx } from "../ui/cx";
 
 interface Look {
@@ -24,8 +23,8 @@ export function LiveChip() {
   const live = useLiveState();
   const { word, explain, look, pulse } = describe(live);
   return (
-    <Tooltip text={explain}>
       <Button
+        data-tip={explain}
         onPress={() => setPaused(!live.paused)}
         aria-pressed={live.paused}
         aria-label={`${word}. ${explain}`}
@@ -34,6 +33,5 @@ export function LiveChip() {
         <span aria-hidden className={cx("size-1.5 rounded-full bg-current", pulse && "animate-[pulse-dot_2s_ease-out_infinite]")} />
         {word}
       </Button>
-    </Tooltip>
   );
 }

@@ -8,9 +8,9 @@ import { sandboxQuery } from "../api/monitoring";
 import { IconButton } from "../ui/button";
 import { Kbd } from "../ui/layout";
 import { Skeleton } from "../ui/states";
-import { Toaster } from "sonner";
-import { useTheme } from "../lib/appearance";
-import { AccountMenu } from "./account-menu";
+import { onFirstToast } from "../ui/toast";
+import { useLive } from "../realtime/client";
+import { AccountButton } from "./account-button";
 import { LiveChip } from "./live-chip";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
@@ -18,6 +18,7 @@ import { useShortcuts } from "./shortcuts";
 
 const Palette = lazy(() => import("./palette"));
 const ShortcutSheet = lazy(() => import("./shortcut-sheet"));
+const Toasts = lazy(() => import("./toasts"));
 const NavDrawer = lazy(() => import("./nav-drawer"));
 
 type Overlay = "palette" | "sheet" | "drawer" | null;
@@ -25,7 +26,10 @@ type Overlay = "palette" | "sheet" | "drawer" | null;
 export function Shell() {
   const navigate = useNavigate();
   const [overlay, setOverlay] = useState<Overlay>(null);
+  const [toasts, setToasts] = useState(false);
+  useEffect(() => onFirstToast(() => setToasts(true)), []);
   const path = useRouterState({ select: (state) => state.location.pathname });
+  useLive("dashboard"); // on every page, so that the chip tells the truth on every page
   useEffect(() => {
     setOverlay((shown) => (shown === "drawer" ? null : shown));
     remember(path);
@@ -60,8 +64,8 @@ export function Shell() {
           {overlay === "palette" && <Palette onClose={close} />}
           {overlay === "sheet" && <ShortcutSheet onClose={close} />}
           {overlay === "drawer" && <NavDrawer onClose={close} />}
+          {toasts && <Toasts />}
         </Suspense>
-        <Toasts />
       </AriaRouterProvider>
     </I18nProvider>
   );
@@ -89,7 +93,7 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
       <div className="ml-auto flex items-center gap-1.5 sm:gap-2.5">
         <SandboxChip />
         <LiveChip />
-        <AccountMenu />
+        <AccountButton />
       </div>
     </header>
   );
@@ -105,16 +109,5 @@ function SandboxChip() {
         Sandbox<span className="max-md:sr-only">: nothing leaves this machine</span>
       </span>
     </Link>
-  );
-}
-
-function Toasts() {
-  const theme = useTheme();
-  return (
-    <Toaster
-      theme={theme === "dark" ? "dark" : "light"}
-      position="bottom-right"
-      toastOptions={{ style: { background: "var(--solid)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: 10, font: "inherit", fontSize: 14 }, classNames: { description: "!text-muted", actionButton: "!bg-accent !text-on-accent" } }}
-    />
   );
 }

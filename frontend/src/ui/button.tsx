@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 import { Button as AriaButton, type ButtonProps as AriaButtonProps } from "react-aria-components/Button";
 import { cx } from "./cx";
-import { Tooltip } from "./tooltip";
 
 export type Variant = "primary" | "secondary" | "ghost" | "danger";
 export type Size = "sm" | "md";
@@ -44,20 +43,20 @@ export function Button({ variant, size, className, icon, children, isPending, ..
   );
 }
 
+/** The label is its accessible name, and shows as a tip on hover and keyboard focus (see `[data-tip]` in app.css). */
 export function IconButton({ label, className, children, ...props }: Omit<ButtonProps, "icon"> & { label: string }) {
   return (
-    <Tooltip text={label}>
-      <AriaButton
-        {...props}
-        aria-label={label}
-        className={cx(
-          "inline-flex size-9 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-md border border-transparent text-muted hover:bg-hover hover:text-text data-[pressed]:bg-hover data-[disabled]:opacity-50 [&_svg]:size-[18px]",
-          className,
-        )}
-      >
-        {children}
-      </AriaButton>
-    </Tooltip>
+    <AriaButton
+      {...props}
+      aria-label={label}
+      data-tip={label}
+      className={cx(
+        "inline-flex size-9 shrink-0 items-center justify-center rounded-md border border-transparent text-muted pointer-coarse:size-11 hover:bg-hover hover:text-text data-[pressed]:bg-hover data-[disabled]:opacity-50 [&_svg]:size-[18px]",
+        className,
+      )}
+    >
+      {children}
+    </AriaButton>
   );
 }
 

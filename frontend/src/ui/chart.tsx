@@ -3,7 +3,6 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useTheme } from "../lib/appearance";
 import { clockTime, count } from "../lib/format";
-import { Segmented } from "./choice";
 import { cx } from "./cx";
 
 export interface Series {
@@ -74,7 +73,14 @@ export function TimeChart({ label, times, series, height = 230 }: Props) {
             </li>
           ))}
         </ul>
-        <Segmented label={`${label}: view`} value={view} onChange={setView} options={[{ id: "chart", label: "Chart" }, { id: "table", label: "Table" }]} />
+        <button
+          type="button"
+          aria-pressed={view === "table"}
+          onClick={() => setView(view === "chart" ? "table" : "chart")}
+          className="min-h-8 rounded-md border border-line-strong bg-solid px-3 text-sm font-medium hover:bg-sunken aria-pressed:border-accent aria-pressed:bg-accent-soft pointer-coarse:min-h-11"
+        >
+          Table
+        </button>
       </div>
       {view === "chart" ? <Plot label={label} times={times} series={series} height={height} /> : <ChartTable label={label} times={times} series={series} height={height} />}
     </div>

@@ -23,7 +23,7 @@ export function PageHeader({ title, meta, back, actions }: HeaderProps) {
   }, []);
   return (
     <div className="mb-5 flex flex-wrap items-end justify-between gap-x-6 gap-y-3">
-      <div className="min-w-0">
+      <div className="min-w-0 flex-1 basis-72 sm:basis-96">
         {back && (
           <Link to={back.to} className="mb-1 -ml-1 inline-flex min-h-6 items-center gap-0.5 rounded-md pr-2 text-sm text-muted hover:text-text">
             <ChevronLeft aria-hidden className="size-4" />
@@ -67,20 +67,20 @@ const tones = { ok: "text-ok", warn: "text-warn", bad: "text-bad", info: "text-i
 export function Stat({ label, value, hint, tone, to }: StatProps) {
   const body = (
     <>
-      <dt className="text-sm text-muted">{label}</dt>
+      <dt className="text-sm text-muted">
+        {to ? (
+          <Link to={to} className="after:absolute after:inset-0 after:rounded-lg">
+            {label}
+          </Link>
+        ) : (
+          label
+        )}
+      </dt>
       <dd className={cx("mt-1 text-xl font-semibold tabular", tone && tones[tone])}>{value}</dd>
       {hint && <dd className="mt-1 text-xs text-muted">{hint}</dd>}
     </>
   );
-  const look = "card block min-w-0 px-4 py-3.5 sm:px-5 sm:py-4";
-  return to ? (
-    <div className={cx(look, "relative transition-colors hover:border-line-strong")}>
-      {body}
-      <Link to={to} aria-label={label} className="absolute inset-0 rounded-lg" />
-    </div>
-  ) : (
-    <div className={look}>{body}</div>
-  );
+  return <div className={cx("card min-w-0 px-4 py-3.5 sm:px-5 sm:py-4", to && "relative transition-colors hover:border-line-strong")}>{body}</div>;
 }
 
 export function Definition({ items }: { items: [string, ReactNode][] }) {

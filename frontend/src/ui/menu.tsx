@@ -1,15 +1,13 @@
 import type { ReactElement, ReactNode } from "react";
-import { Header, } from "react-aria-components/Header";
+import { Header } from "react-aria-components/Header";
 import { Menu as AriaMenu, MenuItem as AriaMenuItem, MenuSection as AriaMenuSection, MenuTrigger } from "react-aria-components/Menu";
 import { Popover } from "react-aria-components/Popover";
 import { Separator } from "react-aria-components/Separator";
-import { cx } from "./cx";
+import { cx, popoverClass } from "./cx";
 
-export const popoverClass = "glass-2 pop-in rounded-lg border border-line shadow-card outline-none";
-
-export function Menu({ trigger, label, children }: { trigger: ReactElement; label: string; children: ReactNode }) {
+export function Menu({ trigger, label, openAtOnce, children }: { trigger: ReactElement; label: string; openAtOnce?: boolean; children: ReactNode }) {
   return (
-    <MenuTrigger>
+    <MenuTrigger defaultOpen={openAtOnce}>
       {trigger}
       <Popover placement="bottom end" className={cx(popoverClass, "min-w-52 p-1.5")}>
         <AriaMenu aria-label={label} className="max-h-[70dvh] overflow-auto outline-none">

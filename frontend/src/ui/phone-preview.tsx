@@ -3,7 +3,7 @@ import type { Channel } from "../api/types";
 import { cx } from "./cx";
 
 /** The message as the person will see it; solid ground, never glass, so that its contrast is its own. */
-export function PhonePreview({ channel, text, sender, pending }: { channel: Channel; text: string; sender?: string; pending?: boolean }) {
+export function PhonePreview({ channel, text, sender, recipient, pending }: { channel: Channel; text: string; sender?: string; recipient?: string; pending?: boolean }) {
   const whatsapp = channel === "whatsapp";
   return (
     <figure className="mx-auto w-full max-w-[300px] rounded-[34px] border-[9px] border-[#1b2236] bg-[#1b2236] shadow-card">
@@ -14,7 +14,7 @@ export function PhonePreview({ channel, text, sender, pending }: { channel: Chan
           </span>
           <span className="min-w-0 truncate">{sender ?? (whatsapp ? "Your business" : "Your number")}</span>
         </div>
-        <div className="min-h-0 grow overflow-auto p-3" tabIndex={0} role="region" aria-label="Message preview">
+        <div className="min-h-0 grow overflow-auto p-3" tabIndex={0} role="region" aria-label={recipient ? `Message to ${recipient}` : "Message preview"}>
           <div
             className={cx(
               "w-fit max-w-[92%] rounded-2xl px-3 py-2 text-base whitespace-pre-wrap wrap-anywhere transition-opacity",

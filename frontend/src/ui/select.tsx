@@ -5,9 +5,8 @@ import { Input } from "react-aria-components/Input";
 import { ListBox, ListBoxItem } from "react-aria-components/ListBox";
 import { Popover } from "react-aria-components/Popover";
 import { Select as AriaSelect, SelectValue } from "react-aria-components/Select";
-import { cx } from "./cx";
+import { cx, popoverClass } from "./cx";
 import { FieldNotes, LabelText, type FieldProps } from "./field";
-import { popoverClass } from "./menu";
 
 export interface Option {
   id: string;

@@ -108,7 +108,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
         </Button>
       )}
       {step !== "review" && (
-        <div className="sticky bottom-0 mt-4 flex flex-wrap items-center gap-3 py-3">
+        <div className="sticky bottom-3 z-20 mt-4 flex flex-wrap items-center gap-3 rounded-lg border border-line bg-solid p-3 shadow-card">
           {step !== "audience" && <Button onPress={() => void go(order[order.indexOf(step) - 1] ?? "audience")}>Back</Button>}
           <Button variant="primary" isPending={save.isPending} onPress={forward}>
             {step === "delivery" ? "Save and review" : "Continue"}

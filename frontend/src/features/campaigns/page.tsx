@@ -31,7 +31,7 @@ function CampaignLink({ campaign }: { campaign: Campaign }) {
 }
 
 function when(campaign: Campaign): string {
-  if (campaign.status === "scheduled" && campaign.scheduled_at) return dateTime(campaign.scheduled_at);
+  if (campaign.status === "scheduled" && campaign.scheduled_at) return ago(campaign.scheduled_at);
   return ago(campaign.completed_at ?? campaign.launched_at ?? campaign.created_at);
 }
 
@@ -51,14 +51,14 @@ function ProgressCell({ campaign }: { campaign: Campaign }) {
 const figure = (value: number, tone = "") => <span className={value > 0 ? tone : "text-muted"}>{count(value)}</span>;
 
 const columns: Column<Campaign>[] = [
-  { id: "name", header: "Campaign", width: "minmax(12rem, 1.6fr)", cell: (row) => <CampaignLink campaign={row} /> },
-  { id: "status", header: "State", width: "8rem", cell: (row) => <CampaignChip status={row.status} /> },
-  { id: "progress", header: "Done of audience", width: "minmax(11rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
-  { id: "delivered", header: "Delivered", width: "6rem", align: "end", cell: (row) => figure(row.counts.delivered + row.counts.read) },
-  { id: "failed", header: "Failed", width: "5rem", align: "end", cell: (row) => figure(row.counts.failed + row.counts.undelivered, "font-medium text-bad") },
-  { id: "refused", header: "Refused", width: "5rem", align: "end", cell: (row) => figure(row.counts.refused, "text-warn") },
-  { id: "template", header: "Template", width: "minmax(8rem, 1fr)", cell: (row) => <span className="text-muted">{row.template?.name ?? "–"}</span> },
-  { id: "when", header: "When", width: "8.5rem", align: "end", cell: (row) => <span className="text-muted">{when(row)}</span> },
+  { id: "name", header: "Campaign", width: "minmax(10.5rem, 1.6fr)", cell: (row) => <CampaignLink campaign={row} /> },
+  { id: "status", header: "State", width: "7rem", cell: (row) => <CampaignChip status={row.status} /> },
+  { id: "progress", header: "Done of audience", width: "minmax(9.5rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
+  { id: "delivered", header: "Delivered", width: "5rem", align: "end", cell: (row) => figure(row.counts.delivered + row.counts.read) },
+  { id: "failed", header: "Failed", width: "4rem", align: "end", cell: (row) => figure(row.counts.failed + row.counts.undelivered, "font-medium text-bad") },
+  { id: "refused", header: "Refused", width: "4rem", align: "end", cell: (row) => figure(row.counts.refused, "text-warn") },
+  { id: "template", header: "Template", width: "minmax(6.5rem, 1fr)", cell: (row) => <span className="text-muted">{row.template?.name ?? "–"}</span> },
+  { id: "when", header: "When", width: "7.5rem", align: "end", cell: (row) => <span className="text-muted" title={row.scheduled_at ? dateTime(row.scheduled_at) : undefined}>{when(row)}</span> },
 ];
 
 export default function Campaigns() {

@@ -23,7 +23,7 @@ export function ReviewStep({ campaign, onStep }: { campaign: Campaign; onStep: (
   return (
     <QueryState query={preflight} skeleton={<Skeleton rows={4} height={110} />}>
       {preflight.data && (
-        <div className="grid gap-4">
+        <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
           <Findings data={preflight.data} />
           <Figures data={preflight.data} />
           <div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
@@ -121,7 +121,7 @@ function Previews({ data, campaign }: { data: Preflight; campaign: Campaign }) {
         {data.previews.map((preview) => (
           <li key={preview.contact_id} className="w-[264px] shrink-0 snap-start">
             <p className="mb-2 text-sm text-muted tabular">{preview.phone}</p>
-            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} sender={campaign.sender?.name} />
+            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} recipient={preview.phone} sender={campaign.sender?.name} />
           </li>
         ))}
       </ul>
@@ -143,7 +143,7 @@ function Actions({ campaign, data }: { campaign: Campaign; data: Preflight }) {
     void navigate({ to: "/campaigns/$campaignId", params: { campaignId: stored.id }, ignoreBlocker: true });
   };
   return (
-    <div className="sticky bottom-0 flex flex-wrap gap-2 py-3">
+    <div className="sticky bottom-3 z-20 flex flex-wrap gap-2 rounded-lg border border-line bg-solid p-3 shadow-card max-sm:[&>*]:grow">
       <Button variant="primary" icon={<Rocket aria-hidden />} isDisabled={!data.can_launch} onPress={() => setAsking("launch")}>
         Launch to {plural(data.eligible, "person", "people")}
       </Button>

@@ -70,7 +70,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
   const blocked = problem !== null || source.trim() === "";
 
   return (
-    <div className="grid gap-4 xl:grid-cols-[minmax(0,1.5fr)_minmax(20rem,1fr)]">
+    <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,1.5fr)_minmax(20rem,1fr)]">
       <Card title="Columns" padded={false} aside={<span className="text-sm text-muted">{`${preview.format.toUpperCase()}, ${preview.encoding}${preview.delimiter ? `, “${preview.delimiter}”` : ""} · ${plural(preview.rows_sampled, "row")} looked at`}</span>}>
         <ul className="divide-y divide-line bg-solid">
           {preview.columns.map((column, index) => (

@@ -6,7 +6,6 @@ import { dashboardQuery } from "../../api/monitoring";
 import type { Dashboard } from "../../api/types";
 import { ago, compact, count, percent } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
-import { useLive } from "../../realtime/client";
 import { buttonClass } from "../../ui/button";
 import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
@@ -18,7 +17,6 @@ const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ defaul
 
 export default function Overview() {
   const dashboard = useQuery(dashboardQuery());
-  useLive("dashboard");
   return (
     <>
       <PageHeader

@@ -93,7 +93,7 @@ function Builder({ segment }: { segment?: Segment }) {
           </>
         }
       />
-      <div className="grid gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(20rem,1fr)]">
+      <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
         <div className="grid content-start gap-4">
           <Card>
             <div className="grid gap-4 pt-3">

@@ -83,7 +83,7 @@ function NotToggle({ on, onChange, what }: { on: boolean; onChange: (on: boolean
 
 function NodeButtons({ id, name, apply, shift, first, last }: { id: string; name: string } & Pick<NodeProps, "apply" | "shift" | "first" | "last">) {
   return (
-    <span className="ml-auto flex shrink-0">
+    <span className="ml-auto flex shrink-0 @max-lg:col-span-2">
       <IconButton label={`Move ${name} up`} isDisabled={first} onPress={() => shift(id, -1)}>
         <ChevronUp />
       </IconButton>
@@ -120,14 +120,16 @@ function LeafRow({ leaf, apply, shift, attributes, first, last }: NodeProps & { 
   };
   const changeOp = (op: Op) => change({ op, value: defaultValue(leaf.field, op, attributes, leaf.value) });
   return (
-    <div className="flex flex-wrap items-center gap-2">
+    <div className="@container">
+      <div className="grid grid-cols-[auto_minmax(0,1fr)] items-center gap-2 @lg:grid-cols-[auto_minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1.2fr)_auto]">
       <NotToggle on={leaf.not} onChange={(not) => change({ not })} what="this rule" />
-      <ComboBox label="Field" bare className="w-full sm:w-48" value={leaf.field} onChange={changeField} options={fieldOptions(attributes, leaf.field)} />
-      <Select label="Comparison" bare className="w-full sm:w-44" value={leaf.op} onChange={(op) => changeOp(op as Op)} options={ops.map((op) => ({ id: op, label: leaf.field === "topics" ? (op === "missing" ? "follow none" : "include") : opNames[op] }))} />
-      <div className="w-full min-w-0 sm:w-auto sm:grow sm:basis-40">
+      <ComboBox label="Field" bare value={leaf.field} onChange={changeField} options={fieldOptions(attributes, leaf.field)} />
+      <Select label="Comparison" bare className="@max-lg:col-span-2" value={leaf.op} onChange={(op) => changeOp(op as Op)} options={ops.map((op) => ({ id: op, label: leaf.field === "topics" ? (op === "missing" ? "follow none" : "include") : opNames[op] }))} />
+      <div className="min-w-0 @max-lg:col-span-2">
         <ValueField leaf={leaf} attributes={attributes} onChange={(value) => change({ value })} />
       </div>
       <NodeButtons id={leaf.id} name="rule" apply={apply} shift={shift} first={first} last={last} />
+      </div>
     </div>
   );
 }
