@@ -6,7 +6,7 @@ import { cx } from "./cx";
 export function PhonePreview({ channel, text, sender, recipient, pending }: { channel: Channel; text: string; sender?: string; recipient?: string; pending?: boolean }) {
   const whatsapp = channel === "whatsapp";
   return (
-    <figure className="mx-auto w-full max-w-[300px] rounded-[34px] border-[9px] border-[#1b2236] bg-[#1b2236] shadow-card">
+    <figure className="relative mx-auto w-full max-w-[300px] rounded-[34px] border-[9px] border-[#1b2236] bg-[#1b2236] shadow-card">
       <div className={cx("flex h-[460px] flex-col overflow-hidden rounded-[25px]", whatsapp ? "bg-[#efe7dd] text-[#111b21]" : "bg-white text-[#0f172a]")}>
         <div className={cx("flex items-center gap-2.5 px-4 pt-5 pb-3 text-sm font-medium", whatsapp ? "bg-[#075e54] text-white" : "border-b border-[#dfe3ec] bg-[#f4f6fc]")}>
           <span aria-hidden className={cx("grid size-8 place-items-center rounded-full text-xs", whatsapp ? "bg-white/20" : "bg-[#dfe3ec]")}>
