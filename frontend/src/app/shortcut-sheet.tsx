@@ -3,7 +3,7 @@ import { Kbd } from "../ui/layout";
 import { places } from "./nav";
 
 const general: [string[], string][] = [
-  [["Ctrl", "K"], "Search and commands (⌘ K on a Mac)"],
+  [["Ctrl", "K"], "Search and commands"],
   [["/"], "Filter the list on this page"],
   [["?"], "This sheet"],
   [["Esc"], "Close what is open"],

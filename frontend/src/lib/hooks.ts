@@ -29,6 +29,7 @@ let clockTimer: ReturnType<typeof setInterval> | undefined;
 
 function listenToClock(notify: () => void): () => void {
   clockListeners.add(notify);
+  clockValue = Math.max(clockValue, Math.floor(Date.now() / 1000) * 1000);
   clockTimer ??= setInterval(() => {
     clockValue = Date.now();
     for (const listener of clockListeners) listener();
@@ -44,8 +45,7 @@ function listenToClock(notify: () => void): () => void {
 
 /** One clock for every "3 s ago" on the page; it moves each 5 s. */
 export function useNow(): number {
-  const value = useSyncExternalStore(listenToClock, () => clockValue);
-  return Math.max(value, clockValue);
+  return useSyncExternalStore(listenToClock, () => clockValue);
 }
 
 /** True once `ms` have passed while `active`: skeletons wait 120 ms so fast answers never flash one. */

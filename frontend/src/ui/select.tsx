@@ -73,7 +73,7 @@ export function Select({ label, bare, hint, error, required, className, value, o
 }
 
 interface ComboProps extends SelectProps {
-  /** Lets the typed text itself be the value. */
+  /** Lets the typed text itself be the value; the ids are then the labels. */
   free?: boolean;
   /** Given when the options come from the server: they are shown as they are, and typing is reported. */
   onSearch?: (text: string) => void;
@@ -86,11 +86,14 @@ export function ComboBox({ label, bare, hint, error, required, className, value,
       aria-label={bare ? label : undefined}
       {...(onSearch ? { items: options } : { defaultItems: options })}
       value={known ? value : null}
-      {...(free && !known ? { defaultInputValue: value ?? "" } : {})}
-      onChange={(key) => key !== null && onChange(String(key))}
+      {...(free ? { inputValue: value ?? "" } : {})}
+      onChange={(key) => {
+        if (key !== null) onChange(String(key));
+        else if (!free) onChange("");
+      }}
       onInputChange={(text) => {
         onSearch?.(text);
-        if (free && !options.some((option) => option.label === text)) onChange(text);
+        if (free) onChange(text);
       }}
       allowsCustomValue={free}
       allowsEmptyCollection={Boolean(onSearch)}

@@ -101,10 +101,11 @@ function StaleNotice({ query }: { query: Queryish }) {
 }
 
 export function Freshness({ at, prefix = "Updated" }: { at: number | string; prefix?: string }) {
-  const now = useNow();
+  const then = new Date(at).getTime();
+  const now = Math.max(useNow(), then); // the clock ticks each 5 s, the figures may be newer than its last tick
   return (
     <span className="text-xs text-muted tabular" title={new Date(at).toLocaleString()}>
-      {prefix} {ago(at, now)}
+      {prefix} {ago(then, now)}
     </span>
   );
 }

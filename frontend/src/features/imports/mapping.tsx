@@ -90,7 +90,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
       <div className="grid content-start gap-4">
         <Card title="How to read it">
           <div className="grid gap-4">
-            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={setRegion} options={regions()} free placeholder="Portugal" error={answer?.field("default_region")} />
+            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={setRegion} options={regions()} placeholder="Portugal" error={answer?.field("default_region")} />
             <TextField label="Where these people agreed" required value={source} onChange={setSource} placeholder="Checkout form, October 2026" hint="Kept with each consent as its source." error={answer?.field("consent_source")} />
             <RadioCards
               label="People whose row says nothing about consent"

@@ -43,7 +43,7 @@ export function SandboxForm() {
             inject.mutate();
           }}
         >
-          <ComboBox label="From" free value={from} onChange={setFrom} onSearch={() => undefined} placeholder="+351 912 345 678" options={(people.data?.items ?? []).map((contact) => ({ id: contact.phone, label: contact.phone, hint: contact.attributes.name }))} error={problem?.field("from")} />
+          <ComboBox label="From" free value={from} onChange={setFrom} placeholder="+351 912 345 678" options={(people.data?.items ?? []).map((contact) => ({ id: contact.phone, label: contact.phone, hint: contact.attributes.name }))} error={problem?.field("from")} />
           <Select label="To" value={to} onChange={setChosen} options={numbers.map((entry) => ({ id: entry.id, label: entry.name, hint: entry.address }))} error={problem?.field("to")} />
           <TextField label="Text" value={body} onChange={setBody} error={problem?.field("body")} />
           <Button type="submit" variant="primary" className="md:mt-[26px]" icon={<Send aria-hidden />} isDisabled={from.trim() === "" || !sender} isPending={inject.isPending}>

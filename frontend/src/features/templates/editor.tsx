@@ -44,10 +44,10 @@ function Editor({ template }: { template?: Template }) {
   const [draft, setDraft] = useState<TemplateInput>(saved);
   const [deleting, setDeleting] = useState(false);
   const [side, setSide] = useState<"edit" | "preview">("edit");
-  const [contactId, setContactId] = useState<string | null>(null);
+  const [contactId, setContactId] = useState("");
   const attributes = useQuery(attributesQuery());
   const body = useDebounced(draft.body, 250);
-  const preview = useQuery({ ...templatePreviewQuery(body, contactId), placeholderData: keepPreviousData });
+  const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
   const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
   const change = (patch: Partial<TemplateInput>) => setDraft((old) => ({ ...old, ...patch }));
 

@@ -14,7 +14,7 @@ interface Props {
   channel: Channel;
   empty: boolean;
   preview: UseQueryResult<TemplatePreview>;
-  contactId: string | null;
+  contactId: string;
   onContact: (id: string) => void;
 }
 
@@ -35,7 +35,7 @@ export function PreviewPanel({ channel, empty, preview, contactId, onContact }: 
 
 const label = (contact: Contact): string => (contact.attributes.name ? `${contact.attributes.name}, ${contact.phone}` : contact.phone);
 
-function ContactPicker({ value, onChange }: { value: string | null; onChange: (id: string) => void }) {
+function ContactPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
   const [text, setText] = useState("");
   const found = useQuery({ ...contactPickerQuery(useDebounced(text, 250)), placeholderData: keepPreviousData });
   const options = (found.data?.items ?? []).map((contact) => ({ id: contact.id, label: label(contact) }));
