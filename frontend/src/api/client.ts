@@ -24,7 +24,7 @@ async function sessionFetch(request: Request): Promise<Response> {
   return send(again);
 }
 
-/* eslint-disable-next-line -- `any` until schema.d.ts is generated from openapi.json; then `paths`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the features state the type of each answer through `unwrap`
 export const client = createClient<any>({ baseUrl: location.origin, fetch: sessionFetch });
 
 interface Answer {

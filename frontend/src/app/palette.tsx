@@ -61,7 +61,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               <Input placeholder="Go to or run…" className="h-13 w-full bg-transparent text-md !outline-none placeholder:text-muted [&::-webkit-search-cancel-button]:hidden" />
               <Kbd>Esc</Kbd>
             </SearchField>
-            <Menu aria-label="Commands" className="max-h-[56dvh] overflow-auto p-2 outline-none" onClose={onClose} renderEmptyState={() => <p className="px-3 py-6 text-center text-muted">Nothing matches.</p>}>
+            <div role="group" aria-label="Results" tabIndex={0} className="max-h-[56dvh] overflow-auto outline-offset-[-2px]">
+            <Menu aria-label="Commands" className="p-2 outline-none" onClose={onClose} renderEmptyState={() => <p className="px-3 py-6 text-center text-muted">Nothing matches.</p>}>
               {groups.map((group) => (
                 <MenuSection key={group.title} id={group.title}>
                   <Header className="px-3 pt-2.5 pb-1 text-xs font-medium text-muted">{group.title}</Header>
@@ -85,6 +86,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 </MenuSection>
               ))}
             </Menu>
+            </div>
           </Autocomplete>
         </Dialog>
       </Modal>

@@ -16,7 +16,8 @@ import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
 import { useShortcuts } from "./shortcuts";
 
-const Palette = lazy(() => import("./palette"));
+const loadPalette = () => import("./palette");
+const Palette = lazy(loadPalette);
 const ShortcutSheet = lazy(() => import("./shortcut-sheet"));
 const Toasts = lazy(() => import("./toasts"));
 const NavDrawer = lazy(() => import("./nav-drawer"));
@@ -80,6 +81,7 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
       <button
         type="button"
         onClick={onSearch}
+        onPointerEnter={() => void loadPalette()}
         aria-label="Search and commands"
         className="flex h-9 w-full max-w-80 items-center gap-2.5 rounded-md border border-line-strong bg-solid px-3 text-left text-muted hover:bg-sunken pointer-coarse:h-11 max-sm:w-11 max-sm:justify-center max-sm:px-0"
       >
