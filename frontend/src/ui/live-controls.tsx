@@ -11,7 +11,7 @@ export function LiveControls({ at }: { at: number }) {
     <>
       <Freshness at={at} />
       <Button size="sm" variant="ghost" icon={live.paused ? <Play aria-hidden /> : <Pause aria-hidden />} onPress={() => setPaused(!live.paused)}>
-        {live.paused ? (live.waiting > 0 ? `Resume · ${count(live.waiting)} waiting` : "Resume") : "Pause"}
+        {live.paused ? (live.waiting > 0 ? `Resume updates · ${count(live.waiting)} waiting` : "Resume updates") : "Pause updates"}
       </Button>
     </>
   );
