@@ -97,6 +97,7 @@ imports = Table(
     Column("warnings", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("error", Text),
     Column("actor_id", Uuid),
+    Column("attempts", SmallInteger, nullable=False, server_default=_ZERO),
     _at("lease_until"),
     _now("created_at"),
     _at("started_at"),

@@ -97,10 +97,16 @@ def position(text: io.TextIOWrapper) -> int:
 def damage(raw: str) -> tuple[str, str] | None:
     """What makes a row's text unstorable, if anything."""
     if "\x00" in raw:
-        return "nul_character", "The row holds a NUL character, which no text has: remove it and import again."
+        return (
+            "nul_character",
+            "The row holds a NUL character, which no text has: remove it and import again.",
+        )
     if not raw.isascii():
         try:
             raw.encode()
         except UnicodeEncodeError:
-            return "bad_encoding", "The row holds bytes that are no text: save the file as UTF-8 and import again."
+            return (
+                "bad_encoding",
+                "The row holds bytes that are no text: save the file as UTF-8 and import again.",
+            )
     return None

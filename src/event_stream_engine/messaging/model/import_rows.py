@@ -26,13 +26,12 @@ RANK: dict[Consent, int] = {"unknown": 0, "opted_in": 1, "opted_out": 2, "stoppe
 """Merging two statements about consent keeps the higher one, so no file takes an opt-out back."""
 
 _WORDS: dict[str, Consent] = {
-    **dict.fromkeys("optin optedin yes y true t 1 subscribe subscribed granted consented agreed".split(), "opted_in"),
+    **dict.fromkeys(["optin", "optedin", "yes", "y", "true", "t", "1", "subscribe", "subscribed", "granted", "consented", "agreed"], "opted_in"),
     **dict.fromkeys(
-        "optout optedout no n false f 0 unsubscribe unsubscribed denied declined refused revoked "
-        "withdrawn".split(),
+        ["optout", "optedout", "no", "n", "false", "f", "0", "unsubscribe", "unsubscribed", "denied", "declined", "refused", "revoked", "withdrawn"],
         "opted_out",
     ),
-    **dict.fromkeys("stop stopped stopall".split(), "stopped"),
+    **dict.fromkeys(["stop", "stopped", "stopall"], "stopped"),
     "unknown": "unknown",
 }  # fmt: skip
 _NOISE = re.compile(r"[\s_-]+")
@@ -120,7 +119,9 @@ class RowReader:
     """Turns the cells of a file's rows into contacts, as the options say."""
 
     def __init__(self, options: Options, columns: list[str]) -> None:
-        place = {column.target: columns.index(column.name) for column in options.columns if not column.attribute}
+        place = {
+            column.target: columns.index(column.name) for column in options.columns if not column.attribute
+        }
         self._phone = place["phone"]
         self._consent = place.get("consent")
         self._timezone = place.get("timezone")
@@ -185,7 +186,9 @@ class RowReader:
     def _read_locale(self, cells: list[object]) -> str | None:
         written = _text(cells[self._locale], "locale").strip() if self._locale is not None else ""
         if len(written) > LOCALE_MAX:
-            raise RowRefused("value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US.")
+            raise RowRefused(
+                "value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US."
+            )
         return written or None
 
 
@@ -219,9 +222,7 @@ def _topics(cell: object) -> list[str]:
         parts = _TOPIC_ENDS.split(_text(cell, "topics"))
     topics = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
     if len(topics) > TOPICS_MAX or any(len(topic) > TOPIC_MAX for topic in topics):
-        raise RowRefused(
-            "value_too_long", f"At most {TOPICS_MAX} topics of at most {TOPIC_MAX} characters."
-        )
+        raise RowRefused("value_too_long", f"At most {TOPICS_MAX} topics of at most {TOPIC_MAX} characters.")
     return topics
 
 

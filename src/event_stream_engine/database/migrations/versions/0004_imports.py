@@ -18,6 +18,7 @@ UPDATE import_rejects SET number = line;
 ALTER TABLE import_rejects ALTER COLUMN number SET NOT NULL;
 ALTER TABLE import_rejects DROP CONSTRAINT pk_import_rejects;
 ALTER TABLE import_rejects ADD CONSTRAINT pk_import_rejects PRIMARY KEY (import_id, number);
+ALTER TABLE imports ADD COLUMN attempts smallint NOT NULL DEFAULT 0;
 CREATE INDEX ix_imports_running ON imports (lease_until) WHERE status = 'running';
 """
 
