@@ -14,6 +14,7 @@ up: ## Install what is missing, start everything, print a sign-in link (Ctrl-C s
 
 test: ## Run every test (ARGS="tests/backbone -k order" to choose)
 	@$(prepare) --development
+	@$(if $(ARGS),,$(BIN)/python tools/frontend.py test)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 lint: ## Check style, types, import contracts and the UI's sources

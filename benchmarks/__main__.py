@@ -2,7 +2,7 @@
 
 A benchmark is a module here with `async def measure() -> None`: it starts the servers it needs
 (`throwaway_servers(durable=True)`), measures the product and the limit that the same machine sets in the same
-run, prints both and their ratio, and stops by itself. """
+run, prints both and their ratio, and stops by itself."""
 
 import asyncio
 import importlib
@@ -13,9 +13,7 @@ import benchmarks
 
 
 def main(wanted: list[str]) -> int:
-    known = sorted(
-        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_"
-    )
+    known = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_")
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -25,12 +26,14 @@ LOGICAL_DATABASES = itertools.cycle(range(1, 16))
 
 def pytest_configure(config: pytest.Config) -> None:
     """A developer's own settings, and a platform that runs in this folder, stay out of the tests."""
-    for name in [
-        name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))
-    ]:
+    for name in [name for name in os.environ if name.startswith(("ESE_", "TWILIO_", "DATABASE_URL", "REDIS_URL"))]:
         if not name.startswith("ESE_TEST_"):
             del os.environ[name]
     os.environ["ESE_HOME"] = tempfile.mkdtemp(prefix="ese-test-home-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["ESE_HOME"], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

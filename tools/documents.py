@@ -2,7 +2,7 @@
 only.
 
 Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
-the lists cannot drift from the code without `--check` (a test) saying so. """
+the lists cannot drift from the code without `--check` (a test) saying so."""
 
 import ast
 import importlib
@@ -61,9 +61,7 @@ def settings_document() -> str:
         lines += ["| variable | default | meaning |", "|---|---|---|"]
         for setting in kind.model_fields.values():
             default = "" if setting.default is None else f"`{setting.default}`"
-            lines.append(
-                f"| `{setting.alias}` | {default} | {(setting.description or '').replace('|', '/')} |"
-            )
+            lines.append(f"| `{setting.alias}` | {default} | {(setting.description or '').replace('|', '/')} |")
     return "\n".join(lines) + "\n"
 
 
@@ -112,9 +110,7 @@ def is_plain_call(node: ast.AST) -> bool:
 
 def load(package: str, paths: list[str], *, only: str | None = None) -> None:
     """Import the modules of a package (recursively those called `only`), so that they register themselves."""
-    for module in (
-        pkgutil.walk_packages(paths, f"{package}.") if only else pkgutil.iter_modules(paths, f"{package}.")
-    ):
+    for module in pkgutil.walk_packages(paths, f"{package}.") if only else pkgutil.iter_modules(paths, f"{package}."):
         if only is None or module.name.rsplit(".", 1)[-1] == only:
             importlib.import_module(module.name)
 

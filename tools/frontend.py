@@ -20,9 +20,7 @@ def main(wanted: list[str]) -> int:
     environment, npm = find_node()
     for name in wanted:
         print(f"npm run {name}", flush=True)
-        status = subprocess.run(
-            [*npm, "run", "--silent", name], cwd=FRONTEND, env=environment, check=False
-        ).returncode
+        status = subprocess.run([*npm, "run", "--silent", name], cwd=FRONTEND, env=environment, check=False).returncode
         if status != 0:
             return status
     return 0

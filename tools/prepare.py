@@ -116,9 +116,7 @@ def ui_sources() -> list[Path]:
     """Everything that the build may read."""
     left_out = {"node_modules", "dist", "coverage", "test-results"}
     top = [path for path in FRONTEND.iterdir() if path.name not in left_out and not path.name.startswith(".")]
-    return [
-        file for path in top for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
-    ]
+    return [file for path in top for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
 
 
 def find_node() -> tuple[dict[str, str], list[str | Path]]:
@@ -131,9 +129,7 @@ def find_node() -> tuple[dict[str, str], list[str | Path]]:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if found.returncode != 0:
-        sys.exit(
-            f"No Node >= {NODE_MAJOR_MIN} and no Node wheel for this machine: install Node from your system."
-        )
+        sys.exit(f"No Node >= {NODE_MAJOR_MIN} and no Node wheel for this machine: install Node from your system.")
     wheel = Path(found.stdout.strip())
     environment = {**os.environ, "PATH": f"{wheel / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -99,6 +99,7 @@ class MessagingSettings(Section):
     )  # fmt: skip
     concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
     claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
         10,
         alias="ESE_STALE_MINUTES",
@@ -132,9 +133,7 @@ class SandboxSettings(Section):
         alias="ESE_SANDBOX_SENDERS",
         description="Comma-separated; empty: every well-formed sender exists.",
     )
-    services: str = Field(
-        "{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.'
-    )
+    services: str = Field("{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.')
     messages_max: int = Field(300_000, alias="ESE_SANDBOX_MESSAGES_MAX", ge=1, le=5_000_000)
 
 

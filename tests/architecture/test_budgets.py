@@ -35,12 +35,8 @@ def test_no_function_is_longer_than_its_bound() -> None:
 def test_the_usual_function_is_short() -> None:
     lengths = [lines(function) for _, function in all_functions()]
     median, p95 = statistics.median(lengths), statistics.quantiles(lengths, n=20)[-1]
-    assert median <= FUNCTION_LINES_MEDIAN, (
-        f"the median function has {median} lines, over {FUNCTION_LINES_MEDIAN}"
-    )
-    assert p95 <= FUNCTION_LINES_P95, (
-        f"one function in twenty has over {p95} lines; the bound is {FUNCTION_LINES_P95}"
-    )
+    assert median <= FUNCTION_LINES_MEDIAN, f"the median function has {median} lines, over {FUNCTION_LINES_MEDIAN}"
+    assert p95 <= FUNCTION_LINES_P95, f"one function in twenty has over {p95} lines; the bound is {FUNCTION_LINES_P95}"
 
 
 def test_no_file_is_longer_than_its_bound() -> None:

@@ -42,9 +42,6 @@ def test_every_feature_says_what_it_owns() -> None:
     silent = [
         name
         for name in FEATURES
-        if (folder := PACKAGE / name).exists()
-        and not (folder / "__init__.py").read_text().lstrip().startswith('"""')
+        if (folder := PACKAGE / name).exists() and not (folder / "__init__.py").read_text().lstrip().startswith('"""')
     ]
-    assert not silent, (
-        f"The first paragraph of `__init__.py` says what a feature owns, emits and hears: {silent}"
-    )
+    assert not silent, f"The first paragraph of `__init__.py` says what a feature owns, emits and hears: {silent}"

@@ -32,9 +32,7 @@ def heard() -> set[str]:
         for node in source.nodes():
             if called_name(node) in SUBSCRIPTIONS and isinstance(node, ast.Call) and node.args:
                 found |= {part.id for part in ast.walk(node.args[0]) if isinstance(part, ast.Name)}
-            elif (
-                isinstance(node, ast.Attribute) and node.attr == "stream" and isinstance(node.value, ast.Name)
-            ):
+            elif isinstance(node, ast.Attribute) and node.attr == "stream" and isinstance(node.value, ast.Name):
                 found.add(node.value.id)
     return found
 
@@ -62,6 +60,4 @@ def test_streams_are_named_domain_entity_version() -> None:
         for event in events()
         if len(event.stream.split(".")) != 3 or not event.stream.rsplit(".v", 1)[-1].isdigit()
     ]
-    assert not wrong, explain(
-        wrong, "A stream is called `<domain>.<entity>.v<N>`, such as `identity.user.v1`."
-    )
+    assert not wrong, explain(wrong, "A stream is called `<domain>.<entity>.v<N>`, such as `identity.user.v1`.")

@@ -35,11 +35,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.$}])/(home|Users|root|work)/\w[\w.-]*")
 
 
 def test_no_module_is_a_junk_drawer() -> None:
-    found = [
-        source.name
-        for source in package()
-        if any(words(part) & JUNK_DRAWERS for part in Path(source.name).parts)
-    ]
+    found = [source.name for source in package() if any(words(part) & JUNK_DRAWERS for part in Path(source.name).parts)]
     assert not found, explain(
         [str(name) for name in found],
         "A name such as `utils` collects what nobody placed. Put each function beside its only caller, or "
@@ -48,15 +44,8 @@ def test_no_module_is_a_junk_drawer() -> None:
 
 
 def test_no_file_names_a_registry() -> None:
-    found = [
-        f"{path.relative_to(ROOT)}: {host}"
-        for path, text in texts()
-        for host in REGISTRY_HOSTS
-        if host in text
-    ]
-    found += [
-        f"{path.relative_to(ROOT)}: an index address" for path, text in texts() if INDEX_OPTION.search(text)
-    ]
+    found = [f"{path.relative_to(ROOT)}: {host}" for path, text in texts() for host in REGISTRY_HOSTS if host in text]
+    found += [f"{path.relative_to(ROOT)}: an index address" for path, text in texts() if INDEX_OPTION.search(text)]
     assert not found, explain(
         found,
         "Pins carry versions and hashes; where packages come from is the machine's own setting. "

@@ -57,11 +57,7 @@ def sql_in(source: Source) -> Iterator[str]:
         if isinstance(node, ast.Constant) and node not in documentation:
             if isinstance(node.value, str) and STATEMENT.match(node.value):
                 yield f"{source.name}:{node.lineno} {' '.join(node.value.split())[:60]}"
-        elif (
-            isinstance(node, ast.ImportFrom)
-            and node.module == "sqlalchemy"
-            and TABLES not in source.path.parts
-        ):
+        elif isinstance(node, ast.ImportFrom) and node.module == "sqlalchemy" and TABLES not in source.path.parts:
             builders = SQL_BUILDERS & {alias.name for alias in node.names}
             if builders and source.path.stem != TABLES:
                 yield f"{source.name}:{node.lineno} imports {', '.join(sorted(builders))} from sqlalchemy"
@@ -115,8 +111,7 @@ def test_nothing_but_an_edge_commits() -> None:
     found = [
         f"{source.name}:{node.lineno}"
         for source in package()
-        if source.path.stem in {"actions", "store", "reports", "model"}
-        or {"actions", "store"} & set(source.path.parts)
+        if source.path.stem in {"actions", "store", "reports", "model"} or {"actions", "store"} & set(source.path.parts)
         for node in source.nodes()
         if isinstance(node, ast.Attribute) and node.attr in {"commit", "rollback", "transaction"}
     ]

@@ -128,9 +128,7 @@ async def test_a_first_start_that_was_killed_half_way_starts_anew(new_postgres: 
     assert await query(server, "SELECT 1") == 1
 
 
-async def test_passwords_that_do_not_fit_the_data_are_named_as_the_cause(
-    new_postgres: New, place: Place
-) -> None:
+async def test_passwords_that_do_not_fit_the_data_are_named_as_the_cause(new_postgres: New, place: Place) -> None:
     first = new_postgres()
     await first.start()
     await first.stop()

@@ -44,9 +44,7 @@ async def start():
 
     def begin(program: str, screen: Terminal, **choices: object) -> Child:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        child = Child(
-            "it", [sys.executable, "-c", program], environment, screen, chance=lambda: 0.0, **choices
-        )
+        child = Child("it", [sys.executable, "-c", program], environment, screen, chance=lambda: 0.0, **choices)
         running.append((child, asyncio.create_task(child.keep_running())))
         return child
 

@@ -106,9 +106,7 @@ async def start_sandbox() -> AsyncIterator[StartSandbox]:
 
         async def start(faults: Faults | None = None, **changes: Any) -> SandboxServer:
             given = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "port": free_port(), **changes}
-            return await stack.enter_async_context(
-                SandboxServer(SandboxConfig(faults=faults or calm(), **given))
-            )
+            return await stack.enter_async_context(SandboxServer(SandboxConfig(faults=faults or calm(), **given)))
 
         yield start
 

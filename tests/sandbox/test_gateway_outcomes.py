@@ -100,9 +100,7 @@ async def test_wrong_credentials_are_a_refusal(start_sandbox: StartSandbox, gate
     assert (outcome.code, outcome.http_status) == (20003, 401)
 
 
-async def test_429_is_throttled_and_was_not_accepted(
-    start_sandbox: StartSandbox, gateway_to: Connect
-) -> None:
+async def test_429_is_throttled_and_was_not_accepted(start_sandbox: StartSandbox, gateway_to: Connect) -> None:
     sandbox = await start_sandbox(calm(throttled=1))
     outcome = await gateway_to(sandbox.url).send(sms())
     assert outcome == Throttled(1.0)
@@ -133,9 +131,7 @@ async def test_whatever_leaves_the_fate_open_is_unknown(
     assert sandbox.account.ledger.accepted == accepted
 
 
-async def test_after_a_fault_the_next_try_draws_anew(
-    start_sandbox: StartSandbox, gateway_to: Connect
-) -> None:
+async def test_after_a_fault_the_next_try_draws_anew(start_sandbox: StartSandbox, gateway_to: Connect) -> None:
     sandbox = await start_sandbox(calm(throttled=0.5))
     gateway = gateway_to(sandbox.url)
     tries = 0
@@ -171,22 +167,16 @@ async def test_a_connect_timeout_is_not_sent(gateway_to: Connect) -> None:
     assert isinstance(outcome, NotSent), outcome
 
 
-async def test_waiting_in_vain_for_a_connection_is_not_sent(
-    start_sandbox: StartSandbox, gateway_to: Connect
-) -> None:
+async def test_waiting_in_vain_for_a_connection_is_not_sent(start_sandbox: StartSandbox, gateway_to: Connect) -> None:
     sandbox = await start_sandbox(calm(latency_ms=(2000, 2000)))
     gateway = gateway_to(sandbox.url, connections=1, connect_timeout=SHORT)
-    outcomes = await asyncio.gather(
-        gateway.send(sms(to="+14155550101")), gateway.send(sms(to="+14155550102"))
-    )
+    outcomes = await asyncio.gather(gateway.send(sms(to="+14155550101")), gateway.send(sms(to="+14155550102")))
     assert {type(outcome) for outcome in outcomes} == {Accepted, NotSent}
     assert sandbox.account.ledger.accepted == 1
 
 
 @pytest.mark.parametrize("ending", ["reset", "close", "half_a_head", "silence", "half_a_body"])
-async def test_once_the_request_was_read_no_ending_counts_as_not_sent(
-    gateway_to: Connect, ending: str
-) -> None:
+async def test_once_the_request_was_read_no_ending_counts_as_not_sent(gateway_to: Connect, ending: str) -> None:
     release = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -204,9 +194,7 @@ async def test_once_the_request_was_read_no_ending_counts_as_not_sent(
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    outcome = await gateway_to(f"http://127.0.0.1:{port}", total_timeout=SHORT, connect_timeout=SHORT).send(
-        sms()
-    )
+    outcome = await gateway_to(f"http://127.0.0.1:{port}", total_timeout=SHORT, connect_timeout=SHORT).send(sms())
     release.set()
     server.close()
     assert isinstance(outcome, Unknown), outcome

@@ -14,9 +14,7 @@ from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN, Receiver, StartSandb
 FROM, TO = "+14155550100", "+14155550101"
 
 
-async def send(
-    sandbox: SandboxServer, callback: str, to: str = TO, sender: str = FROM, channel: str = "sms"
-) -> str:
+async def send(sandbox: SandboxServer, callback: str, to: str = TO, sender: str = FROM, channel: str = "sms") -> str:
     message = OutgoingMessage(to, sender, channel, body="Hi", status_callback=callback)  # type: ignore[arg-type]
     async with TwilioGateway(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, base_url=sandbox.url) as gateway:
         outcome = await gateway.send(message)
@@ -86,9 +84,7 @@ async def test_a_reordered_message_is_delivered_before_it_was_sent(
     assert receiver.statuses(sid) == ["delivered", "sent"]
 
 
-async def test_slow_callbacks_come_after_the_status_itself(
-    start_sandbox: StartSandbox, receiver: Receiver
-) -> None:
+async def test_slow_callbacks_come_after_the_status_itself(start_sandbox: StartSandbox, receiver: Receiver) -> None:
     sandbox = await start_sandbox(calm(slow=1, slow_seconds=60), clock_scale=100)
     sid = await send(sandbox, receiver.url)
     await receiver.wait_for(1)
@@ -99,9 +95,7 @@ async def test_slow_callbacks_come_after_the_status_itself(
     assert sorted(receiver.statuses(sid)) == ["delivered", "sent"]
 
 
-async def test_an_early_callback_arrives_before_the_201(
-    start_sandbox: StartSandbox, receiver: Receiver
-) -> None:
+async def test_an_early_callback_arrives_before_the_201(start_sandbox: StartSandbox, receiver: Receiver) -> None:
     sandbox = await start_sandbox(calm(early=1, status_delay_seconds=(600, 600)))
     sid = await send(sandbox, receiver.url)
     assert receiver.statuses(sid) == ["sent"]
@@ -118,9 +112,7 @@ async def test_a_server_error_loses_the_callback_unless_the_url_asks_for_more(
     assert sandbox.account.dispatcher.counts["undelivered"] == 2
 
 
-async def test_overrides_retry_with_one_idempotency_token(
-    start_sandbox: StartSandbox, receiver: Receiver
-) -> None:
+async def test_overrides_retry_with_one_idempotency_token(start_sandbox: StartSandbox, receiver: Receiver) -> None:
     sandbox = await start_sandbox()
     receiver.answers = [503, 404, 0]
     sid = await send(sandbox, f"{receiver.url}/hook#rc=5&rp=all", to="+15005630001")

@@ -60,13 +60,9 @@ async def test_every_message_that_was_answered_survives_a_kill(tmp_path: Path) -
 
         async with process(tmp_path, port) as again:
             for number in accepted:
-                found = await gateway.find(
-                    to=f"+1415555{number:04d}", sender=FROM, channel="sms", sent_after=began
-                )
+                found = await gateway.find(to=f"+1415555{number:04d}", sender=FROM, channel="sms", sent_after=began)
                 assert len(found) == 1
             for number in unsent[:50]:
-                assert not await gateway.find(
-                    to=f"+1415555{number:04d}", sender=FROM, channel="sms", sent_after=began
-                )
+                assert not await gateway.find(to=f"+1415555{number:04d}", sender=FROM, channel="sms", sent_after=began)
             again.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(again.wait(), 20) == 0

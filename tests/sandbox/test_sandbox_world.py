@@ -55,9 +55,7 @@ async def inbound(http: Client, sandbox: SandboxServer, body: dict[str, Any]) ->
 
 async def test_the_same_seed_gives_the_same_fates_in_any_order(start_sandbox: StartSandbox) -> None:
     """Replies, failures and statuses agree between two runs; another seed gives others."""
-    mess = calm(
-        throttled=0.1, error_before=0.1, error_after=0.1, dropped=0.1, failed=0.3, concurrency_cap=1000
-    )
+    mess = calm(throttled=0.1, error_before=0.1, error_after=0.1, dropped=0.1, failed=0.3, concurrency_cap=1000)
     messages = [OutgoingMessage(f"+1415555{i:04d}", FROM, "sms", body="Hi") for i in range(150)]
 
     async def run(seed: int, order: int) -> dict[str, tuple[str, str | None, int | None]]:
@@ -145,9 +143,7 @@ async def test_whatsapp_opt_out_without_a_service_is_the_platforms_own_business(
     start_sandbox: StartSandbox, http: Client
 ) -> None:
     sandbox = await start_sandbox()
-    answer = await inbound(
-        http, sandbox, {"from": f"whatsapp:{TO}", "to": f"whatsapp:{FROM}", "body": "STOP"}
-    )
+    answer = await inbound(http, sandbox, {"from": f"whatsapp:{TO}", "to": f"whatsapp:{FROM}", "body": "STOP"})
     assert answer["effect"] is None
     assert isinstance(await send(sandbox, channel="whatsapp"), Accepted)
 
@@ -171,9 +167,7 @@ async def test_whatsapp_text_outside_the_window_fails_and_inside_or_by_template_
 ) -> None:
     sandbox = await start_sandbox(calm(whatsapp_window=True))
     closed = await send(sandbox, channel="whatsapp")
-    template = await send(
-        sandbox, channel="whatsapp", body=None, content_sid="HX" + "a" * 32, content_variables="{}"
-    )
+    template = await send(sandbox, channel="whatsapp", body=None, content_sid="HX" + "a" * 32, content_variables="{}")
     await inbound(http, sandbox, {"from": f"whatsapp:{TO}", "to": f"whatsapp:{FROM}", "body": "hello"})
     opened = await send(sandbox, channel="whatsapp", body="Hi again")
     assert await sandbox.account.activity.quiet(10)
@@ -196,9 +190,7 @@ async def test_the_whatsapp_sandbox_needs_a_join(start_sandbox: StartSandbox) ->
     assert message.error_code == 63015
 
 
-async def test_the_ledger_counts_exactly_and_names_duplicates(
-    start_sandbox: StartSandbox, http: Client
-) -> None:
+async def test_the_ledger_counts_exactly_and_names_duplicates(start_sandbox: StartSandbox, http: Client) -> None:
     sandbox = await start_sandbox()
     for number in range(5):
         await send(sandbox, to=f"+1415555{number:04d}", body="first campaign")
@@ -275,9 +267,7 @@ async def test_reset_forgets_everything_but_the_faults(
     assert isinstance(await send(sandbox), Accepted)
 
 
-async def test_faults_change_at_run_time_and_bad_ones_are_refused(
-    start_sandbox: StartSandbox, http: Client
-) -> None:
+async def test_faults_change_at_run_time_and_bad_ones_are_refused(start_sandbox: StartSandbox, http: Client) -> None:
     sandbox = await start_sandbox()
     url = f"{sandbox.url}/sandbox/faults"
     await http.put(url).body_json({"throttled": 1}).build().send()

@@ -157,9 +157,7 @@ async def test_a_scheduled_message_can_be_canceled_and_a_queued_one_not(
         ),
     ],
 )  # fmt: skip
-async def test_a_bad_request_gets_twilios_code(
-    sandbox: SandboxServer, given: dict[str, Any], code: int
-) -> None:
+async def test_a_bad_request_gets_twilios_code(sandbox: SandboxServer, given: dict[str, Any], code: int) -> None:
     with pytest.raises(TwilioRestException) as refused:
         await call(client_of(sandbox).messages.create, **given)
     assert (refused.value.status, refused.value.code) == (400, code)
@@ -187,9 +185,7 @@ async def test_an_api_key_opens_the_account_and_a_wrong_secret_does_not(start_sa
     assert (refused.value.status, refused.value.code) == (401, 20003)
 
 
-async def test_callbacks_verify_with_twilios_validator(
-    start_sandbox: StartSandbox, receiver: Receiver
-) -> None:
+async def test_callbacks_verify_with_twilios_validator(start_sandbox: StartSandbox, receiver: Receiver) -> None:
     sandbox = await start_sandbox(calm(read=1))
     hook = f"{receiver.url}/status?message=7"
     message = await call(

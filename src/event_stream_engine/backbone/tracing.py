@@ -48,9 +48,7 @@ LIMIT :limit
 """
 
 
-async def tail(
-    streams: RedisStreams, names: list[str], *, from_start: bool = False
-) -> AsyncIterator[Envelope]:
+async def tail(streams: RedisStreams, names: list[str], *, from_start: bool = False) -> AsyncIterator[Envelope]:
     """Every event that arrives in the named streams, until the caller stops asking."""
     positions = {name: "0-0" if from_start else await streams.last_id(name) for name in names}
     while True:

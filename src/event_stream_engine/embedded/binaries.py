@@ -24,9 +24,7 @@ def wheel_folder(package: str) -> Path:
 
 def postgres_folder() -> Path:
     """The newest PostgreSQL in the wheel: a folder with `bin/` and `share/`."""
-    installs = sorted(
-        wheel_folder(POSTGRES_WHEEL).glob("pginstall*"), key=lambda path: int(path.name[9:] or 0)
-    )
+    installs = sorted(wheel_folder(POSTGRES_WHEEL).glob("pginstall*"), key=lambda path: int(path.name[9:] or 0))
     if not installs:
         raise Unavailable(f"`{POSTGRES_WHEEL}` holds no PostgreSQL: reinstall it, or set DATABASE_URL.")
     return installs[-1]

@@ -94,9 +94,7 @@ class Home:
                 f"{self.path / name} belongs to another user: start as that user, or set ESE_HOME."
             ) from error
         except ValueError as error:
-            raise Unavailable(
-                f"{self.path / name} is damaged ({error}): repair it or move it away."
-            ) from error
+            raise Unavailable(f"{self.path / name} is damaged ({error}): repair it or move it away.") from error
         return dict(content)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:

@@ -58,9 +58,7 @@ class Place:
                 _copy_whole(source, copy)
         copied = target / root.relative_to(site) / relative
         if not self._can_run(copied):
-            raise Unavailable(
-                f"{copied} cannot be executed by user id {self.account}: is its file system `noexec`?"
-            )
+            raise Unavailable(f"{copied} cannot be executed by user id {self.account}: is its file system `noexec`?")
         return copied
 
     def _can_run(self, program: Path) -> bool:
@@ -113,9 +111,7 @@ def _account_for(home: Path) -> int:
             return pwd.getpwnam(name).pw_uid
         except KeyError:
             continue
-    raise Unavailable(
-        "PostgreSQL refuses to run as root, and there is no unprivileged account: run as a user."
-    )
+    raise Unavailable("PostgreSQL refuses to run as root, and there is no unprivileged account: run as a user.")
 
 
 def _usable(folder: Path, account: int) -> bool:

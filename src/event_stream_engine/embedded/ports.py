@@ -28,6 +28,4 @@ def free_from(preferred: int, host: str = LOOPBACK, *, taken: frozenset[int] = f
     """`preferred`, or the next free port after it that is not in `taken`, or any when `STEPS_MAX` are
     taken."""
     candidates = range(preferred, min(preferred + STEPS_MAX, 65536))
-    return next((port for port in candidates if port not in taken and is_free(port, host)), None) or any_free(
-        host
-    )
+    return next((port for port in candidates if port not in taken and is_free(port, host)), None) or any_free(host)

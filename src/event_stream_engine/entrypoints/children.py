@@ -50,11 +50,7 @@ class Terminal:
         if name not in self.names:
             self.names.append(name)
         label = f"{name:>8} |"
-        return (
-            f"\x1b[{_COLOURS[self.names.index(name) % len(_COLOURS)]}m{label}\x1b[0m"
-            if self.colour
-            else label
-        )
+        return f"\x1b[{_COLOURS[self.names.index(name) % len(_COLOURS)]}m{label}\x1b[0m" if self.colour else label
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # the terminal is gone: keep running until told to stop
@@ -180,9 +176,7 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
         return await reader.readexactly(long.consumed) + b" [cut: the line is too long]\n"
 
 
-async def _ended_or_hasty(
-    process: "subprocess.Popen[bytes]", patience: float, hasty: asyncio.Event | None
-) -> None:
+async def _ended_or_hasty(process: "subprocess.Popen[bytes]", patience: float, hasty: asyncio.Event | None) -> None:
     """Until it ends, its patience is over, or someone is in a hurry."""
     waiting = asyncio.create_task(processes.ended(process, within=patience))
     hurry = asyncio.create_task(hasty.wait() if hasty else asyncio.sleep(patience))

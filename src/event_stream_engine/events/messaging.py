@@ -9,7 +9,7 @@ CAMPAIGN = "messaging.campaign.v1"
 MESSAGE = "messaging.message.v1"
 
 
-class CampaignLaunched(Event):
+class CampaignLaunched(Event, frozen=True, kw_only=True):
     """A campaign runs; its audience is about to be frozen."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -20,7 +20,7 @@ class CampaignLaunched(Event):
         return self.campaign_id
 
 
-class CampaignStateChanged(Event):
+class CampaignStateChanged(Event, frozen=True, kw_only=True):
     """A person (or the schedule, or completion) moved a campaign to another state."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -34,7 +34,7 @@ class CampaignStateChanged(Event):
         return self.campaign_id
 
 
-class AudienceFrozen(Event):
+class AudienceFrozen(Event, frozen=True, kw_only=True):
     """The ledger holds one row for each contact of the audience, all queued."""
 
     stream: ClassVar[str] = MESSAGE
@@ -46,7 +46,7 @@ class AudienceFrozen(Event):
         return self.campaign_id
 
 
-class MessagesClaimed(Event):
+class MessagesClaimed(Event, frozen=True, kw_only=True):
     """A sender took messages of a campaign: `queued` and `deferred` became `sending`."""
 
     stream: ClassVar[str] = MESSAGE
@@ -59,7 +59,7 @@ class MessagesClaimed(Event):
         return self.campaign_id
 
 
-class MessagesCanceled(Event):
+class MessagesCanceled(Event, frozen=True, kw_only=True):
     """The messages of a canceled campaign that nobody had sent yet."""
 
     stream: ClassVar[str] = MESSAGE
@@ -72,7 +72,7 @@ class MessagesCanceled(Event):
         return self.campaign_id
 
 
-class MessageStatusChanged(Event):
+class MessageStatusChanged(Event, frozen=True, kw_only=True):
     """One message moved on. `reached` names the milestones it passed for the first time with this step."""
 
     stream: ClassVar[str] = MESSAGE
@@ -80,7 +80,7 @@ class MessageStatusChanged(Event):
     campaign_id: str | None
     previous: str
     status: str
-    reached: list[str] = []
+    reached: list[str]
     at: datetime
     error_code: int | None = None
     reason: str | None = None
@@ -90,7 +90,7 @@ class MessageStatusChanged(Event):
         return self.message_id
 
 
-class StatusCallbackReceived(Event):
+class StatusCallbackReceived(Event, frozen=True, kw_only=True):
     """Twilio called back about a message: verified and kept as it came, not yet applied."""
 
     stream: ClassVar[str] = "messaging.callback.v1"
@@ -106,7 +106,7 @@ class StatusCallbackReceived(Event):
         return self.message_id or self.sid
 
 
-class InboundReceived(Event):
+class InboundReceived(Event, frozen=True, kw_only=True):
     """A person wrote to us. A STOP in it is in force already: the webhook applied it in the same transaction."""
 
     stream: ClassVar[str] = "messaging.inbound.v1"
@@ -122,7 +122,7 @@ class InboundReceived(Event):
         return self.phone
 
 
-class ConsentChanged(Event):
+class ConsentChanged(Event, frozen=True, kw_only=True):
     """A contact may, or may no longer, be written to."""
 
     stream: ClassVar[str] = "messaging.contact.v1"
@@ -137,7 +137,7 @@ class ConsentChanged(Event):
         return self.contact_id
 
 
-class ContactsImported(Event):
+class ContactsImported(Event, frozen=True, kw_only=True):
     """An import finished (or was canceled, or failed); the figures account for every row read."""
 
     stream: ClassVar[str] = "messaging.import.v1"

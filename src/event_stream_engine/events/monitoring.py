@@ -2,10 +2,12 @@
 
 from typing import Any, ClassVar
 
+from msgspec import field
+
 from event_stream_engine.events.base import Event
 
 
-class LiveUpdate(Event):
+class LiveUpdate(Event, frozen=True, kw_only=True):
     """Something on a screen changed; `patch` is merged into what the browser holds if `version` is newer.
 
     Features record it in the transaction of the change, so a screen never shows what was not committed. An empty
@@ -18,7 +20,7 @@ class LiveUpdate(Event):
     kind: str
     entity_id: str
     version: int
-    patch: dict[str, Any] = {}
+    patch: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

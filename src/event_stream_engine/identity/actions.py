@@ -46,9 +46,7 @@ class Session:
     refresh_expires_in: int
 
 
-async def register(
-    tx: Transaction, email: str, password: str, display_name: str, *, by: Principal | None
-) -> Account:
+async def register(tx: Transaction, email: str, password: str, display_name: str, *, by: Principal | None) -> Account:
     """Add an account: the first is an owner, later ones are added by an owner.
 
     Raises `RegistrationClosed`, `EmailTaken` or `Invalid`.
@@ -66,9 +64,7 @@ async def register(
     return account
 
 
-async def sign_in(
-    tx: Transaction, email: str, password: str, settings: IdentitySettings, secret: str
-) -> Session:
+async def sign_in(tx: Transaction, email: str, password: str, settings: IdentitySettings, secret: str) -> Session:
     """Raises `WrongCredentials`, without saying which of the two was wrong."""
     account = await store.account_by_email(tx, email.strip().lower())
     hashed = account.password_hash if account and account.password_hash else _NOBODYS_HASH
@@ -87,22 +83,16 @@ async def sign_in_by_link(tx: Transaction, token: str, settings: IdentitySetting
     return await open_session(tx, account, settings, secret)
 
 
-async def open_session(
-    tx: Transaction, account: Account, settings: IdentitySettings, secret: str
-) -> Session:
+async def open_session(tx: Transaction, account: Account, settings: IdentitySettings, secret: str) -> Session:
     refresh_token = secrets.token_urlsafe(32)
     lifetime = timedelta(days=settings.refresh_days)
     await store.add_refresh_token(tx, _digest(refresh_token), account.id, clock.now() + lifetime)
     access = timedelta(minutes=settings.access_minutes)
     token = issue_access_token(secret, Principal(account.id, account.role), access)
-    return Session(
-        account, token, int(access.total_seconds()), refresh_token, int(lifetime.total_seconds())
-    )
+    return Session(account, token, int(access.total_seconds()), refresh_token, int(lifetime.total_seconds()))
 
 
-async def refresh(
-    tx: Transaction, refresh_token: str | None, settings: IdentitySettings, secret: str
-) -> Session:
+async def refresh(tx: Transaction, refresh_token: str | None, settings: IdentitySettings, secret: str) -> Session:
     """Exchange a refresh token for a new session. Raises `SessionEnded`."""
     account = None
     if refresh_token:

@@ -132,7 +132,7 @@ async def change_me(body: ProfileIn, principal: Account, tx: Tx) -> AccountOut:
 
 
 @pages.get("/sign-in")
-async def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002  # the query's name
+async def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # the query's name
     return _page(request, "sign_in.html", next=_local(next))
 
 
@@ -142,7 +142,7 @@ async def sign_in_form(
     tx: Tx,
     email: Annotated[str, Form(max_length=254)] = "",
     password: Annotated[str, Form(max_length=rules.PASSWORD_MAX)] = "",
-    next: Annotated[str, Form()] = "/",  # noqa: A002  # the form's name
+    next: Annotated[str, Form()] = "/",  # the form's name
 ) -> Response:
     require_own_origin(request)
     settings = _settings(request)
@@ -217,9 +217,7 @@ def _set_cookies(response: Response, session: actions.Session, settings: Setting
         (ACCESS_COOKIE, session.access_token, "/", session.expires_in),
         (REFRESH_COOKIE, session.refresh_token, REFRESH_PATH, session.refresh_expires_in),
     ):
-        response.set_cookie(
-            name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict"
-        )
+        response.set_cookie(name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict")
 
 
 def _account(account: rules.Account) -> AccountOut:

@@ -47,9 +47,7 @@ async def add_refresh_token(tx: Transaction, token_hash: str, account_id: UUID, 
     await tx.execute(insert(refresh_tokens).values(**row))
 
 
-async def use_refresh_token(
-    tx: Transaction, token_hash: str, now: datetime, replaced_after: datetime
-) -> UUID | None:
+async def use_refresh_token(tx: Transaction, token_hash: str, now: datetime, replaced_after: datetime) -> UUID | None:
     """Mark the token replaced; its account, or None when it is unknown, expired or was replaced too long ago."""
     used = await tx.execute(
         update(refresh_tokens)
@@ -61,7 +59,8 @@ async def use_refresh_token(
         .values(replaced_at=func.coalesce(refresh_tokens.c.replaced_at, now))
         .returning(refresh_tokens.c.account_id)
     )
-    return used.scalar_one_or_none()
+    found: UUID | None = used.scalar_one_or_none()
+    return found
 
 
 async def end_session(tx: Transaction, token_hash: str) -> None:
@@ -89,4 +88,5 @@ async def use_sign_in_link(tx: Transaction, token_hash: str, now: datetime) -> U
         .values(used_at=now)
         .returning(sign_in_links.c.account_id)
     )
-    return used.scalar_one_or_none()
+    found: UUID | None = used.scalar_one_or_none()
+    return found

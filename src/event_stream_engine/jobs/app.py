@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 
-from event_stream_engine.jobs.runtime import Runtime, run
+from event_stream_engine.jobs.runtime import run
 from event_stream_engine.settings import Settings
 
 CELERY = Celery("ese")
@@ -68,9 +68,7 @@ def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
             run(lambda runtime: function(runtime, *args))
 
         task.__name__, task.__doc__, task.__module__ = function.__name__, function.__doc__, function.__module__
-        registered = CELERY.task(name=name, queue=queue)(task)
-        registered.coroutine = function
-        return registered
+        return CELERY.task(name=name, queue=queue)(task)
 
     return register
 

@@ -98,9 +98,7 @@ class MessageGateway(Protocol):
         """Hand over one message. Returns an outcome for every failure of network or carrier."""
         ...
 
-    async def find(
-        self, *, to: str, sender: str, channel: Channel, sent_after: datetime
-    ) -> list[FoundMessage]:
+    async def find(self, *, to: str, sender: str, channel: Channel, sent_after: datetime) -> list[FoundMessage]:
         """All messages to `to` from `sender` created at or after `sent_after` (aware), newest first.
 
         Raises `GatewayUnavailable` when the answer is missing or would be incomplete.

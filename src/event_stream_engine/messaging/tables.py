@@ -263,10 +263,7 @@ campaign_minutes = Table(
     metadata,
     Column("campaign_id", Uuid, ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
     Column("minute", DateTime(timezone=True), primary_key=True),
-    *[
-        _count(status)
-        for status in ("accepted", "sent", "delivered", "read", "undelivered", "failed", "refused")
-    ],
+    *[_count(status) for status in ("accepted", "sent", "delivered", "read", "undelivered", "failed", "refused")],
 )
 
 campaign_causes = Table(

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents, and the response headers every answer carries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +43,12 @@ class Problem(BaseModel):
 
 
 def problem(
-    status: int, code: str, title: str, detail: str, errors: Sequence[FieldError] = (), **headers: str
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """A problem response."""
     body: dict[str, Any] = {
@@ -56,7 +61,7 @@ def problem(
     }
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
-    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+    return JSONResponse(body, status, headers=headers and dict(headers), media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -78,9 +83,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        return problem(
-            error.status_code, code, str(error.detail), str(error.detail), **dict(error.headers or {})
-        )
+        return problem(error.status_code, code, str(error.detail), str(error.detail), headers=error.headers)
 
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeout)
@@ -90,7 +93,7 @@ def install(app: FastAPI) -> None:
             return _unexpected(error)
         log.error("a server does not answer", error=str(error)[:300])
         detail = "The database or another server does not answer. Nothing was changed; try again shortly."
-        return problem(503, "unavailable", "Unavailable", detail, **{"retry-after": "5"})
+        return problem(503, "unavailable", "Unavailable", detail, headers={"retry-after": "5"})
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:

@@ -45,9 +45,7 @@ class StreamReader(Protocol):
         """Create the group at the start of each stream where it is missing."""
         ...
 
-    async def read_own_pending(
-        self, group: str, consumer: str, streams: Sequence[str], count: int
-    ) -> list[Envelope]:
+    async def read_own_pending(self, group: str, consumer: str, streams: Sequence[str], count: int) -> list[Envelope]:
         """What this consumer was given before and did not acknowledge."""
         ...
 

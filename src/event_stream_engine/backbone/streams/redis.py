@@ -3,8 +3,8 @@
 The client's own retries are off: a reply lost after an append would otherwise be answered by a second append.
 """
 
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -83,8 +83,8 @@ class RedisStreams:
             expected = slice_[-1].entry_id
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
-        entries = await self._redis.xrange(stream, min=f"({after}", count=limit)
-        return [entry_id for entry_id, _ in entries]
+        entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
+        return [str(entry_id) for entry_id, _ in entries]
 
     async def ensure_group(self, group: str, streams: Sequence[str]) -> None:
         for stream in streams:
@@ -94,18 +94,14 @@ class RedisStreams:
                 if "BUSYGROUP" not in str(error):
                     raise
 
-    async def read_own_pending(
-        self, group: str, consumer: str, streams: Sequence[str], count: int
-    ) -> list[Envelope]:
+    async def read_own_pending(self, group: str, consumer: str, streams: Sequence[str], count: int) -> list[Envelope]:
         reply = await self._redis.xreadgroup(group, consumer, dict.fromkeys(streams, "0"), count=count)
         return _envelopes(reply)
 
     async def read_new(
         self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
     ) -> list[Envelope]:
-        reply = await self._redis.xreadgroup(
-            group, consumer, dict.fromkeys(streams, ">"), count=count, block=block_ms
-        )
+        reply = await self._redis.xreadgroup(group, consumer, dict.fromkeys(streams, ">"), count=count, block=block_ms)
         return _envelopes(reply)
 
     async def claim_abandoned(
@@ -122,7 +118,7 @@ class RedisStreams:
         for entry in entries:
             by_stream.setdefault(entry.stream, []).append(entry.entry_id)
         for stream, ids in by_stream.items():
-            await cast(Awaitable[int], self._redis.xack(stream, group, *ids))
+            await self._redis.xack(stream, group, *ids)
 
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""
@@ -131,7 +127,7 @@ class RedisStreams:
     async def first_id(self, stream: str) -> str | None:
         """The oldest entry still held, None for an empty stream."""
         entries = await self._redis.xrange(stream, count=1)
-        return entries[0][0] if entries else None
+        return str(entries[0][0]) if entries else None
 
 
 def envelope(stream: str, entry_id: str, fields: dict[str, str]) -> Envelope:
@@ -163,10 +159,9 @@ def _envelopes(reply: Any) -> list[Envelope]:
     if not reply:
         return []
     streams = reply.items() if isinstance(reply, dict) else reply
-    found = [
+    return [
         envelope(stream, entry_id, fields)
         for stream, entries in streams
         for entry_id, fields in (entries[0] if entries and isinstance(entries[0], list) else entries)
         if fields
     ]
-    return found

@@ -159,9 +159,7 @@ class Dispatcher:
             return Reply(None, error.message), "url"
         except RequestError as error:
             causes = [cause["message"] for cause in error.details.get("causes") or ()]
-            return Reply(None, causes[-1] if causes else error.message), (
-                "ct" if _CONNECT_FAILED in causes else "rt"
-            )
+            return Reply(None, causes[-1] if causes else error.message), ("ct" if _CONNECT_FAILED in causes else "rt")
         policy = {4: "4xx", 5: "5xx"}.get(response.status // 100)
         return Reply(response.status, text), policy
 

@@ -53,9 +53,7 @@ def config_from(settings: Settings) -> SandboxConfig:
     account_sid = chosen.account_sid or settings.twilio.account_sid
     token = chosen.auth_token or settings.twilio.auth_token
     if not account_sid or token is None:
-        raise Invalid(
-            "Set ESE_SANDBOX_ACCOUNT_SID and ESE_SANDBOX_AUTH_TOKEN, or start everything by `ese up`."
-        )
+        raise Invalid("Set ESE_SANDBOX_ACCOUNT_SID and ESE_SANDBOX_AUTH_TOKEN, or start everything by `ese up`.")
     return SandboxConfig(
         account_sid=account_sid,
         auth_token=token.get_secret_value(),

@@ -78,9 +78,7 @@ class Control:
         account = self._account
         if request.method == "PUT":
             try:
-                account.faults = parse_faults(
-                    msgspec.json.decode(await request.body()), over=account.config.faults
-                )
+                account.faults = parse_faults(msgspec.json.decode(await request.body()), over=account.config.faults)
             except msgspec.MsgspecError as error:
                 raise HTTPException(422, str(error)) from error
         return _json(account.faults)

@@ -51,9 +51,7 @@ async def receive_inbound(account: Account, request: InboundRequest) -> dict[str
     account.senders.heard(number, request.from_)
     form = _form(account, request, service, number, effect)
     url = account.config.webhook_inbound_url
-    reply = (
-        await account.dispatcher.deliver(Callback(url, form)) if url else Reply(None, "no inbound webhook")
-    )
+    reply = await account.dispatcher.deliver(Callback(url, form)) if url else Reply(None, "no inbound webhook")
     return {
         "sid": dict(form)["MessageSid"],
         "effect": effect,

@@ -107,9 +107,7 @@ def _rfc2822(seconds: int) -> str:
     return formatdate(seconds, usegmt=False).replace("-0000", "+0000")
 
 
-def callback_form(
-    message: Message, account_sid: str, status: str, error_code: int | None
-) -> list[tuple[str, str]]:
+def callback_form(message: Message, account_sid: str, status: str, error_code: int | None) -> list[tuple[str, str]]:
     """The status callback's parameters. `From` is absent while a Messaging Service has not chosen."""
     form = {
         "AccountSid": account_sid,
@@ -130,9 +128,7 @@ def callback_form(
     return list(form.items())
 
 
-def _channel_fields(
-    message: Message, account_sid: str, status: str, error_code: int | None
-) -> Mapping[str, str]:
+def _channel_fields(message: Message, account_sid: str, status: str, error_code: int | None) -> Mapping[str, str]:
     if message.channel == "sms":
         # A carrier passthrough: local time without a zone, to the minute.
         done = status in ("delivered", "undelivered")

@@ -115,9 +115,7 @@ async def launch_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal |
     return campaign
 
 
-async def schedule_campaign(
-    tx: Transaction, campaign_id: UUID, at: datetime, *, by: Principal
-) -> Campaign:
+async def schedule_campaign(tx: Transaction, campaign_id: UUID, at: datetime, *, by: Principal) -> Campaign:
     """Launch it at `at` (aware). Raises as `launch_campaign`, or `Invalid` for the time."""
     campaign = await locked_campaign(tx, campaign_id)
     await frozen_parts(tx, campaign)
@@ -154,9 +152,7 @@ async def cancel_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) 
     canceled = campaign.to("canceled", clock.now())
     queued, deferred = await ledger.cancel_waiting(tx, campaign_id, clock.now())
     if queued or deferred:
-        await outbox.record(
-            tx, MessagesCanceled(campaign_id=str(campaign_id), queued=queued, deferred=deferred)
-        )
+        await outbox.record(tx, MessagesCanceled(campaign_id=str(campaign_id), queued=queued, deferred=deferred))
     return await _moved(tx, campaign, canceled, by, "campaign.cancel")
 
 
@@ -238,8 +234,10 @@ async def announce(tx: Transaction, campaign: Campaign) -> None:
         name: getattr(campaign, name)
         for name in ("name", "status", "pause_reason", "scheduled_at", "launched_at", "completed_at")
     }
-    identity = {"kind": "campaign", "entity_id": str(campaign.id), "version": campaign.version}
-    await outbox.record(tx, LiveUpdate(topic="campaigns", **identity, patch=patch))
+    update = LiveUpdate(
+        topic="campaigns", kind="campaign", entity_id=str(campaign.id), version=campaign.version, patch=patch
+    )
+    await outbox.record(tx, update)
 
 
 async def _moved(

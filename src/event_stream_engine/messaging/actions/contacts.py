@@ -89,12 +89,8 @@ async def change_contact(
         changed = replace(changed, locale=given.locale or None)
     if given.consent is not None and given.consent != contact.consent:
         staff_may_set(contact.consent, given.consent)
-        changed = replace(
-            changed, consent=given.consent, consent_source="staff", consent_changed_at=now
-        )
-        await change_consent(
-            tx, contact, contact.consent, given.consent, source="staff", by=by.account_id
-        )
+        changed = replace(changed, consent=given.consent, consent_source="staff", consent_changed_at=now)
+        await change_consent(tx, contact, contact.consent, given.consent, source="staff", by=by.account_id)
     await store.save(tx, changed)
     await _changed(tx, contact.id)
     await audit.record(tx, by.account_id, "contact.change", contact.id, {"fields": _given(given)})
@@ -149,6 +145,4 @@ def _given(change: ContactChange) -> list[str]:
 
 
 async def _changed(tx: Transaction, contact_id: UUID) -> None:
-    await outbox.record(
-        tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(contact_id), version=0)
-    )
+    await outbox.record(tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(contact_id), version=0))

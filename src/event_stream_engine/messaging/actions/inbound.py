@@ -46,9 +46,7 @@ async def receive(tx: Transaction, form: InboundForm) -> UUID | None:
         return None
     if form.kind in ("stop", "start"):
         contact, effect = await _change_consent(tx, form)
-        await store.mark_applied(
-            tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now
-        )
+        await store.mark_applied(tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now)
     await outbox.record(
         tx,
         InboundReceived(
@@ -106,9 +104,7 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
     if row is None:
         return
     contact = await contacts_store.contact_by_phone_for_update(tx, event.phone)
-    if contact is not None and (
-        contact.last_inbound_at is None or contact.last_inbound_at < event.received_at
-    ):
+    if contact is not None and (contact.last_inbound_at is None or contact.last_inbound_at < event.received_at):
         await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
     contact_id = contact.id if contact else None
     effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contact else None)

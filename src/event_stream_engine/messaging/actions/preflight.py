@@ -124,9 +124,7 @@ def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
     return sum(count for zone, count in zones.items() if quiet_until(quiet, zone, now))
 
 
-async def _problems(
-    tx: Transaction, campaign: Campaign, template: Template, found: Preflight
-) -> list[Problem]:
+async def _problems(tx: Transaction, campaign: Campaign, template: Template, found: Preflight) -> list[Problem]:
     problems: list[Problem] = []
     try:
         await frozen_parts(tx, campaign)

@@ -63,5 +63,3 @@ def _row(callback: StatusCallbackReceived, message: Message | None) -> tuple[obj
     form = msgspec.json.encode(callback.form).decode()
     message_id = message.id if message else None
     return (callback.sid, callback.status, message_id, callback.error_code, form, callback.received_at)
-
-

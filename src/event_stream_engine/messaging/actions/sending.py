@@ -126,9 +126,7 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
         taken = {o.id for o in outgoing}
         before = [item.message.status for item in found if item.message.id in taken]
         queued, deferred = before.count("queued"), before.count("deferred")
-        await outbox.record(
-            tx, MessagesClaimed(campaign_id=str(plan.campaign_id), queued=queued, deferred=deferred)
-        )
+        await outbox.record(tx, MessagesClaimed(campaign_id=str(plan.campaign_id), queued=queued, deferred=deferred))
     return Claim(outgoing, len(steps))
 
 
@@ -211,9 +209,7 @@ async def _pause_if_running(tx: Transaction, campaign_id: UUID, reason: str) -> 
         return  # another lane paused it, or a person stopped it
 
 
-def _after(
-    message: Message, outcome: SendOutcome, now: datetime, settings: MessagingSettings
-) -> Step | None:
+def _after(message: Message, outcome: SendOutcome, now: datetime, settings: MessagingSettings) -> Step | None:
     if isinstance(outcome, Accepted):
         return advance(message, FROM_PROVIDER.get(outcome.status, "accepted"), now, sid=outcome.sid)
     if message.status != "sending":
@@ -230,7 +226,7 @@ def _again(message: Message, outcome: Throttled | NotSent, now: datetime) -> Ste
     """The message provably did not leave: back into the queue, later each time, until it is given up."""
     if message.attempt >= ATTEMPTS_MAX or message.campaign_id is None:
         return settle(message, "failed", now, reason="not_sent")
-    pause = _RETRY_SECONDS[min(message.attempt, len(_RETRY_SECONDS)) - 1]
+    pause: float = _RETRY_SECONDS[min(message.attempt, len(_RETRY_SECONDS)) - 1]
     if isinstance(outcome, Throttled) and outcome.retry_after:
         pause = max(pause, outcome.retry_after)
     reason = "throttled" if isinstance(outcome, Throttled) else outcome.reason[:200]
@@ -272,9 +268,7 @@ async def reconcile(tx: Transaction, gateway: MessageGateway, limit: int) -> int
     return len(steps)
 
 
-async def ask_silent(
-    tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int
-) -> int:
+async def ask_silent(tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
     """Ask Twilio about messages whose receipts stopped coming; how many were asked about.
 
     Raises `GatewayUnavailable`.

@@ -109,9 +109,7 @@ async def find_template(tx: Transaction, template_id: UUID) -> Template:
     return template
 
 
-async def preview(
-    tx: Transaction, body: str, *, contact_id: UUID | None, attributes: dict[str, str] | None
-) -> Preview:
+async def preview(tx: Transaction, body: str, *, contact_id: UUID | None, attributes: dict[str, str] | None) -> Preview:
     """The text as a contact would read it, or with the attributes given. Raises `ContactNotFound`."""
     values, phone = dict(attributes or {}), "+12025550100"
     if contact_id is not None:

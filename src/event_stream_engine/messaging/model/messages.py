@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from event_stream_engine.errors import NotFound
@@ -79,7 +79,7 @@ def advance(
         if current in ("delivered", "read", "undelivered", "failed"):
             return None
         # The provider knew the message, so it had accepted it; "undelivered" also means that it went out.
-        reached = "sent" if status == "undelivered" else "accepted"
+        reached: Status = "sent" if status == "undelivered" else "accepted"
     else:
         if current in ("undelivered", "failed") and status not in ("delivered", "read"):
             return None
@@ -115,6 +115,7 @@ def _move(
 ) -> Step:
     passed = _MILESTONES[: _MILESTONES.index(reached) + 1] if reached else ()
     new = [name for name in passed if getattr(message, f"{name}_at") is None]
+    times: dict[str, Any] = {f"{name}_at": at for name in new}
     moved = replace(
         message,
         status=status,
@@ -122,7 +123,7 @@ def _move(
         error_code=error_code,
         reason=reason,
         due_at=due_at,
-        **{f"{name}_at": at for name in new},
+        **times,
     )
     event = MessageStatusChanged(
         message_id=str(message.id),

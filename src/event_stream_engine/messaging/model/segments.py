@@ -44,12 +44,12 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class All:
+class AllOf:
     rules: tuple["Rule", ...]
 
 
 @dataclass(frozen=True)
-class Any_:
+class AnyOf:
     rules: tuple["Rule", ...]
 
 
@@ -71,9 +71,9 @@ class Condition:
         return self.field.removeprefix("attributes.") if self.field.startswith("attributes.") else None
 
 
-Rule: TypeAlias = All | Any_ | Not | Condition
+Rule: TypeAlias = AllOf | AnyOf | Not | Condition
 
-EVERYBODY = All(())
+EVERYBODY = AllOf(())
 
 _TEXT = ("eq", "ne", "contains", "starts_with", "in", "exists", "missing")
 _ATTRIBUTE = (*_TEXT, "gt", "gte", "lt", "lte", "before", "after", "within_days")
@@ -103,7 +103,7 @@ def _parse(given: object, at: str, depth: int, budget: list[int]) -> Rule:
         raise Invalid.field(at, f"Rules nest at most {DEPTH_MAX} deep.")
     if not isinstance(given, dict):
         raise Invalid.field(at, "A rule is an object: a group (all, any, not) or a condition.")
-    for name, group in (("all", All), ("any", Any_)):
+    for name, group in (("all", AllOf), ("any", AnyOf)):
         if name in given:
             children = given[name]
             if not isinstance(children, list) or set(given) != {name}:

@@ -20,19 +20,13 @@ STALLED_AFTER = timedelta(minutes=2)
 
 async def counts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
     """Each campaign's counters by status, and `audience`."""
-    rows = await tx.execute(
-        select(campaign_counts).where(campaign_counts.c.campaign_id.in_(campaign_ids))
-    )
-    return {
-        row.campaign_id: {name: row._mapping[name] for name in ("audience", *STATUSES)} for row in rows
-    }
+    rows = await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id.in_(campaign_ids)))
+    return {row.campaign_id: {name: row._mapping[name] for name in ("audience", *STATUSES)} for row in rows}
 
 
 async def summary(tx: Transaction, campaign_id: UUID, status: str) -> dict[str, Any]:
     """Everything of the report but the campaign itself."""
-    row = (
-        await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))
-    ).one()
+    row = (await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))).one()
     values = dict(row._mapping)
     numbers = {name: values[name] for name in ("audience", *STATUSES)}
     pace = await _pace(tx, campaign_id)
@@ -73,7 +67,7 @@ async def _errors(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
     for code, count in await _causes(tx, campaign_id, "error"):
         known = describe(int(code)) if code.isdigit() else None
         title = known.title if known else code.replace("_", " ").capitalize()
-        advice = known.what_to_do if known else "It never left: try again with “Send to the rest”."
+        advice = known.what_to_do if known else "It never left: include these people in another campaign."
         errors.append({"code": code, "title": title, "what_to_do": advice, "count": count})
     return errors
 

@@ -59,9 +59,7 @@ async def _last_day(tx: Transaction, now: datetime) -> dict[str, int]:
 
 
 async def _inbound(tx: Transaction, now: datetime) -> int:
-    query = (
-        select(func.count()).select_from(inbound_messages).where(inbound_messages.c.received_at > now - DAY)
-    )
+    query = select(func.count()).select_from(inbound_messages).where(inbound_messages.c.received_at > now - DAY)
     return (await tx.execute(query)).scalar_one()
 
 

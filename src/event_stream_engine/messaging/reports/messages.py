@@ -26,12 +26,8 @@ def of_campaign(
     if error_code is not None:
         clauses.append(columns.error_code == error_code)
     if search:
-        named = select(contacts.c.id).where(
-            contacts.c.attributes["name"].astext.icontains(search, autoescape=True)
-        )
-        clauses.append(
-            or_(columns.phone.contains(search, autoescape=True), columns.contact_id.in_(named))
-        )
+        named = select(contacts.c.id).where(contacts.c.attributes["name"].astext.icontains(search, autoescape=True))
+        clauses.append(or_(columns.phone.contains(search, autoescape=True), columns.contact_id.in_(named)))
     return and_(*clauses)
 
 
@@ -52,9 +48,7 @@ def in_log(
     return and_(*clauses)
 
 
-async def page(
-    tx: Transaction, where: ColumnElement[bool], after: tuple[Any, ...] | None, limit: int
-) -> Sequence[Any]:
+async def page(tx: Transaction, where: ColumnElement[bool], after: tuple[Any, ...] | None, limit: int) -> Sequence[Any]:
     """The most recently changed first."""
     query = select(messages).where(where).order_by(*(c.desc() for c in _KEY)).limit(limit)
     if after is not None:

@@ -81,3 +81,17 @@ WHERE c.status = 'running' AND EXISTS (
       AND (m.due_at IS NULL OR m.due_at <= :now))
 ORDER BY c.launched_at
 """
+
+_PARTS = """
+SELECT c.id, t.name AS template_name, t.channel, g.name AS segment_name, s.name AS sender_name,
+    s.address AS sender_address
+FROM campaigns c JOIN templates t ON t.id = c.template_id LEFT JOIN segments g ON g.id = c.segment_id
+LEFT JOIN senders s ON s.id = c.sender_id
+WHERE c.id = ANY (CAST(:ids AS uuid[]))
+"""
+
+
+async def parts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, Any]:
+    """The names of each campaign's template, segment and sender."""
+    rows = await tx.execute(text(_PARTS), {"ids": campaign_ids})
+    return {row.id: row for row in rows}

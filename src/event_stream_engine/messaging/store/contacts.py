@@ -107,9 +107,7 @@ def matching(
         clauses.append(rule)
     for word in (search or "").split():
         values = cast(func.jsonb_path_query_array(contacts.c.attributes, literal_column("'$.*'")), Text)
-        clauses.append(
-            or_(contacts.c.phone.contains(word, autoescape=True), values.icontains(word, autoescape=True))
-        )
+        clauses.append(or_(contacts.c.phone.contains(word, autoescape=True), values.icontains(word, autoescape=True)))
     return and_(*clauses)
 
 

@@ -22,9 +22,7 @@ WHERE campaign_id = $1 RETURNING *
 """  # noqa: S608
 
 
-async def add(
-    tx: Transaction, campaign_id: UUID, deltas: Mapping[str, int], *, frozen: bool
-) -> dict[str, Any] | None:
+async def add(tx: Transaction, campaign_id: UUID, deltas: Mapping[str, int], *, frozen: bool) -> dict[str, Any] | None:
     """Add to a campaign's counters; the row as it is then, None when the campaign is gone."""
     connection = await raw(tx)
     row = await connection.fetchrow(_ADD, campaign_id, *(deltas.get(name, 0) for name in COUNTED), frozen)
@@ -39,9 +37,7 @@ ON CONFLICT (campaign_id, minute) DO UPDATE SET
 """  # noqa: S608
 
 
-async def add_minutes(
-    tx: Transaction, campaign_id: UUID, minutes: Mapping[datetime, Mapping[str, int]]
-) -> None:
+async def add_minutes(tx: Transaction, campaign_id: UUID, minutes: Mapping[datetime, Mapping[str, int]]) -> None:
     connection = await raw(tx)
     ordered = sorted(minutes)
     columns = [[minutes[minute].get(name, 0) for minute in ordered] for name in PER_MINUTE]
@@ -57,9 +53,7 @@ ON CONFLICT (campaign_id, kind, code) DO UPDATE SET
 """
 
 
-async def add_causes(
-    tx: Transaction, campaign_id: UUID, causes: Sequence[tuple[str, str, int, datetime]]
-) -> None:
+async def add_causes(tx: Transaction, campaign_id: UUID, causes: Sequence[tuple[str, str, int, datetime]]) -> None:
     """Add to the counts of errors and refusals: (kind, code, how many, last at)."""
     connection = await raw(tx)
     columns: list[list[Any]] = [list(column) for column in zip(*causes, strict=True)]

@@ -13,9 +13,7 @@ from event_stream_engine.messaging.tables import inbound_messages
 
 async def add(tx: Transaction, row: dict[str, Any]) -> bool:
     """False when this message was received before (Twilio repeats what it thinks was lost)."""
-    added = await tx.execute(
-        upsert(inbound_messages).values(**row).on_conflict_do_nothing(index_elements=["sid"])
-    )
+    added = await tx.execute(upsert(inbound_messages).values(**row).on_conflict_do_nothing(index_elements=["sid"]))
     return added.rowcount == 1
 
 

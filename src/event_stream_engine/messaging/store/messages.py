@@ -46,9 +46,7 @@ async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule) -> int
     return (await tx.execute(statement)).rowcount
 
 
-async def add_test_message(
-    tx: Transaction, message_id: UUID, phone: str, body: str, lease_until: datetime
-) -> None:
+async def add_test_message(tx: Transaction, message_id: UUID, phone: str, body: str, lease_until: datetime) -> None:
     row = {"id": message_id, "phone": phone, "body": body, "status": "sending", "lease_until": lease_until}
     await tx.execute(insert(messages).values(**row))
 
@@ -79,9 +77,7 @@ async def lock_due(tx: Transaction, campaign_id: UUID, now: datetime, limit: int
 def _claimable(row: Any) -> Claimable:
     recipient = None
     if row["known"] is not None:
-        recipient = Recipient(
-            row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"]
-        )
+        recipient = Recipient(row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"])
     return Claimable(_message(row), recipient, row["attributes"] or {})
 
 
@@ -104,9 +100,7 @@ FROM unnest($1::uuid[], $2::text[]) AS v (id, body) WHERE m.id = v.id
 """
 
 
-async def save_claimed(
-    tx: Transaction, claimed: Sequence[Claimed], lease_until: datetime, now: datetime
-) -> None:
+async def save_claimed(tx: Transaction, claimed: Sequence[Claimed], lease_until: datetime, now: datetime) -> None:
     """The claim itself: written before the first request leaves."""
     connection = await raw(tx)
     ids, bodies = [c.id for c in claimed], [c.body for c in claimed]
@@ -275,9 +269,7 @@ async def add_receipts(tx: Transaction, receipts: Sequence[tuple[Any, ...]]) -> 
 
 async def receipts(tx: Transaction, message_id: UUID) -> list[Any]:
     query = (
-        select(
-            delivery_receipts.c.status, delivery_receipts.c.error_code, delivery_receipts.c.received_at
-        )
+        select(delivery_receipts.c.status, delivery_receipts.c.error_code, delivery_receipts.c.received_at)
         .where(delivery_receipts.c.message_id == message_id)
         .order_by(delivery_receipts.c.received_at, delivery_receipts.c.id)
         .limit(100)

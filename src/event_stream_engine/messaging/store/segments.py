@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.contacts import Contact
-from event_stream_engine.messaging.model.segments import All, Any_, Condition, Not, Rule, Segment
+from event_stream_engine.messaging.model.segments import AllOf, AnyOf, Condition, Not, Rule, Segment
 from event_stream_engine.messaging.store.contacts import contact_of
 from event_stream_engine.messaging.tables import campaigns, contacts, segments
 
@@ -47,9 +47,7 @@ async def page(tx: Transaction, after: str | None, limit: int) -> list[Segment]:
 
 async def add(tx: Transaction, new: Segment) -> bool:
     """False when the name is taken."""
-    added = await tx.execute(
-        upsert(segments).values(**vars(new)).on_conflict_do_nothing(index_elements=["name"])
-    )
+    added = await tx.execute(upsert(segments).values(**vars(new)).on_conflict_do_nothing(index_elements=["name"]))
     return added.rowcount == 1
 
 
@@ -85,19 +83,16 @@ async def size(tx: Transaction, rule: Rule) -> int:
 async def sample(tx: Transaction, rule: Rule, count: int) -> list[Contact]:
     """The newest contacts that match."""
     query = (
-        select(contacts)
-        .where(clause(rule))
-        .order_by(contacts.c.created_at.desc(), contacts.c.id.desc())
-        .limit(count)
+        select(contacts).where(clause(rule)).order_by(contacts.c.created_at.desc(), contacts.c.id.desc()).limit(count)
     )
     return [contact_of(row) for row in await tx.execute(query)]
 
 
 def clause(rule: Rule) -> ColumnElement[bool]:
     """The WHERE of a rule over `contacts`; never NULL, so that `not` means not."""
-    if isinstance(rule, All):
+    if isinstance(rule, AllOf):
         return and_(true(), *(clause(child) for child in rule.rules))
-    if isinstance(rule, Any_):
+    if isinstance(rule, AnyOf):
         return or_(false(), *(clause(child) for child in rule.rules))
     if isinstance(rule, Not):
         return not_(clause(rule.rule))

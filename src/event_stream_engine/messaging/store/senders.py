@@ -21,9 +21,7 @@ async def all_senders(tx: Transaction) -> list[Sender]:
 
 async def add(tx: Transaction, new: Sender) -> bool:
     """False when the name, or the address on this channel, is taken."""
-    return (
-        await tx.execute(upsert(senders).values(**vars(new)).on_conflict_do_nothing())
-    ).rowcount == 1
+    return (await tx.execute(upsert(senders).values(**vars(new)).on_conflict_do_nothing())).rowcount == 1
 
 
 async def is_taken(tx: Transaction, changed: Sender) -> bool:

@@ -24,9 +24,7 @@ async def page(tx: Transaction, after: str | None, limit: int) -> list[Template]
 
 async def add(tx: Transaction, new: Template) -> bool:
     """False when the name is taken."""
-    added = await tx.execute(
-        upsert(templates).values(**vars(new)).on_conflict_do_nothing(index_elements=["name"])
-    )
+    added = await tx.execute(upsert(templates).values(**vars(new)).on_conflict_do_nothing(index_elements=["name"]))
     return added.rowcount == 1
 
 

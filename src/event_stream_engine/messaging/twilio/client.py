@@ -135,9 +135,7 @@ class TwilioGateway:
             return _failure(error)
         return _outcome(response, memoryview(body))
 
-    async def find(
-        self, *, to: str, sender: str, channel: Channel, sent_after: datetime
-    ) -> list[FoundMessage]:
+    async def find(self, *, to: str, sender: str, channel: Channel, sent_after: datetime) -> list[FoundMessage]:
         """What Twilio has for this recipient and sender since `sent_after`, newest first.
 
         The `DateSent` filter is not used: a message still in the queue has no such date, and missing it would
@@ -163,9 +161,7 @@ class TwilioGateway:
             if page.next_page_uri is None or _reaches_before(page.messages, since):
                 return found
             url = self._origin + page.next_page_uri
-        raise GatewayUnavailable(
-            f"Twilio lists more than {FIND_PAGES_MAX * FIND_PAGE_SIZE} messages to one recipient."
-        )
+        raise GatewayUnavailable(f"Twilio lists more than {FIND_PAGES_MAX * FIND_PAGE_SIZE} messages to one recipient.")
 
     async def fetch(self, sid: str) -> FoundMessage | None:
         body = await self._get(f"{self._account}/Messages/{quote(sid, safe='')}.json", missing_ok=True)

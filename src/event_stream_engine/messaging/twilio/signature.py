@@ -34,9 +34,7 @@ def sign_body(auth_token: str, url: str, body: bytes) -> tuple[str, str]:
     return extended, _mac(auth_token, extended)
 
 
-def verify(
-    tokens: Sequence[str], url: str, params: Params, signature: str, body: bytes | None = None
-) -> bool:
+def verify(tokens: Sequence[str], url: str, params: Params, signature: str, body: bytes | None = None) -> bool:
     """Whether one of `tokens` (two during a rotation) signed this request.
 
     Give `body` for requests that are not forms: then the hash named in the query must match it and `params`
@@ -69,8 +67,5 @@ def _port_spellings(url: str) -> tuple[str, ...]:
     except ValueError:
         return (url,)
     userinfo, at, host = parts.netloc.rpartition("@")
-    if port is None:
-        host = f"{host.rstrip(':')}:{_DEFAULT_PORTS.get(parts.scheme, 80)}"
-    else:
-        host = host.rsplit(":", 1)[0]
+    host = f"{host.rstrip(':')}:{_DEFAULT_PORTS.get(parts.scheme, 80)}" if port is None else host.rsplit(":", 1)[0]
     return url, parts._replace(netloc=userinfo + at + host).geturl()

@@ -153,9 +153,7 @@ def split_address(address: str) -> tuple[str, Channel]:
 
 
 # "Stop.", " STOP! ", "stop all", "OPT-OUT" and a typographic apostrophe all mean the word.
-_IGNORED = str.maketrans(
-    "", "", string.punctuation + string.whitespace + "\u00a0\u2018\u2019\u201c\u201d\u2026\ufe0f"
-)
+_IGNORED = str.maketrans("", "", string.punctuation + string.whitespace + "\u00a0\u2018\u2019\u201c\u201d\u2026\ufe0f")
 _LONGEST_KEYWORD: Final = 64
 
 

@@ -1,0 +1,115 @@
+"""`ese serve`: the API, the webhooks, the live stream and the built UI, in one ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import FastAPI
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+
+from event_stream_engine import __version__, jobs
+from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints import health, live, sandbox_panel, ui
+from event_stream_engine.entrypoints.bootstrap import begin
+from event_stream_engine.identity import routes as identity
+from event_stream_engine.live import Hub
+from event_stream_engine.messaging.routes import campaigns, contacts, content, reporting, webhooks
+from event_stream_engine.settings import Settings, load_settings
+from event_stream_engine.web import problems
+from event_stream_engine.web.platform import Platform
+
+DESCRIPTION = """
+Campaigns over WhatsApp and SMS on one transactional event log.
+
+Sign in with `POST /api/v1/auth/login` and send `Authorization: Bearer <access_token>`. Lists are paged by
+`cursor`; errors are problem documents (RFC 9457) with a stable `code`; POST takes `Idempotency-Key`; what two
+people may edit has an `ETag` and takes `If-Match`.
+"""
+
+
+def main() -> None:
+    settings = begin("serve")
+    Granian(
+        "event_stream_engine.entrypoints.api:create_app",
+        factory=True,
+        address=settings.http.host,
+        port=settings.http.port,
+        interface=Interfaces.ASGI,
+        workers=settings.http.workers,
+        loop=Loops.uvloop,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+        websockets=False,
+    ).serve()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; without `settings` those of the environment."""
+    chosen = settings or begin_worker()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        platform = connect_platform(chosen)
+        hub = Hub(platform.redis)
+        platform.shared["hub"] = hub
+        app.state.platform = platform
+        following = asyncio.create_task(hub.run())
+        try:
+            yield
+        finally:
+            hub.stop()
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await platform.redis.aclose()
+            await platform.database.close()
+
+    app = FastAPI(
+        title="Event Stream Engine",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={
+            status: {"model": problems.Problem, "description": meaning, "content": {problems.MEDIA_TYPE: {}}}
+            for status, meaning in ((401, "Not signed in"), (422, "The input is not valid"))
+        },
+        generate_unique_id_function=lambda route: route.name,
+    )
+    add_routes(app, chosen)
+    problems.install(app)
+    app.add_middleware(problems.RequestContext)
+    return app
+
+
+def begin_worker() -> Settings:
+    """Granian's workers are processes of their own: each reads the settings and sets up its logs."""
+    settings = begin("serve")
+    jobs.configure(settings)
+    return settings
+
+
+def connect_platform(settings: Settings) -> Platform:
+    database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
+    return Platform(settings, database, connect(settings.redis_url))
+
+
+def add_routes(app: FastAPI, settings: Settings) -> None:
+    app.include_router(health.router)
+    app.include_router(identity.router)
+    app.include_router(identity.pages)
+    for feature in (contacts, content, campaigns, reporting, webhooks, live, sandbox_panel):
+        app.include_router(feature.router)
+    ui.mount(app, ui.DIST)
+
+
+def openapi() -> dict[str, object]:
+    """The API's description, for the generated client and the documents; needs no running server."""
+    return create_app(load_settings({"ESE_HOME": str(Path("/nonexistent"))})).openapi()

@@ -1,0 +1,49 @@
+"""What every process does first: read the settings, set up logs, import the features it serves."""
+
+import asyncio
+import importlib
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvloop
+
+from event_stream_engine.settings import Settings, load_settings
+from event_stream_engine.telemetry import configure_logging
+
+log = structlog.get_logger()
+
+FEATURES_WITH_CONSUMERS = ("messaging",)
+FEATURES_WITH_TASKS = ("messaging",)
+
+
+def begin(process: str) -> Settings:
+    """The settings, with logging set up. Raises `Invalid` naming what cannot be used."""
+    settings = load_settings()
+    configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
+    return settings
+
+
+def import_reactions() -> None:
+    """Register every `@subscribe`."""
+    for feature in FEATURES_WITH_CONSUMERS:
+        importlib.import_module(f"event_stream_engine.{feature}.consumers")
+
+
+def import_chores() -> None:
+    """Register every `@chore` and `@every`."""
+    for feature in FEATURES_WITH_TASKS:
+        importlib.import_module(f"event_stream_engine.{feature}.tasks")
+
+
+def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a process's one coroutine; SIGTERM and SIGINT set the event it is given."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await work(stop)
+
+    uvloop.run(main())

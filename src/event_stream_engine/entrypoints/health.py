@@ -1,0 +1,78 @@
+"""`/livez`, `/readyz`, `/health`, and `/metrics` for Prometheus. They need no session and say nothing secret."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from event_stream_engine import __version__, clock
+from event_stream_engine.web.platform import Platform
+
+router = APIRouter(tags=["health"])
+
+_PROBE_SECONDS = 2.0
+
+
+@router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
+async def livez() -> str:
+    return "ok"
+
+
+@router.get("/readyz", summary="Can it serve requests", response_class=PlainTextResponse)
+async def readyz(request: Request) -> Response:
+    """200 when PostgreSQL and Redis answer, else 503 naming what does not."""
+    checks = await _checks(request.app.state.platform)
+    failing = [name for name, check in checks.items() if check["status"] != "pass"]
+    if failing:
+        return PlainTextResponse(f"not ready: {', '.join(failing)} does not answer", 503)
+    return PlainTextResponse("ok")
+
+
+@router.get("/health", summary="Health per component")
+async def health(request: Request) -> Response:
+    """`application/health+json` from real probes, each with the time it took in milliseconds."""
+    checks = await _checks(request.app.state.platform)
+    passing = all(check["status"] == "pass" for check in checks.values())
+    body = {
+        "status": "pass" if passing else "fail",
+        "version": __version__,
+        "checks": {name: [check] for name, check in checks.items()},
+    }
+    return JSONResponse(body, 200 if passing else 503, media_type="application/health+json")
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+async def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _checks(platform: Platform) -> dict[str, dict[str, Any]]:
+    probes = {"postgresql": _postgresql, "redis": _redis}
+    results = await asyncio.gather(*(_probe(probe, platform) for probe in probes.values()))
+    return dict(zip(probes, results, strict=True))
+
+
+async def _probe(probe: Callable[[Platform], Awaitable[None]], platform: Platform) -> dict[str, Any]:
+    started = time.perf_counter()
+    result: dict[str, Any] = {"componentType": "datastore", "time": clock.now().isoformat()}
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await probe(platform)
+    except (SQLAlchemyError, RedisError, OSError, TimeoutError) as error:
+        return {**result, "status": "fail", "output": type(error).__name__}
+    took_ms = round((time.perf_counter() - started) * 1000, 1)
+    return {**result, "status": "pass", "observedValue": took_ms, "observedUnit": "ms"}
+
+
+async def _postgresql(platform: Platform) -> None:
+    await platform.database.ping()
+
+
+async def _redis(platform: Platform) -> None:
+    await platform.redis.ping()

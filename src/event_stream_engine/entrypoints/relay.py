@@ -1,0 +1,23 @@
+"""`ese relay`: publishes what was committed."""
+
+import asyncio
+
+from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.bootstrap import begin, run_until_stopped
+
+
+def main() -> None:
+    settings = begin("relay")
+
+    async def work(stop: asyncio.Event) -> None:
+        database = Database(settings.database_url, pool_size=3, application="ese-relay")
+        client = connect(settings.redis_url)
+        try:
+            await Relay(database, RedisStreams(client), settings.backbone, stop).run()
+        finally:
+            await client.aclose()
+            await database.close()
+
+    run_until_stopped(work)

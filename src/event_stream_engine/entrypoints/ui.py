@@ -1,0 +1,44 @@
+"""The built UI: files under /assets for ever, everything else that is no API answers with the page."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+DIST = Path(__file__).resolve().parents[3] / "frontend" / "dist"
+_NOT_THE_UI = ("/api/", "/webhooks/", "/metrics", "/assets/")
+
+_NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Not built</title>
+<p>The UI is not built. Run <code>make up</code>, or <code>npm ci && npm run build</code> in <code>frontend/</code>.
+The API works: see <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p></html>"""
+
+
+class Assets(StaticFiles):
+    """Their names carry a hash of their content, so browsers may keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def mount(app: FastAPI, dist: Path) -> None:
+    """Serve the build in `dist`; a page that says what to do while there is none."""
+    if (dist / "assets").is_dir():
+        app.mount("/assets", Assets(directory=dist / "assets"), name="assets")
+    root = dist.resolve()
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def page(request: Request, path: str) -> Response:
+        if request.url.path.startswith(_NOT_THE_UI):
+            raise HTTPException(404, "There is nothing at this address.")
+        file = (root / path).resolve()
+        if path and file.is_relative_to(root) and file.is_file():
+            return FileResponse(file, headers={"cache-control": "no-cache"})
+        index = root / "index.html"
+        if not index.is_file():
+            return HTMLResponse(_NOT_BUILT, 503)
+        return FileResponse(index, headers={"cache-control": "no-cache"})

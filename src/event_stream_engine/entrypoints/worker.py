@@ -1,0 +1,30 @@
+"""`ese work` and `ese beat`: Celery, started from our settings."""
+
+from event_stream_engine import jobs
+from event_stream_engine.entrypoints.bootstrap import begin, import_chores
+from event_stream_engine.jobs.app import QUEUES
+
+
+def main() -> None:
+    """A worker for all queues. Its processes each run one event loop; chores in them await as usual."""
+    settings = begin("work")
+    import_chores()
+    celery = jobs.configure(settings)
+    celery.start([
+        "--quiet",
+        "worker",
+        f"--queues={','.join(QUEUES)}",
+        f"--concurrency={settings.messaging.worker_processes}",
+        "--loglevel=WARNING",
+        "--without-gossip",
+        "--without-mingle",
+        "--events",
+    ])  # fmt: skip
+
+
+def beat() -> None:
+    """The clock of scheduled chores. It keeps no file: every schedule is an interval of seconds."""
+    settings = begin("beat")
+    import_chores()
+    celery = jobs.configure(settings)
+    celery.start(["--quiet", "beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler", "--pidfile="])

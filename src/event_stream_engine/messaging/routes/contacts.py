@@ -1,0 +1,156 @@
+"""Contacts."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from event_stream_engine.database import Database
+from event_stream_engine.messaging.actions import contacts as actions
+from event_stream_engine.messaging.actions.segments import rule_of
+from event_stream_engine.messaging.model.contacts import Contact, ContactNotFound
+from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.store import contacts as store
+from event_stream_engine.messaging.store.segments import clause
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.pages import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    set_version,
+)
+from event_stream_engine.web.platform import ThePlatform
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=Route)
+
+Search = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Sort = Literal["created_at", "-created_at", "phone"]
+
+
+@router.get("", summary="List and search contacts")
+async def list_contacts(
+    _: Account,
+    tx: Tx,
+    search: Search = None,
+    consent: schemas.Consent | None = None,
+    topic: Search = None,
+    segment_id: UUID | None = None,
+    sort: Sort = "-created_at",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[schemas.Contact]:
+    """`search` finds parts of numbers and of attribute values; `total` counts all that match."""
+    rule = clause(await rule_of(tx, segment_id)) if segment_id else None
+    where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
+    first = str if sort == "phone" else datetime
+    found = await store.page(tx, where, sort=sort, after=decode_cursor(cursor, first, UUID), limit=limit + 1)
+    items, more = found[:limit], len(found) > limit
+    last = items[-1] if more else None
+    next_cursor = encode_cursor(last.phone if sort == "phone" else last.created_at, last.id) if last else None
+    total = await store.count(tx, where)
+    return Page(items=[shape(item) for item in items], next_cursor=next_cursor, total=total)
+
+
+@router.post("", status_code=201, summary="Add a contact")
+async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.Contact:
+    contact = await actions.add_contact(tx, actions.ContactChange(**body.model_dump()), by=by)
+    set_version(response, contact.version)
+    return shape(contact)
+
+
+@router.get("/attributes", summary="The attributes that contacts have")
+async def list_attributes(_: Account, tx: Tx) -> schemas.AttributeList:
+    """Names, how many of the newest 20,000 contacts have them, and sample values."""
+    return schemas.AttributeList.model_validate({"items": await store.attributes(tx)})
+
+
+@router.get("/export.csv", summary="Export contacts", response_class=StreamingResponse)
+async def export_contacts(
+    _: Account,
+    tx: Tx,
+    platform: ThePlatform,
+    search: Search = None,
+    consent: schemas.Consent | None = None,
+    topic: Search = None,
+    segment_id: UUID | None = None,
+) -> StreamingResponse:
+    """CSV of all that match. Cells that a spreadsheet would run as a formula are led by an apostrophe."""
+    rule = clause(await rule_of(tx, segment_id)) if segment_id else None
+    where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
+    names = [row["name"] for row in await store.attributes(tx)]
+    return StreamingResponse(
+        _csv(platform.database, where, names),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": 'attachment; filename="contacts.csv"'},
+    )
+
+
+@router.get("/{contact_id}", summary="One contact")
+async def get_contact(contact_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Contact:
+    contact = await store.contact(tx, contact_id)
+    if contact is None:
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    set_version(response, contact.version)
+    return shape(contact)
+
+
+@router.patch("/{contact_id}", summary="Change a contact")
+async def change_contact(
+    contact_id: UUID,
+    body: schemas.ContactPatch,
+    by: Account,
+    tx: Tx,
+    response: Response,
+    if_match: IfMatch = None,
+) -> schemas.Contact:
+    """A contact that wrote STOP cannot be opted in here: only the person can, by writing START."""
+    change = actions.ContactChange(**body.model_dump())
+    contact = await actions.change_contact(tx, contact_id, change, by=by, if_match=if_match)
+    set_version(response, contact.version)
+    return shape(contact)
+
+
+@router.delete("/{contact_id}", status_code=204, summary="Delete a contact")
+async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
+    await actions.remove_contact(tx, contact_id, by=by)
+
+
+@router.get("/{contact_id}/timeline", summary="What happened to a contact")
+async def contact_timeline(contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
+    if await store.contact(tx, contact_id) is None:
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    return schemas.Timeline.model_validate({"items": await store.timeline(tx, contact_id, limit)})
+
+
+def shape(contact: Contact) -> schemas.Contact:
+    return schemas.Contact.model_validate(contact)
+
+
+async def _csv(database: Database, where: Any, names: list[str]) -> AsyncIterator[str]:
+    columns = ["phone", "consent", "timezone", "locale", "topics", *names]
+    yield _line(columns)
+    async with database.transaction() as tx:
+        async for contacts in store.stream(tx, where):
+            yield "".join(
+                _line([
+                    c.phone, c.consent, c.timezone or "", c.locale or "", ",".join(c.topics),
+                    *(c.attributes.get(name, "") for name in names),
+                ])
+                for c in contacts
+            )  # fmt: skip
+
+
+def _line(cells: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(harmless(cell) for cell in cells)
+    return buffer.getvalue()

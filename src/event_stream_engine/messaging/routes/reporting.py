@@ -1,0 +1,227 @@
+"""Reports and monitoring of messaging."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from event_stream_engine.database import Database
+from event_stream_engine.messaging.actions.campaigns import find_campaign
+from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
+from event_stream_engine.messaging.model.compliance import REFUSALS
+from event_stream_engine.messaging.model.contacts import masked
+from event_stream_engine.messaging.model.messages import MessageNotFound
+from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.reports import campaigns, dashboard, messages
+from event_stream_engine.messaging.routes import report_schemas as schemas
+from event_stream_engine.messaging.routes.campaigns import shapes
+from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.store import campaigns as campaign_store
+from event_stream_engine.messaging.store import inbound as inbound_store
+from event_stream_engine.messaging.store import messages as ledger
+from event_stream_engine.messaging.twilio.errors import describe
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
+from event_stream_engine.web.platform import ThePlatform
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1", route_class=Route)
+
+Statuses = Annotated[list[MessageStatus] | None, Query()]
+Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Code = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
+Moment = Annotated[datetime | None, Query()]
+
+
+@router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
+async def campaign_summary(campaign_id: UUID, _: Account, tx: Tx) -> schemas.CampaignSummary:
+    """Every figure is counted from events, each exactly once; `counts` sum to the audience."""
+    campaign = await find_campaign(tx, campaign_id)
+    summary = await campaigns.summary(tx, campaign_id, campaign.status)
+    shaped = (await shapes(tx, [campaign]))[0]
+    return schemas.CampaignSummary.model_validate({**summary, "campaign": shaped})
+
+
+@router.get("/reporting/campaigns/{campaign_id}/recipients", tags=["reporting"], summary="A campaign's people")
+async def campaign_recipients(
+    campaign_id: UUID,
+    _: Account,
+    tx: Tx,
+    status: Statuses = None,
+    reason: Text = None,
+    error_code: Code = None,
+    search: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[schemas.Recipient]:
+    """One row per person, the most recently changed first."""
+    await find_campaign(tx, campaign_id)
+    where = messages.of_campaign(
+        campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
+    )
+    found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
+    total = await messages.count(tx, where)
+    return Page(items=[_recipient(row) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
+
+
+@router.get(
+    "/reporting/campaigns/{campaign_id}/recipients.csv",
+    tags=["reporting"],
+    summary="Export a campaign's people",
+    response_class=StreamingResponse,
+)
+async def export_recipients(
+    campaign_id: UUID,
+    _: Account,
+    tx: Tx,
+    platform: ThePlatform,
+    status: Statuses = None,
+    reason: Text = None,
+    error_code: Code = None,
+    search: Text = None,
+) -> StreamingResponse:
+    await find_campaign(tx, campaign_id)
+    where = messages.of_campaign(
+        campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
+    )
+    return StreamingResponse(
+        _csv(platform.database, where),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="campaign-{campaign_id}.csv"'},
+    )
+
+
+@router.get("/reporting/messages/status", tags=["reporting"], summary="The message log")
+async def message_log(
+    _: Account,
+    tx: Tx,
+    campaign_id: UUID | None = None,
+    status: Statuses = None,
+    start_date: Moment = None,
+    end_date: Moment = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> schemas.MessageLog:
+    """Messages created from `start_date` (inclusive) to `end_date` (exclusive), and their sums."""
+    where = messages.in_log(
+        campaign_id=campaign_id, statuses=[*(status or [])], start=_aware(start_date), end=_aware(end_date)
+    )
+    found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
+    items = [schemas.Message.model_validate(_message(row)) for row in found[:limit]]
+    summary = _sums(await messages.by_status(tx, where))
+    return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
+
+
+@router.get("/messages/{message_id}", tags=["reporting"], summary="One message and its receipts")
+async def get_message(message_id: UUID, _: Account, tx: Tx) -> schemas.MessageDetail:
+    row = await ledger.message_row(tx, message_id)
+    if row is None:
+        raise MessageNotFound("There is no message with this id.")
+    receipts = await ledger.receipts(tx, message_id)
+    return schemas.MessageDetail.model_validate({**_message(row), "body": row.body, "receipts": receipts})
+
+
+@router.get("/monitoring/inbound", tags=["monitoring"], summary="What people wrote")
+async def list_inbound(
+    _: Account,
+    tx: Tx,
+    kind: Annotated[list[str] | None, Query(max_length=6)] = None,
+    search: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[schemas.Inbound]:
+    """Newest first; numbers are masked."""
+    after = decode_cursor(cursor, datetime, UUID)
+    found = await inbound_store.page(tx, kinds=kind or [], search=search, after=after, limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    next_cursor = encode_cursor(last.received_at, last.id) if last else None
+    return Page(items=[_inbound(row) for row in found[:limit]], next_cursor=next_cursor)
+
+
+@router.get("/monitoring/dashboard", tags=["monitoring"], summary="The overview")
+async def get_dashboard(_: Account, tx: Tx) -> schemas.Dashboard:
+    figures = await dashboard.figures(tx)
+    running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
+    return schemas.Dashboard.model_validate({**figures, "running": await shapes(tx, running)})
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A time without a zone is UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+def _next(found: Any, limit: int) -> str | None:
+    if len(found) <= limit:
+        return None
+    return encode_cursor(found[limit - 1].updated_at, found[limit - 1].id)
+
+
+def _message(row: Any) -> dict[str, Any]:
+    title = describe(row.error_code).title if row.error_code is not None else None
+    return {**row._mapping, "message_id": row.id, "error_title": title}
+
+
+def _recipient(row: Any) -> schemas.Recipient:
+    return schemas.Recipient.model_validate(_message(row))
+
+
+def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
+    total = sum(by_status.values())
+    delivered = by_status.get("delivered", 0) + by_status.get("read", 0)
+    failed = sum(by_status.get(name, 0) for name in ("failed", "undelivered", "refused", "canceled"))
+    rate = round(delivered / total, 4) if total else None
+    pending = total - delivered - failed
+    return schemas.StatusSummary(total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate)
+
+
+def _inbound(row: Any) -> schemas.Inbound:
+    return schemas.Inbound(
+        id=row.id,
+        phone_masked=masked(row.phone),
+        channel=row.channel,
+        kind=row.kind,
+        text=row.body[:BODY_SHOWN],
+        received_at=row.received_at,
+        applied=row.applied_at is not None,
+        effect=row.effect,
+        contact_id=row.contact_id,
+    )
+
+
+_COLUMNS = (
+    "phone", "status", "reason", "error_code", "error", "accepted_at", "sent_at", "delivered_at", "read_at",
+    "updated_at", "message_id", "provider_sid",
+)  # fmt: skip
+
+
+async def _csv(database: Database, where: Any) -> AsyncIterator[str]:
+    yield _line(_COLUMNS)
+    async with database.transaction() as tx:
+        async for rows in messages.stream(tx, where):
+            yield "".join(_line(_cells(row)) for row in rows)
+
+
+def _cells(row: Any) -> list[Any]:
+    code = row.error_code
+    times = (row.accepted_at, row.sent_at, row.delivered_at, row.read_at, row.updated_at)
+    return [
+        row.phone,
+        row.status,
+        REFUSALS.get(row.reason or "", row.reason or ""),
+        code if code is not None else "",
+        describe(code).title if code is not None else "",
+        *(moment.isoformat() if moment else "" for moment in times),
+        row.id,
+        row.provider_sid or "",
+    ]
+
+
+def _line(cells: Any) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(harmless(str(cell)) for cell in cells)
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""Twilio's webhooks: verify, keep, answer. Everything else happens later.
+
+The answer is 204 once the callback is durable; any other answer makes Twilio repeat it. A replay changes nothing.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from prometheus_client import Counter
+
+from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavailable
+from event_stream_engine.messaging.actions import inbound, receipts
+from event_stream_engine.messaging.twilio.signature import verify
+from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
+from event_stream_engine.web.platform import Platform
+
+log = structlog.get_logger()
+
+CALLBACKS = Counter("ese_webhooks_total", "Twilio's requests", ["kind", "result"])
+
+BODY_MAX = 64 * 2**10
+
+router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"])
+
+
+class ForgedSignature(Forbidden):
+    code = "forged_signature"
+
+
+@router.post("/status", status_code=204, summary="Twilio's status callbacks", response_class=Response)
+async def status(request: Request) -> Response:
+    """Signed by Twilio (`X-Twilio-Signature`); `m` is our id of the message."""
+    platform: Platform = request.app.state.platform
+    form = parse_status(await _verified(request, platform, "status"))
+    async with platform.database.transaction() as tx:
+        await receipts.keep_receipt(tx, form, _message_id(request))
+    CALLBACKS.labels("status", "kept").inc()
+    return Response(status_code=204)
+
+
+@router.post("/inbound", summary="Messages from people", response_class=Response)
+async def receive(request: Request) -> Response:
+    """Signed by Twilio. A STOP is in force when this is answered. We send no reply: Twilio answers keywords."""
+    platform: Platform = request.app.state.platform
+    form = parse_inbound(await _verified(request, platform, "inbound"))
+    async with platform.database.transaction() as tx:
+        new = await inbound.receive(tx, form)
+    CALLBACKS.labels("inbound", "kept" if new else "repeated").inc()
+    return Response("<Response/>", media_type="text/xml")
+
+
+async def _verified(request: Request, platform: Platform, kind: str) -> Sequence[tuple[str, str]]:
+    """The form's pairs. Raises `TooLarge`, `BadRequest` or `ForgedSignature`."""
+    tokens = platform.settings.twilio.tokens
+    if not tokens:
+        raise Unavailable("No Twilio account is configured, so nothing can be verified.")
+    body = await _body(request)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=200)
+    except ValueError as error:
+        CALLBACKS.labels(kind, "malformed").inc()
+        raise BadRequest("A webhook's body is a URL-encoded form.") from error
+    query = f"?{request.url.query}" if request.url.query else ""
+    url = f"{platform.settings.http.origin}{request.url.path}{query}"
+    if not verify(tokens, url, pairs, request.headers.get("x-twilio-signature", "")):
+        CALLBACKS.labels(kind, "forged").inc()
+        log.warning("a webhook's signature does not match", kind=kind, url=url)
+        raise ForgedSignature(
+            "The signature does not match. Check that ESE_PUBLIC_URL is the address that Twilio calls, and that "
+            "TWILIO_AUTH_TOKEN is the account's primary token."
+        )
+    return pairs
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MAX:
+            raise TooLarge(f"A webhook's body has at most {BODY_MAX} bytes.")
+    return bytes(body)
+
+
+def _message_id(request: Request) -> UUID | None:
+    """Ours, from the callback's URL; the signature covers it."""
+    try:
+        return UUID(request.query_params["m"])
+    except (KeyError, ValueError):
+        return None

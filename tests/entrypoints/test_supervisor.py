@@ -1,0 +1,145 @@
+"""`ese up`, as a newcomer meets it: one link, one Ctrl-C, and nothing left behind whatever ends it."""
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from event_stream_engine.entrypoints.supervisor import probe
+
+START_SECONDS_MAX = 90
+LINK = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\S*")
+UP = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "up"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+class Platform:
+    """One `ese up` and its terminal."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        environment = {**os.environ, "ESE_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            UP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self.text = ""
+        self.family: list[psutil.Process] = []
+
+    def shows(self, pattern: str) -> str:
+        """Read the terminal until the pattern stands in it; everything read so far."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not re.search(pattern, self.text):
+            readable, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            part = os.read(self.process.stdout.fileno(), 65536) if readable else b""
+            assert part, f"the terminal never showed {pattern!r}:\n{self.text}"
+            self.text += part.decode(errors="replace")
+        return self.text
+
+    def ready(self) -> str:
+        """The sign-in link, once it is printed."""
+        self.shows(r"Sign in.*http\S+\n")
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+        return LINK.findall(self.text)[-1]
+
+    def left_running(self, *, within: float = 30) -> list[psutil.Process]:
+        """Of everything it had started, what still runs after that many seconds."""
+        _, alive = psutil.wait_procs(self.family, within)
+        return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="ese-up-"))
+    path.chmod(0o755)
+    yield path / ".ese"
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def up(home: Path) -> Iterator[Callable[[], Platform]]:
+    started: list[Platform] = []
+
+    def start() -> Platform:
+        started.append(Platform(home))
+        return started[-1]
+
+    yield start
+    for platform in started:
+        platform.end()
+
+
+def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(up: Callable[[], Platform], home: Path) -> None:
+    platform = up()
+    link = platform.ready()
+    assert LINK.findall(platform.text) == [link], "the sign-in link is the only address that is shown"
+    assert probe(f"{link.split('/sign-in')[0]}/readyz") == (True, "200")
+    with urllib.request.urlopen(link) as page:
+        assert b"<html" in page.read().lower()
+
+    os.killpg(platform.process.pid, signal.SIGINT)
+    assert platform.left_running() == []
+    assert platform.process.wait(10) == 0
+    assert not (home / "runtime.json").exists()
+
+
+def test_a_second_start_says_who_runs_and_a_killed_one_leaves_nothing_behind(
+    up: Callable[[], Platform], home: Path
+) -> None:
+    first = up()
+    first.ready()
+    second = up()
+    assert "already runs" in second.shows(r"already runs.*\n")
+    assert second.process.wait(30) == 0
+    record = json.loads((home / "runtime.json").read_text())
+    assert str(record["pid"]) in second.text
+
+    first.process.kill()
+    first.process.wait(10)
+    assert first.left_running() == []
+
+    third = up()
+    third.ready()
+    assert (home / "runtime.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[[], Platform], home: Path) -> None:
+    platform = up()
+    link = platform.ready()
+    os.kill(json.loads((home / "runtime.json").read_text())["processes"]["relay"], signal.SIGKILL)
+    platform.shows("relay was killed by SIGKILL; starting it again")
+    postmaster = next(home.rglob("postmaster.pid")).read_text().splitlines()[0]
+    os.kill(int(postmaster), signal.SIGKILL)
+    platform.shows("Postgres is ready again")
+    assert wait_until_ready(f"{link.split('/sign-in')[0]}/readyz")
+
+
+def wait_until_ready(url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if probe(url)[0]:
+            return True
+    return False
