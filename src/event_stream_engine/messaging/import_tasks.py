@@ -30,7 +30,12 @@ _ORPHAN_SECONDS = 24 * 3600
 
 @chore("imports.run", queue="imports")
 async def run_import(runtime: Runtime, import_id: str) -> None:
-    """Import a file from where it stands. One worker at a time; a second returns at once."""
+    """Import a file from where it stands."""
+    await work_on(runtime, import_id)
+
+
+async def work_on(runtime: Runtime, import_id: str) -> None:
+    """One worker at a time works on an import; a second returns at once."""
     async with runtime.database.transaction() as tx:
         run = await actions.take_up(tx, UUID(import_id))
     if run is None:
@@ -122,6 +127,10 @@ async def resume(runtime: Runtime) -> None:
 @chore("imports.tidy")
 async def tidy(runtime: Runtime) -> None:
     """Cancel uploads that nobody imported, and remove files that no import needs any more."""
+    await tidy_up(runtime)
+
+
+async def tidy_up(runtime: Runtime) -> None:
     async with runtime.database.transaction() as tx:
         await actions.expire_uploads(tx)
     for path in await asyncio.to_thread(_files, path_of(runtime.settings.home, "")):

@@ -52,7 +52,7 @@ class Importer:
 
     async def finish(self, started: Import) -> Import:
         """Work on it as a worker does, and read how it stands."""
-        await import_tasks.run_import.coroutine(self.runtime, str(started.id))
+        await import_tasks.work_on(self.runtime, str(started.id))
         return await self.read(started)
 
     async def read(self, known: Import) -> Import:

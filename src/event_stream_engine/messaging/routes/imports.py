@@ -21,6 +21,7 @@ from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, 
 from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
 from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, save_upload, too_large
 from event_stream_engine.messaging.model import imports as rules
+from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -28,8 +29,6 @@ from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=Route)
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ImportWarning(BaseModel):
@@ -129,7 +128,7 @@ _UPLOAD_FORM = {
 
 
 @router.post("/imports", status_code=201, summary="Upload a contact file", openapi_extra=_UPLOAD_FORM)
-async def upload(request: Request, account: Account, platform: ThePlatform) -> Import:
+async def upload_import(request: Request, account: Account, platform: ThePlatform) -> Import:
     """CSV, JSON or JSON lines, told from the content. Nothing is imported before the start."""
     limit = platform.settings.http.max_upload_bytes
     _check_length(request, limit)
@@ -157,7 +156,7 @@ def _check_length(request: Request, limit: int) -> None:
 
 
 @router.get("/imports", summary="List imports, newest first")
-async def imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None) -> Page[Import]:
+async def list_imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None) -> Page[Import]:
     found = await store.page(tx, after=decode_cursor(cursor, datetime, UUID), limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return Page[Import](
@@ -167,18 +166,18 @@ async def imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = 
 
 
 @router.get("/imports/{import_id}", summary="How an import stands")
-async def one_import(import_id: UUID, tx: Tx, account: Account) -> Import:
+async def get_import(import_id: UUID, tx: Tx, account: Account) -> Import:
     return _import(await actions.the_import(tx, import_id))
 
 
 @router.delete("/imports/{import_id}", summary="Cancel an import")
-async def cancel(import_id: UUID, tx: Tx, account: Account) -> Import:
+async def cancel_import(import_id: UUID, tx: Tx, account: Account) -> Import:
     """What was imported so far stays. A running import stops with its next chunk."""
     return _import(await actions.cancel_import(tx, import_id, by=account))
 
 
 @router.get("/imports/{import_id}/preview", summary="What a file holds")
-async def preview(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> ImportPreview:
+async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> ImportPreview:
     found = await actions.the_import(tx, import_id)
     shape = actions.shape_of(found)
     sampled = await _sampled(path_of(platform.settings.home, import_id), shape)
@@ -196,7 +195,7 @@ async def preview(import_id: UUID, tx: Tx, account: Account, platform: ThePlatfo
 
 
 @router.post("/imports/{import_id}/start", status_code=202, summary="Start an import")
-async def start(
+async def start_import(
     import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform
 ) -> Import:
     """With `dry_run` every row is accounted for as a real run would, and no contact is written."""
@@ -216,7 +215,7 @@ async def start(
 
 
 @router.get("/imports/{import_id}/rejects", summary="Rows that were refused, with the reason")
-async def rejects(
+async def list_import_rejects(
     import_id: UUID, tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Reject]:
     found = await actions.the_import(tx, import_id)
@@ -230,7 +229,7 @@ async def rejects(
 
 
 @router.get("/imports/{import_id}/rejects.csv", summary="Refused rows as CSV", response_class=StreamingResponse)
-async def rejects_csv(
+async def export_import_rejects(
     import_id: UUID, tx: Tx, account: Account, platform: ThePlatform
 ) -> StreamingResponse:
     """A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it."""
@@ -247,14 +246,9 @@ async def _csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
         async for slice_ in store.stream_rejects(tx, import_id):
             written = io.StringIO()
             csv.writer(written).writerows(
-                [row.line, row.code, row.reason, neutral(row.row)] for row in slice_
+                [row.line, row.code, row.reason, harmless(row.row)] for row in slice_
             )
             yield written.getvalue().encode()
-
-
-def neutral(cell: str) -> str:
-    """The cell so that a spreadsheet shows it and does not run it."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
 
 
 async def _sampled(path: Path, shape: Shape) -> Sample:
