@@ -18,7 +18,7 @@ from event_stream_engine.entrypoints import health, live, sandbox_panel, ui
 from event_stream_engine.entrypoints.bootstrap import begin
 from event_stream_engine.identity import routes as identity
 from event_stream_engine.live import Hub
-from event_stream_engine.messaging.routes import campaigns, contacts, content, reporting, webhooks
+from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.platform import Platform
@@ -108,7 +108,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(health.router)
     app.include_router(identity.router)
     app.include_router(identity.pages)
-    for feature in (contacts, content, campaigns, reporting, live, sandbox_panel):
+    for feature in (contacts, imports, content, campaigns, reporting, live, sandbox_panel):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

@@ -11,6 +11,7 @@ from redis.exceptions import LockError
 
 from event_stream_engine import clock
 from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.messaging import import_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import sending
 from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
@@ -21,6 +22,9 @@ from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.twilio import gateway_of
 
 log = structlog.get_logger()
+
+__all__ = ["ask_silent", "dispatch", "import_tasks", "recover", "send_campaign"]
+"""Importing this module registers every chore of the feature, those of imports included."""
 
 OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
 
