@@ -31,12 +31,16 @@ OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twi
 SLICE_SECONDS = 5.0
 """A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
 
+ASKING_SECONDS = 20.0
+"""Of every 30: how long one round asks about silent messages; what is left waits for the next."""
+
 LANES = 3
 """While one lane waits for Twilio, another talks to the database."""
 
 _LOCK_SECONDS = 10
 _REQUEST_SECONDS = 12  # a little above the gateway's own timeout
 _RECOVER_BATCH = 500
+_ASK_BATCH = 50
 
 
 @chore("messaging.send_campaign", queue="sending")
@@ -159,13 +163,16 @@ async def _reconcile(runtime: Runtime) -> None:
 @every(30)
 @chore("messaging.ask_silent")
 async def ask_silent(runtime: Runtime) -> None:
-    """Ask Twilio about messages whose receipts stopped coming."""
+    """Ask Twilio about messages whose receipts stopped coming, such as those of the time when nobody took them."""
     gateway = gateway_of(runtime.settings, runtime.shared)
-    try:
-        async with runtime.database.transaction() as tx:
-            asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, 100)
-    except GatewayUnavailable as error:
-        log.warning("Twilio does not answer, silent messages wait", error=error.detail)
-        return
-    if asked:
+    ends = time.monotonic() + ASKING_SECONDS
+    while time.monotonic() < ends:
+        try:
+            async with runtime.database.transaction() as tx:
+                asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, _ASK_BATCH)
+        except GatewayUnavailable as error:
+            log.warning("Twilio does not answer, silent messages wait", error=error.detail)
+            return
+        if asked == 0:
+            return
         log.info("asked Twilio about silent messages", count=asked)

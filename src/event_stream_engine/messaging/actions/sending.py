@@ -5,6 +5,7 @@ between leaves messages in `sending` under a lease: when it expires they become 
 is sent again only when Twilio, asked after a grace, does not have it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
     FoundMessage,
+    GatewayUnavailable,
     MessageGateway,
     NotSent,
     OutgoingMessage,
@@ -269,23 +271,37 @@ async def reconcile(tx: Transaction, gateway: MessageGateway, limit: int) -> int
 
 
 async def ask_silent(tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
-    """Ask Twilio about messages whose receipts stopped coming; how many were asked about.
+    """Ask Twilio about messages whose receipts stopped coming, all at once; how many it told about.
 
-    Raises `GatewayUnavailable`.
+    Raises `GatewayUnavailable` when it told about none. The ones it did not answer for are asked about again.
     """
     now = clock.now()
     before = now - timedelta(minutes=settings.stale_minutes)
     silent = await ledger.lock_silent(tx, before, POLLS_MAX, limit)
-    steps = []
-    for message in silent:
-        found = await gateway.fetch(message.provider_sid or "")
-        step = _found(message, found, now) if found else None
+    answers = await asyncio.gather(*(_fetched(gateway, message) for message in silent))
+    failures = [answer for answer in answers if isinstance(answer, GatewayUnavailable)]
+    if failures and len(failures) == len(silent):
+        raise failures[0]
+    steps: list[Step] = []
+    asked: list[UUID] = []
+    for message, answer in zip(silent, answers, strict=True):
+        if isinstance(answer, GatewayUnavailable):
+            continue
+        asked.append(message.id)
+        step = _found(message, answer, now) if answer else None
         if step is not None:
             steps.append(step)
     await _save_steps(tx, steps, now)
-    if silent:
-        await ledger.count_poll(tx, [m.id for m in silent], now)
-    return len(silent)
+    if asked:
+        await ledger.count_poll(tx, asked, now)
+    return len(asked)
+
+
+async def _fetched(gateway: MessageGateway, message: Message) -> FoundMessage | GatewayUnavailable | None:
+    try:
+        return await gateway.fetch(message.provider_sid or "")
+    except GatewayUnavailable as error:
+        return error
 
 
 def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
