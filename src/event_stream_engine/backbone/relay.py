@@ -14,14 +14,13 @@ import structlog
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.outbox import ensure_partitions
 from event_stream_engine.backbone.streams import Entry, LastIdMismatch, StreamWriter, position
 from event_stream_engine.backbone.ticks import BEFORE_ALL, Tick
-from event_stream_engine.database import Database
+from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
 
 log = structlog.get_logger()
@@ -50,6 +49,7 @@ class Relay:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     _epoch: int = 0
+    _connection: ticks.Connection = field(init=False)
     _last_ids: dict[str, str] = field(default_factory=dict)
     _saved: dict[str, str] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ class Relay:
             try:
                 await self._work_under_lease()
                 failures = 0
-            except (RedisError, DBAPIError, OSError, LeaseLost, LastIdMismatch) as error:
+            except (RedisError, *DATABASE_ERRORS, LeaseLost, LastIdMismatch) as error:
                 failures += 1
                 pause = min(0.1 * 2**failures, _RETRY_SECONDS_MAX)
                 log.warning("relay interrupted", error=str(error)[:300], retry_in_seconds=pause)
@@ -68,9 +68,12 @@ class Relay:
         await self._release_lease()
 
     async def _work_under_lease(self) -> None:
-        await self._take_lease()
-        if self.stop.is_set():
-            return
+        async with self.database.driver() as self._connection:
+            await self._take_lease()
+            if not self.stop.is_set():
+                await self._publish_ticks()
+
+    async def _publish_ticks(self) -> None:
         previous = await self._resume()
         log.info("relay works", tick=previous.id, epoch=self._epoch)
         loop = asyncio.get_running_loop()
@@ -94,18 +97,16 @@ class Relay:
 
     async def _step(self, previous: Tick) -> Tick | None:
         """Take one tick and publish it. The tick is durable before its first entry leaves."""
-        async with self.database.transaction() as tx:
-            tick = await ticks.take(tx, previous, self._epoch)
+        tick = await ticks.take(self._connection, previous, self._epoch)
         if tick is not None:
             await self._publish(previous, tick)
             TICK.set(tick.id / 1000)
         return tick
 
     async def _publish(self, previous: Tick, tick: Tick, only: str | None = None) -> None:
-        async with self.database.transaction() as tx:
-            async for slice_ in ticks.batches(tx, previous, tick, self.settings.batch_size, only):
-                for stream, entries in _by_stream(slice_).items():
-                    await self._append(stream, entries)
+        async for slice_ in ticks.batches(self._connection, previous, tick, self.settings.batch_size, only):
+            for stream, entries in _by_stream(slice_).items():
+                await self._append(stream, entries)
 
     async def _append(self, stream: str, entries: list[Entry]) -> None:
         expected = self._last_ids.get(stream)
@@ -136,10 +137,9 @@ class Relay:
         a flush) is completed from its own last entry.
         """
         self._last_ids.clear()
-        async with self.database.transaction() as tx:
-            newest = await ticks.last_tick(tx)
-            rows = await tx.execute(text("SELECT stream, entry_id FROM relay_positions"))
-            self._saved = {row[0]: row[1] for row in rows}
+        newest = await ticks.last_tick(self._connection)
+        rows = await self._connection.fetch("SELECT stream, entry_id FROM relay_positions")
+        self._saved = {row["stream"]: row["entry_id"] for row in rows}
         for stream, saved in self._saved.items():
             actual = await self.streams.last_id(stream)
             if position(actual) < position(saved):
@@ -154,12 +154,9 @@ class Relay:
 
     async def _replay(self, tick_id: int, newest: Tick, only: str | None = None) -> None:
         """Publish again from `tick_id` (inclusive) to `newest`; what is there already is confirmed, not added."""
-        async with self.database.transaction() as tx:
-            previous = await ticks.tick_at_or_before(tx, tick_id - 1) if tick_id else BEFORE_ALL
+        previous = await ticks.tick_at_or_before(self._connection, tick_id - 1) if tick_id else BEFORE_ALL
         while previous.id < newest.id:
-            async with self.database.transaction() as tx:
-                following = await ticks.ticks_after(tx, previous, _TICKS_READ)
-            for tick in following:
+            for tick in await ticks.ticks_after(self._connection, previous, _TICKS_READ):
                 if tick.id > newest.id:
                     return
                 await self._publish(previous, tick, only)

@@ -9,12 +9,13 @@ key: see docs/decisions/0001-snapshot-ticks.md.)
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import asyncpg
-from sqlalchemy import text
 
 from event_stream_engine.backbone.streams import Entry
-from event_stream_engine.database import Transaction, raw
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _START = "0:0:"  # before the first tick nothing was visible
 
@@ -72,52 +73,57 @@ ORDER BY seq
 """  # noqa: S608
 
 
-async def last_tick(tx: Transaction) -> Tick:
+async def last_tick(connection: Connection) -> Tick:
     """The newest stored tick."""
-    return await tick_at_or_before(tx, 2**62)
+    return await tick_at_or_before(connection, 2**62)
 
 
-async def tick_at_or_before(tx: Transaction, tick_id: int) -> Tick:
+async def tick_at_or_before(connection: Connection, tick_id: int) -> Tick:
     """The newest tick whose id is at most `tick_id`."""
-    row = (
-        await tx.execute(
-            text("SELECT id, snapshot::text FROM outbox_ticks WHERE id <= :id ORDER BY id DESC LIMIT 1"),
-            {"id": tick_id},
-        )
-    ).one_or_none()
-    return Tick(row[0], row[1]) if row else BEFORE_ALL
-
-
-async def ticks_after(tx: Transaction, tick: Tick, limit: int) -> list[Tick]:
-    """Stored ticks that follow `tick`, in order."""
-    rows = await tx.execute(
-        text("SELECT id, snapshot::text FROM outbox_ticks WHERE id > :id ORDER BY id LIMIT :limit"),
-        {"id": tick.id, "limit": limit},
+    row = await connection.fetchrow(
+        "SELECT id, snapshot::text FROM outbox_ticks WHERE id <= $1 ORDER BY id DESC LIMIT 1", tick_id
     )
-    return [Tick(row[0], row[1]) for row in rows]
+    return Tick(row["id"], row["snapshot"]) if row else BEFORE_ALL
 
 
-async def take(tx: Transaction, previous: Tick, epoch: int) -> Tick | None:
-    """Store a tick if something was committed since `previous`; None when nothing was, or the lease is lost."""
-    connection = await raw(tx)
+async def ticks_after(connection: Connection, tick: Tick, limit: int) -> list[Tick]:
+    """Stored ticks that follow `tick`, in order."""
+    rows = await connection.fetch(
+        "SELECT id, snapshot::text FROM outbox_ticks WHERE id > $1 ORDER BY id LIMIT $2", tick.id, limit
+    )
+    return [Tick(row["id"], row["snapshot"]) for row in rows]
+
+
+async def take(connection: Connection, previous: Tick, epoch: int) -> Tick | None:
+    """Store a tick if something was committed since `previous`; None when nothing was, or the lease is lost.
+
+    `connection` must not be in a transaction: the tick is durable when this returns.
+    """
     row = await connection.fetchrow(_TAKE, previous.xmax, previous.in_progress, previous.id, epoch)
     return Tick(row["id"], row["snapshot"]) if row else None
 
 
 async def batches(
-    tx: Transaction, previous: Tick, tick: Tick, size: int, stream: str | None = None
+    connection: Connection, previous: Tick, tick: Tick, size: int, stream: str | None = None
 ) -> AsyncIterator[list[tuple[str, Entry]]]:
-    """The batch of `tick` in slices of at most `size` (stream, entry), in order; of one stream only when asked."""
-    connection = await raw(tx)
+    """The batch of `tick` in slices of at most `size` (stream, entry), in order; of one stream only when asked.
+
+    One round trip for the usual small batch; a larger one is read through a cursor.
+    """
     arguments = (previous.xmax, tick.xmax, tick.snapshot, previous.in_progress, stream)
-    slice_: list[tuple[str, Entry]] = []
-    async for row in connection.cursor(_BATCH, *arguments, prefetch=size):
-        slice_.append((row["stream"], Entry(f"{tick.id}-{row['seq']}", _fields(row))))
-        if len(slice_) == size:
-            yield slice_
-            slice_ = []
-    if slice_:
-        yield slice_
+    rows = await connection.fetch(f"{_BATCH} LIMIT {size + 1}", *arguments)
+    if len(rows) <= size:
+        if rows:
+            yield [_entry(tick, row) for row in rows]
+        return
+    async with connection.transaction(readonly=True):
+        cursor = await connection.cursor(_BATCH, *arguments)
+        while rows := await cursor.fetch(size):
+            yield [_entry(tick, row) for row in rows]
+
+
+def _entry(tick: Tick, row: asyncpg.Record) -> tuple[str, Entry]:
+    return row["stream"], Entry(f"{tick.id}-{row['seq']}", _fields(row))
 
 
 def _fields(row: asyncpg.Record) -> dict[str, str]:

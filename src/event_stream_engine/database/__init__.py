@@ -4,7 +4,7 @@ A `Transaction` is handed down to actions and stores; only edges (a request, a c
 open one, and nothing below an edge commits.
 """
 
-from event_stream_engine.database.engine import Database, Transaction, copy, metadata, raw
+from event_stream_engine.database.engine import DATABASE_ERRORS, Database, Transaction, copy, metadata, raw
 from event_stream_engine.database.migrating import migrate
 
-__all__ = ["Database", "Transaction", "copy", "metadata", "migrate", "raw"]
+__all__ = ["DATABASE_ERRORS", "Database", "Transaction", "copy", "metadata", "migrate", "raw"]

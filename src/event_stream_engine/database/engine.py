@@ -9,9 +9,13 @@ from typing import Any
 import asyncpg
 import msgspec
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Transaction = AsyncConnection
+
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a server that fails, or that cannot be reached, raises through the pool and through the driver."""
 
 metadata = MetaData(
     naming_convention={
@@ -36,6 +40,7 @@ class Database:
     """A pool of connections to one database."""
 
     def __init__(self, url: str, *, pool_size: int = 10, application: str = "ese") -> None:
+        self._application = application
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
@@ -52,6 +57,24 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self.engine.begin() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection of the driver's own, outside the pool: each statement commits by itself.
+
+        For a loop that asks the same few questions hundreds of times a second.
+        """
+        url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": self._application})
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+    async def ping(self) -> None:
+        """Raises when the server does not answer."""
+        async with self.transaction() as tx:
+            await tx.exec_driver_sql("SELECT 1")
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -102,6 +102,43 @@ def doctor(
     raise typer.Exit(examination.main(every_setting=verbose))
 
 
+events = typer.Typer(help="Follow events.", no_args_is_help=True)
+app.add_typer(events, name="events")
+
+
+@events.command("tail")
+def events_tail(
+    stream: Annotated[list[str] | None, typer.Argument(help="Such as messaging.campaign.v1; none: all.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with what the streams hold.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the data.")] = False,
+) -> None:
+    """Print events as they are published, until Ctrl-C."""
+    from event_stream_engine.entrypoints import events as following
+
+    following.tail(stream or [], from_start=from_start, as_json=as_json)
+
+
+@events.command("trace")
+def events_trace(
+    event_id: Annotated[str, typer.Argument(help="An event's id, a correlation id, or a request's X-Request-ID.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the data.")] = False,
+) -> None:
+    """Print what one request or event led to, and which groups have applied it."""
+    from event_stream_engine.entrypoints import events as following
+
+    following.trace(event_id, as_json=as_json)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema (`ese up` does it by itself)."""
+    from event_stream_engine.database.migrating import migrate_now
+    from event_stream_engine.settings import load_settings
+
+    migrate_now(load_settings().database_url)
+    typer.echo("The schema is up to date.")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from event_stream_engine import __version__, clock
@@ -72,8 +71,7 @@ async def _probe(probe: Callable[[Platform], Awaitable[None]], platform: Platfor
 
 
 async def _postgresql(platform: Platform) -> None:
-    async with platform.database.transaction() as tx:
-        await tx.execute(text("SELECT 1"))
+    await platform.database.ping()
 
 
 async def _redis(platform: Platform) -> None:

@@ -10,7 +10,8 @@ def main() -> None:
     settings = begin("work")
     import_chores()
     celery = jobs.configure(settings)
-    celery.worker_main([
+    celery.start([
+        "--quiet",
         "worker",
         f"--queues={','.join(QUEUES)}",
         f"--concurrency={settings.messaging.worker_processes}",
@@ -26,4 +27,4 @@ def beat() -> None:
     settings = begin("beat")
     import_chores()
     celery = jobs.configure(settings)
-    celery.start(["beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler", "--pidfile="])
+    celery.start(["--quiet", "beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler", "--pidfile="])

@@ -97,6 +97,7 @@ imports = Table(
     Column("warnings", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("error", Text),
     Column("actor_id", Uuid),
+    Column("attempts", SmallInteger, nullable=False, server_default=_ZERO),
     _at("lease_until"),
     _now("created_at"),
     _at("started_at"),
@@ -108,10 +109,19 @@ import_rejects = Table(
     "import_rejects",
     metadata,
     Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
-    Column("line", BigInteger, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("line", BigInteger, nullable=False),
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("row", Text, nullable=False),
+)
+
+import_numbers = Table(
+    "import_numbers",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("phone", Text, primary_key=True),
+    Column("line", BigInteger, nullable=False),
 )
 
 templates = Table(

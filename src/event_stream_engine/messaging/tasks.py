@@ -11,6 +11,7 @@ from redis.exceptions import LockError
 
 from event_stream_engine import clock
 from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.messaging import import_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import sending
 from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
@@ -22,6 +23,9 @@ from event_stream_engine.messaging.twilio import gateway_of
 
 log = structlog.get_logger()
 
+__all__ = ["ask_silent", "dispatch", "import_tasks", "recover", "send_campaign"]
+"""Importing this module registers every chore of the feature, those of imports included."""
+
 OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
 
 SLICE_SECONDS = 5.0
@@ -30,8 +34,8 @@ SLICE_SECONDS = 5.0
 ASKING_SECONDS = 20.0
 """Of every 30: how long one round asks about silent messages; what is left waits for the next."""
 
-LANES = 2
-"""While one lane waits for Twilio, the other talks to the database."""
+LANES = 3
+"""While one lane waits for Twilio, another talks to the database."""
 
 _LOCK_SECONDS = 10
 _REQUEST_SECONDS = 12  # a little above the gateway's own timeout
@@ -46,7 +50,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
     if not await lock.acquire(blocking=False):
         return
     try:
-        has_more = await _send_slice(runtime, UUID(campaign_id))
+        has_more = await send_slice(runtime, UUID(campaign_id))
     finally:
         try:
             await lock.release()
@@ -56,7 +60,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         await start(send_campaign, campaign_id)
 
 
-async def _send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
+async def send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
     """True when the slice ended before the work did."""
     async with runtime.database.transaction() as tx:
         campaign = await campaign_store.campaign(tx, campaign_id)

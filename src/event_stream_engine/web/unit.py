@@ -11,23 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, func, text
 
-from event_stream_engine.database import Database, Transaction, metadata
+from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
+from event_stream_engine.web import store
 from event_stream_engine.web.auth import ACCESS_COOKIE, NotSignedIn, read_access_token
-
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("holder", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("status", Integer),
-    Column("headers", Text),
-    Column("body", LargeBinary),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
-)
 
 _KEY_MAX = 200
 
@@ -93,22 +81,13 @@ async def _once(
     body = await request.body() if is_json else b""
     fingerprint = _digest(f"{request.method} {request.url.path}\n".encode() + body)
     row = {"holder": holder, "key": key, "fingerprint": fingerprint}
-    inserted = await tx.execute(text(_INSERT), row)
-    if inserted.rowcount == 0:
-        stored = (await tx.execute(text(_SELECT), row)).one()
+    stored = await store.claim(tx, row)
+    if stored is not None:
         if stored.fingerprint != fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request: choose a new one.")
         return Response(stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers)
     response = await handle(request)
-    await tx.execute(
-        text(_UPDATE),
-        {
-            **row,
-            "status": response.status_code,
-            "headers": response.headers.get("content-type", ""),
-            "body": bytes(response.body),
-        },
-    )
+    await store.keep(tx, row, response.status_code, response.headers.get("content-type", ""), bytes(response.body))
     return response
 
 
@@ -125,14 +104,3 @@ def _account(request: Request) -> str | None:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-_INSERT = """
-INSERT INTO idempotency_keys (holder, key, fingerprint) VALUES (:holder, :key, :fingerprint)
-ON CONFLICT DO NOTHING
-"""
-_SELECT = "SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE holder = :holder AND key = :key"
-_UPDATE = """
-UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
-WHERE holder = :holder AND key = :key
-"""

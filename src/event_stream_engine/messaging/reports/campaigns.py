@@ -67,7 +67,7 @@ async def _errors(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
     for code, count in await _causes(tx, campaign_id, "error"):
         known = describe(int(code)) if code.isdigit() else None
         title = known.title if known else code.replace("_", " ").capitalize()
-        advice = known.what_to_do if known else "It never left: try again with “Send to the rest”."
+        advice = known.what_to_do if known else "It never left: include these people in another campaign."
         errors.append({"code": code, "title": title, "what_to_do": advice, "count": count})
     return errors
 

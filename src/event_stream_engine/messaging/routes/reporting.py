@@ -18,7 +18,7 @@ from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import campaigns as campaign_store

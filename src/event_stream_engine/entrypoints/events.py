@@ -1,0 +1,81 @@
+"""`ese events tail` and `ese events trace`."""
+
+import asyncio
+from collections import defaultdict
+from uuid import UUID
+
+import msgspec
+import typer
+
+from event_stream_engine.backbone import tracing
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.tracing import TracedEvent
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.bootstrap import import_reactions
+from event_stream_engine.errors import Invalid, NotFound
+from event_stream_engine.events.base import REGISTRY, Envelope
+from event_stream_engine.settings import Settings, load_settings
+
+
+def tail(streams: list[str], *, from_start: bool, as_json: bool) -> None:
+    """Print events until interrupted. Raises `Invalid` for a stream that no event has."""
+    settings = load_settings()
+    import_reactions()
+    known = sorted({event.stream for event in REGISTRY.values()})
+    unknown = [name for name in streams if name not in known]
+    if unknown:
+        raise Invalid(f"There is no stream {', '.join(unknown)}. There are: {', '.join(known)}.")
+    asyncio.run(_tail(settings, streams or known, from_start=from_start, as_json=as_json))
+
+
+async def _tail(settings: Settings, streams: list[str], *, from_start: bool, as_json: bool) -> None:
+    client = connect(settings.redis_url)
+    try:
+        async for entry in tracing.tail(RedisStreams(client), streams, from_start=from_start):
+            typer.echo(_as_json(entry) if as_json else _line(entry))
+    finally:
+        await client.aclose()
+
+
+def _line(entry: Envelope) -> str:
+    return f"{entry.time[:23]}  {entry.stream:24}  {entry.type:24}  {entry.subject}  {entry.id}"
+
+
+def _as_json(entry: Envelope) -> str:
+    return msgspec.json.encode(entry).decode()
+
+
+def trace(event_id: str, *, as_json: bool) -> None:
+    """Print one correlation as a tree of causes. Raises `Invalid` or `NotFound`."""
+    try:
+        wanted = UUID(event_id)
+    except ValueError:
+        raise Invalid("An event id is a UUID, such as `ese events tail` prints at the end of a line.") from None
+    found = asyncio.run(_trace(load_settings(), wanted))
+    if not found:
+        raise NotFound("The outbox holds no event with this id or correlation (any more).")
+    if as_json:
+        for event in found:
+            typer.echo(msgspec.json.encode(event).decode())
+        return
+    children: dict[UUID | None, list[TracedEvent]] = defaultdict(list)
+    ids = {event.event_id for event in found}
+    for event in found:
+        children[event.causation_id if event.causation_id in ids else None].append(event)
+    _print(children, None, 0)
+
+
+def _print(children: dict[UUID | None, list[TracedEvent]], parent: UUID | None, depth: int) -> None:
+    for event in children[parent]:
+        applied = ", ".join(event.groups) or "no group yet"
+        typer.echo(f"{event.time:%H:%M:%S.%f} {'  ' * depth}{event.type} {event.key}  [{applied}]  {event.event_id}")
+        _print(children, event.event_id, depth + 1)
+
+
+async def _trace(settings: Settings, wanted: UUID) -> list[TracedEvent]:
+    database = Database(settings.database_url, pool_size=1, application="ese")
+    try:
+        async with database.transaction() as tx:
+            return await tracing.trace(tx, wanted)
+    finally:
+        await database.close()

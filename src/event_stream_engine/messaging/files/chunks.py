@@ -1,0 +1,74 @@
+"""Some thousand rows of a file at a time, read, checked and ready to be staged."""
+
+from collections.abc import Iterator
+
+from event_stream_engine.messaging.files.records import Record, Rows
+from event_stream_engine.messaging.model.import_rows import (
+    Chunk,
+    Refused,
+    Row,
+    RowReader,
+    RowRefused,
+    attributes_json,
+    shown,
+)
+
+ROWS_MAX = 5000
+CHARACTERS_MAX = 4_000_000
+"""A chunk ends with the row that passes either bound: what is in memory at once is a few of them."""
+
+Staged = tuple[int, int, str, str | None, str, str, list[str], str | None, str | None]
+
+
+class ChunkReader:
+    """Reads one file in chunks. `number` is how many rows came before."""
+
+    def __init__(self, rows: Rows, reader: RowReader, number: int) -> None:
+        self._rows = rows
+        self._records: Iterator[Record] = iter(rows)
+        self._reader = reader
+        self._number = number
+
+    def next(self) -> tuple[Chunk, list[Staged]]:
+        """The next chunk and its rows for staging; without rows at the end of the file. Blocks.
+
+        Raises `FileUnreadable` and `OSError`.
+        """
+        chunk = Chunk()
+        characters = 0
+        for record in self._records:
+            self._number += 1
+            chunk.rows_read += 1
+            self._take(record, chunk)
+            characters += len(record.raw)
+            if chunk.rows_read >= ROWS_MAX or characters >= CHARACTERS_MAX:
+                break
+        chunk.bytes_read = self._rows.bytes_read()
+        for name, count in self._rows.unmapped.items():
+            chunk.warn("unmapped_column", name, count)
+        self._rows.unmapped.clear()
+        return chunk, _staged(chunk)
+
+    def close(self) -> None:
+        self._rows.close()
+
+    def _take(self, record: Record, chunk: Chunk) -> None:
+        problem = record.problem
+        if problem is None:
+            try:
+                chunk.add(self._reader.read(record.line, record.cells, chunk))
+            except RowRefused as refused:
+                problem = refused.code, refused.reason
+        if problem is not None:
+            chunk.refused.append(Refused(self._number, record.line, *problem, shown(record.raw)))
+
+
+def _staged(chunk: Chunk) -> list[Staged]:
+    return [_tuple(0, row) for row in chunk.first.values()] + [_tuple(2, row) for row in chunk.later.values()]
+
+
+def _tuple(step: int, row: Row) -> Staged:
+    return (
+        step, row.line, row.phone, row.country, attributes_json(row.attributes), row.consent, row.topics,
+        row.timezone, row.locale,
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""What every reader of a contact file gives: records with the line they start on."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+from event_stream_engine.errors import Invalid
+
+Format = Literal["csv", "json", "jsonl"]
+
+RECORD_CHARACTERS_MAX = 1_048_576
+"""One row has at most this many characters; what is longer is refused without being held in memory."""
+
+COLUMNS_MAX = 500
+
+
+_MARKED = "ese-marked"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    """Half a surrogate pair for bytes that are no text: it cannot be stored, so the row is refused later."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "\udcff", error.end
+
+
+codecs.register_error(_MARKED, _mark)
+
+
+class FileUnreadable(Invalid):
+    """The file as a whole cannot be imported; `detail` says what to do with it."""
+
+    code = "file_unreadable"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a file is to be read. `damaged`: text in UTF-8 with some bytes that are not."""
+
+    format: Format
+    encoding: str
+    delimiter: str | None = None
+    damaged: bool = False
+
+
+@dataclass(slots=True)
+class Record:
+    """One row. `line` is the physical line it starts on, from 1; `raw` the row as it stands in the file.
+
+    A row that could not be read has `problem` (a code and a sentence) instead of cells.
+    """
+
+    line: int
+    raw: str
+    cells: list[object]
+    problem: tuple[str, str] | None = None
+
+
+class Rows(Protocol):
+    """The records of one file, read once, in order."""
+
+    @property
+    def columns(self) -> list[str]: ...
+    @property
+    def unmapped(self) -> dict[str, int]:
+        """Members of JSON objects that nobody asked for, and in how many rows."""
+        ...
+
+    def bytes_read(self) -> int: ...
+    def skip(self, count: int) -> None:
+        """Pass over `count` records, which were read in an earlier life."""
+        ...
+
+    def close(self) -> None: ...
+    def __iter__(self) -> Iterator[Record]: ...
+
+
+def open_text(path: str | Path, shape: Shape) -> io.TextIOWrapper:
+    """The file as text with its own line ends; bytes that are no text become lone surrogates."""
+    binary = open(path, "rb", buffering=1 << 18)  # noqa: SIM115  # the reader closes it
+    encoding = "utf-8-sig" if shape.encoding == "utf-8" else shape.encoding
+    text = io.TextIOWrapper(binary, encoding=encoding, errors=_MARKED, newline="")
+    if shape.encoding in ("utf-16-le", "utf-16-be") and text.read(1) != "\ufeff":
+        text.seek(0)
+    return text
+
+
+def position(text: io.TextIOWrapper) -> int:
+    """Bytes read so far; a buffer ahead of what was parsed."""
+    binary: IO[bytes] = text.buffer
+    return binary.tell()
+
+
+def damage(raw: str) -> tuple[str, str] | None:
+    """What makes a row's text unstorable, if anything."""
+    if "\x00" in raw:
+        return (
+            "nul_character",
+            "The row holds a NUL character, which no text has: remove it and import again.",
+        )
+    if not raw.isascii():
+        try:
+            raw.encode()
+        except UnicodeEncodeError:
+            return (
+                "bad_encoding",
+                "The row holds bytes that are no text: save the file as UTF-8 and import again.",
+            )
+    return None

@@ -1,0 +1,239 @@
+"""One row of a file, read as a contact or refused with a reason. Nothing is silently corrected."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from event_stream_engine.messaging.model.contacts import (
+    ATTRIBUTE_VALUE_MAX,
+    TOPICS_MAX,
+    Consent,
+    PhoneInvalid,
+    is_timezone,
+)
+from event_stream_engine.messaging.model.imports import SAMPLES_MAX, Options
+from event_stream_engine.messaging.model.phones import PhoneReader
+
+LOCALE_MAX = 35
+TOPIC_MAX = 100
+RAW_MAX = 2000
+"""Characters of a refused row that are kept to be shown."""
+
+RANK: dict[Consent, int] = {"unknown": 0, "opted_in": 1, "opted_out": 2, "stopped": 3}
+"""Merging two statements about consent keeps the higher one, so no file takes an opt-out back."""
+
+_WORDS: dict[str, Consent] = {
+    **dict.fromkeys(["optin", "optedin", "yes", "y", "true", "t", "1", "subscribe", "subscribed", "granted", "consented", "agreed"], "opted_in"),
+    **dict.fromkeys(
+        ["optout", "optedout", "no", "n", "false", "f", "0", "unsubscribe", "unsubscribed", "denied", "declined", "refused", "revoked", "withdrawn"],
+        "opted_out",
+    ),
+    **dict.fromkeys(["stop", "stopped", "stopall"], "stopped"),
+    "unknown": "unknown",
+}  # fmt: skip
+_NOISE = re.compile(r"[\s_-]+")
+_TOPIC_ENDS = re.compile(r"[,;|]")
+
+
+@dataclass(slots=True)
+class Row:
+    """A contact as the file states it; empty cells are absent."""
+
+    line: int
+    phone: str
+    country: str | None
+    attributes: dict[str, str]
+    consent: Consent
+    topics: list[str]
+    timezone: str | None
+    locale: str | None
+
+
+class RowRefused(Exception):
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that is not imported. `number` counts the file's rows from 1, `line` its physical lines."""
+
+    number: int
+    line: int
+    code: str
+    reason: str
+    row: str
+
+
+@dataclass
+class Chunk:
+    """What some thousand rows come to.
+
+    `first` holds the first row of each number within the chunk, `later` what further rows of the same numbers add
+    up to, and `repeats` (line, number) of each of those.
+    """
+
+    rows_read: int = 0
+    bytes_read: int = 0
+    first: dict[str, Row] = field(default_factory=dict)
+    later: dict[str, Row] = field(default_factory=dict)
+    repeats: list[tuple[int, str]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def warn(self, code: str, sample: str, count: int = 1) -> None:
+        self.counts[code] += count
+        samples = self.samples[code]
+        if len(samples) < SAMPLES_MAX and sample not in samples:
+            samples.append(sample)
+
+    def add(self, row: Row) -> None:
+        earlier = self.first.get(row.phone)
+        if earlier is None:
+            self.first[row.phone] = row
+            return
+        before = self.later.get(row.phone)
+        self.later[row.phone] = merged(before, row) if before else row
+        self.repeats.append((row.line, row.phone))
+
+
+def merged(earlier: Row, later: Row) -> Row:
+    """Both rows as one: the later value wins, except that consent goes by rank."""
+    return replace(
+        later,
+        attributes=earlier.attributes | later.attributes,
+        consent=max(earlier.consent, later.consent, key=RANK.__getitem__),
+        topics=list(dict.fromkeys([*earlier.topics, *later.topics])),
+        timezone=later.timezone or earlier.timezone,
+        locale=later.locale or earlier.locale,
+    )
+
+
+class RowReader:
+    """Turns the cells of a file's rows into contacts, as the options say."""
+
+    def __init__(self, options: Options, columns: list[str]) -> None:
+        place = {
+            column.target: columns.index(column.name) for column in options.columns if not column.attribute
+        }
+        self._phone = place["phone"]
+        self._consent = place.get("consent")
+        self._timezone = place.get("timezone")
+        self._locale = place.get("locale")
+        self._topics = place.get("topics")
+        self._attributes = [
+            (columns.index(column.name), column.attribute) for column in options.columns if column.attribute
+        ]
+        self._default_consent: Consent = options.default_consent
+        self._phones = PhoneReader(options.default_region)
+
+    def read(self, line: int, cells: list[object], chunk: Chunk) -> Row:
+        """Raises `RowRefused`; what is odd but no reason to refuse is added to the chunk's warnings."""
+        try:
+            phone = self._phones.read(_text(cells[self._phone], "phone"))
+        except PhoneInvalid as error:
+            raise RowRefused(_PHONE_CODES[error.code], str(error)) from error
+        return Row(
+            line,
+            phone.e164,
+            phone.country,
+            self._read_attributes(cells),
+            self._read_consent(cells, chunk),
+            _topics(cells[self._topics]) if self._topics is not None else [],
+            self._read_timezone(cells, chunk),
+            self._read_locale(cells),
+        )
+
+    def _read_attributes(self, cells: list[object]) -> dict[str, str]:
+        found = {}
+        for index, name in self._attributes:
+            cell = cells[index]
+            value = cell if type(cell) is str else _text(cell, name)
+            if value and not value.isspace():
+                if len(value) > ATTRIBUTE_VALUE_MAX:
+                    raise RowRefused(
+                        "value_too_long",
+                        f"{name} has {len(value)} characters; at most {ATTRIBUTE_VALUE_MAX} are kept.",
+                    )
+                found[name] = value
+        return found
+
+    def _read_consent(self, cells: list[object], chunk: Chunk) -> Consent:
+        """A word that is not understood is no consent: unknown, and counted."""
+        written = _text(cells[self._consent], "consent").strip() if self._consent is not None else ""
+        if not written:
+            return self._default_consent
+        known = _WORDS.get(_NOISE.sub("", written).casefold())
+        if known is None:
+            chunk.warn("consent_not_understood", written[:60])
+        return known or "unknown"
+
+    def _read_timezone(self, cells: list[object], chunk: Chunk) -> str | None:
+        written = _text(cells[self._timezone], "timezone").strip() if self._timezone is not None else ""
+        if not written:
+            return None
+        if not is_timezone(written):
+            chunk.warn("timezone_unknown", written[:60])
+            return None
+        return written
+
+    def _read_locale(self, cells: list[object]) -> str | None:
+        written = _text(cells[self._locale], "locale").strip() if self._locale is not None else ""
+        if len(written) > LOCALE_MAX:
+            raise RowRefused(
+                "value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US."
+            )
+        return written or None
+
+
+_PHONE_CODES = {
+    "missing": "phone_missing",
+    "invalid": "phone_invalid",
+    "scientific": "phone_scientific",
+    "extension": "phone_extension",
+    "region": "phone_needs_region",
+}
+
+
+def _text(cell: object, name: str) -> str:
+    match cell:
+        case str():
+            return cell
+        case None:
+            return ""
+        case bool():
+            return "true" if cell else "false"
+        case _:
+            raise RowRefused("nested_value", f"{name} holds a list or an object: write it as text.")
+
+
+def _topics(cell: object) -> list[str]:
+    """A JSON list of texts, or texts between commas, semicolons or bars."""
+    parts: Iterable[str]
+    if isinstance(cell, list):
+        parts = [_text(part, "topics") for part in cell]
+    else:
+        parts = _TOPIC_ENDS.split(_text(cell, "topics"))
+    topics = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    if len(topics) > TOPICS_MAX or any(len(topic) > TOPIC_MAX for topic in topics):
+        raise RowRefused("value_too_long", f"At most {TOPICS_MAX} topics of at most {TOPIC_MAX} characters.")
+    return topics
+
+
+def shown(raw: str) -> str:
+    """A refused row as it can be stored and shown: cut, and without what is no text."""
+    cut = raw.rstrip("\r\n")[:RAW_MAX].replace("\x00", "␀")
+    return cut.encode("utf-8", "replace").decode()
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def attributes_json(attributes: dict[str, str]) -> str:
+    return _ENCODER.encode(attributes).decode()

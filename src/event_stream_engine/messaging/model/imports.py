@@ -1,0 +1,252 @@
+"""Imports: what a person decides about a file, and how an import stands."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+import phonenumbers
+
+from event_stream_engine.errors import Conflict, EseError, FieldError, Invalid, NotFound
+from event_stream_engine.messaging.model.contacts import ATTRIBUTE_NAME, ATTRIBUTES_MAX
+
+Status = Literal["uploaded", "running", "completed", "failed", "canceled"]
+Mode = Literal["merge", "create_only"]
+DefaultConsent = Literal["opted_in", "unknown"]
+Single = Literal["phone", "consent", "timezone", "locale", "topics"]
+SINGLES: tuple[str, ...] = get_args(Single)
+
+CONSENT_SOURCE_MAX = 500
+SAMPLES_MAX = 5
+
+
+class ImportNotFound(NotFound):
+    code = "import_not_found"
+
+
+class ImportState(Conflict):
+    code = "import_state"
+
+
+class UploadGone(Conflict):
+    """The file is not on this machine's disk any more."""
+
+    code = "upload_gone"
+
+
+class DiskFull(EseError):
+    status = 507
+    code = "disk_full"
+    title = "No room on the disk"
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that a person should see although no row was refused for it."""
+
+    code: str
+    message: str
+    count: int
+    samples: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One file on its way into the contacts.
+
+    `rows_read` is the sum of created, updated, unchanged, merged and rejected, at any time.
+    """
+
+    id: UUID
+    name: str
+    size_bytes: int
+    format: Literal["csv", "json", "jsonl"] | None
+    encoding: str | None
+    delimiter: str | None
+    status: Status
+    options: dict[str, Any]
+    dry_run: bool
+    rows_read: int
+    bytes_read: int
+    created: int
+    updated: int
+    unchanged: int
+    merged: int
+    rejected: int
+    consent_kept: int
+    warnings: list[Warned]
+    error: str | None
+    actor_id: UUID | None
+    attempts: int
+    lease_until: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+    @property
+    def progress(self) -> float:
+        """0 to 1; 1 only when all of the file was read."""
+        if self.status == "completed":
+            return 1.0
+        return min(0.999, round(self.bytes_read / max(1, self.size_bytes), 3))
+
+    def rows_per_second(self, now: datetime) -> float | None:
+        """Rows for each second since the start, waiting and restarts included."""
+        if self.started_at is None or self.rows_read == 0:
+            return None
+        seconds = ((self.finished_at or now) - self.started_at).total_seconds()
+        return round(self.rows_read / max(seconds, 0.001), 1)
+
+    def may_start(self) -> bool:
+        """New, or only tried so far."""
+        return self.status == "uploaded" or (self.status == "completed" and self.dry_run)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where one column goes: one of the single targets, `ignore`, or the attribute called `attribute`."""
+
+    name: str
+    target: str
+    attribute: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person decided before the start."""
+
+    columns: list[Column]
+    default_region: str | None
+    consent_source: str
+    default_consent: DefaultConsent = "unknown"
+    mode: Mode = "merge"
+
+    def stored(self) -> dict[str, Any]:
+        return {**vars(self), "columns": [vars(column) for column in self.columns]}
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "Options":
+        columns = [Column(**column) for column in stored["columns"]]
+        return cls(**{**{k: v for k, v in stored.items() if k in cls.__annotations__}, "columns": columns})
+
+
+def checked_options(options: Options, known: list[str]) -> Options:
+    """The options for a file with the columns `known`. Raises `Invalid` naming each wrong field."""
+    problems = [*_columns_wrong(options.columns, known), *_attributes_wrong(options.columns)]
+    region = (options.default_region or "").strip().upper() or None
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        problems.append(
+            FieldError("default_region", f"{region} is no country: write two letters such as SE.")
+        )
+    source = options.consent_source.strip()
+    if not source or len(source) > CONSENT_SOURCE_MAX or "\x00" in source:
+        problems.append(
+            FieldError(
+                "consent_source",
+                "Say where the consent comes from, such as 'web form, March 2026' "
+                f"(at most {CONSENT_SOURCE_MAX} characters).",
+            )
+        )
+    if problems:
+        raise Invalid("; ".join(p.message for p in problems[:5]), errors=tuple(problems))
+    return replace(options, default_region=region, consent_source=source)
+
+
+def _columns_wrong(columns: list[Column], known: list[str]) -> list[FieldError]:
+    problems = []
+    names = [column.name for column in columns]
+    for number, name in enumerate(names):
+        if name not in known:
+            problems.append(FieldError(f"mapping.{number}.column", f"The file has no column {name!r}."))
+        if name in names[:number]:
+            problems.append(FieldError(f"mapping.{number}.column", f"{name!r} is mapped twice."))
+    for single in SINGLES:
+        chosen = [column.name for column in columns if column.target == single]
+        if len(chosen) > 1:
+            problems.append(FieldError("mapping", f"Only one column can be the {single}, not {len(chosen)}."))
+        if single == "phone" and not chosen:
+            problems.append(FieldError("mapping", "Choose the column that holds the phone numbers."))
+    return problems
+
+
+def _attributes_wrong(columns: list[Column]) -> list[FieldError]:
+    problems = []
+    names = [column.attribute for column in columns if column.target == "attribute"]
+    for number, column in enumerate(columns):
+        if column.target == "attribute" and not ATTRIBUTE_NAME.fullmatch(column.attribute or ""):
+            message = f"{column.attribute!r} cannot name an attribute: use letters, digits and _."
+            problems.append(FieldError(f"mapping.{number}.target", message))
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        problems.append(FieldError("mapping", f"Several columns go to the attribute {', '.join(twice)}."))
+    if len(names) > ATTRIBUTES_MAX:
+        problems.append(FieldError("mapping", f"At most {ATTRIBUTES_MAX} attributes; ignore some columns."))
+    return problems
+
+
+_NAMED: dict[str, frozenset[str]] = {
+    "phone": frozenset(
+        ["phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone", "msisdn", "tel", "telephone", "telephonenumber", "whatsapp", "whatsappnumber", "number", "contactnumber", "telefon", "telefono", "mobil", "handy", "celular"]
+    ),
+    "consent": frozenset(
+        ["consent", "consentstate", "consentstatus", "optin", "optinstatus", "subscribed", "subscription", "permission"]
+    ),
+    "timezone": frozenset(["timezone", "tz", "zone", "ianatimezone"]),
+    "locale": frozenset(["locale", "language", "lang", "preferredlanguage"]),
+    "topics": frozenset(["topics", "topic", "tags", "interests", "lists"]),
+}  # fmt: skip
+_PHONE_LIKE = re.compile(r"\s*(whatsapp:|sms:)?[+＋(]?[0-9][0-9 ().-]{6,20}\s*")
+
+
+def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
+    """A target for each column, by its name and, for the phone, by what it holds."""
+    taken: set[str] = set()
+    suggested = []
+    for name in names:
+        folded = re.sub(r"[^a-z]", "", name.casefold())
+        found = next((t for t, words in _NAMED.items() if folded in words and t not in taken), None)
+        taken |= {found} if found else set()
+        suggested.append(Column(name, found) if found else _attribute(name))
+    if "phone" not in taken:
+        for number, values in enumerate(samples):
+            if values and sum(map(_is_phone_like, values)) * 2 > len(values):
+                suggested[number] = Column(names[number], "phone")
+                break
+    return suggested
+
+
+def _is_phone_like(value: str) -> bool:
+    return _PHONE_LIKE.fullmatch(value) is not None
+
+
+def _attribute(name: str) -> Column:
+    attribute = re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_")[:64]
+    if not ATTRIBUTE_NAME.fullmatch(attribute):
+        attribute = f"_{attribute}"[:64]
+    return (
+        Column(name, "attribute", attribute)
+        if ATTRIBUTE_NAME.fullmatch(attribute)
+        else Column(name, "ignore")
+    )
+
+
+_WARNINGS = {
+    "consent_not_understood": "The consent could not be read, so it counts as unknown: {samples}.",
+    "timezone_unknown": "These are no time zones, so none was set: {samples}.",
+    "duplicate_in_file": "The number stands earlier in the file; the later row was merged: {samples}.",
+    "unmapped_column": "The file has members that the preview did not show; they were ignored: {samples}.",
+    "opt_out_not_applied": "Existing contacts opt out in this file, but only new contacts were asked for.",
+}
+
+
+def warned(before: list[Warned], counts: dict[str, int], samples: dict[str, list[str]]) -> list[Warned]:
+    """The warnings with those of one more chunk added."""
+    known = {warning.code: warning for warning in before}
+    for code, count in counts.items():
+        old = known.get(code)
+        kept = list(dict.fromkeys([*(old.samples if old else []), *samples.get(code, [])]))[:SAMPLES_MAX]
+        message = _WARNINGS[code].format(samples="; ".join(kept))
+        known[code] = Warned(code, message, (old.count if old else 0) + count, kept)
+    return list(known.values())

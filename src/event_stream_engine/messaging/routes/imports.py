@@ -1,0 +1,278 @@
+"""Imports: upload a file, see what it holds, decide where its columns go, follow it, read what was refused."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from event_stream_engine import clock
+from event_stream_engine.errors import BadRequest
+from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.actions import imports as actions
+from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, open_rows
+from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
+from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, save_upload, too_large
+from event_stream_engine.messaging.model import imports as rules
+from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.store import imports as store
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
+from event_stream_engine.web.platform import ThePlatform
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=Route)
+
+
+class ImportWarning(BaseModel):
+    code: str
+    message: str
+    count: int
+
+
+class Import(BaseModel):
+    """A file on its way into the contacts; created + updated + unchanged + merged + rejected = rows_read."""
+
+    id: UUID
+    name: str
+    size_bytes: int
+    format: Literal["csv", "json", "jsonl"] | None
+    status: rules.Status
+    dry_run: bool
+    rows_read: int
+    created: int
+    updated: int
+    unchanged: int
+    merged: int = Field(description="Rows whose number stands earlier in the file; merged into that contact.")
+    rejected: int
+    consent_kept: int = Field(description="Rows whose contact had opted out and stays so against the file.")
+    progress: float = Field(ge=0, le=1)
+    rows_per_second: float | None
+    error: str | None
+    warnings: list[ImportWarning]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+
+class AttributeTarget(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    attribute: str = Field(max_length=64, examples=["city"])
+
+
+Target = Literal["phone", "consent", "timezone", "locale", "topics", "ignore"] | AttributeTarget
+
+
+class ColumnPreview(BaseModel):
+    name: str
+    samples: list[str]
+    suggested: Target
+
+
+class ImportPreview(BaseModel):
+    format: Literal["csv", "json", "jsonl"]
+    encoding: str
+    delimiter: str | None
+    columns: list[ColumnPreview]
+    rows_sampled: int
+
+
+class ColumnMapping(BaseModel):
+    column: str = Field(max_length=1000)
+    target: Target
+
+
+class ImportStart(BaseModel):
+    mapping: list[ColumnMapping] = Field(max_length=500)
+    default_region: str | None = Field(
+        None, max_length=10, description="Country (ISO 3166-1) of numbers written without one.", examples=["SE"]
+    )
+    consent_source: str = Field(examples=["web form, March 2026"], max_length=rules.CONSENT_SOURCE_MAX)
+    default_consent: rules.DefaultConsent = Field("unknown", description="For rows whose consent is empty.")
+    mode: rules.Mode = "merge"
+    dry_run: bool = False
+
+
+class Reject(BaseModel):
+    line: int = Field(description="The physical line of the file on which the row starts.")
+    reason_code: str
+    reason: str
+    row: str
+
+
+_UPLOAD_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "name": {"type": "string", "maxLength": 200},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/imports", status_code=201, summary="Upload a contact file", openapi_extra=_UPLOAD_FORM)
+async def upload_import(request: Request, account: Account, platform: ThePlatform) -> Import:
+    """CSV, JSON or JSON lines, told from the content. Nothing is imported before the start."""
+    limit = platform.settings.http.max_upload_bytes
+    _check_length(request, limit)
+    import_id = new_id()
+    path = path_of(platform.settings.home, import_id)
+    name, size = await save_upload(request.stream(), request.headers.get("content-type", ""), path, limit)
+    try:
+        shape = await asyncio.to_thread(inspect, path)
+        await _sampled(path, shape)
+        tx = await request.state.unit.transaction()
+        return _import(await actions.add_upload(tx, import_id, name, size, shape, by=account))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _check_length(request: Request, limit: int) -> None:
+    length = request.headers.get("content-length")
+    if length is None:
+        return
+    if not length.isdigit():
+        raise BadRequest("Content-Length is not a number.")
+    if int(length) > limit + OVERHEAD_BYTES:
+        raise too_large(limit)
+
+
+@router.get("/imports", summary="List imports, newest first")
+async def list_imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None) -> Page[Import]:
+    found = await store.page(tx, after=decode_cursor(cursor, datetime, UUID), limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return Page[Import](
+        items=[_import(item) for item in found[:limit]],
+        next_cursor=encode_cursor(last.created_at, last.id) if last else None,
+    )
+
+
+@router.get("/imports/{import_id}", summary="How an import stands")
+async def get_import(import_id: UUID, tx: Tx, account: Account) -> Import:
+    return _import(await actions.the_import(tx, import_id))
+
+
+@router.delete("/imports/{import_id}", summary="Cancel an import")
+async def cancel_import(import_id: UUID, tx: Tx, account: Account) -> Import:
+    """What was imported so far stays. A running import stops with its next chunk."""
+    return _import(await actions.cancel_import(tx, import_id, by=account))
+
+
+@router.get("/imports/{import_id}/preview", summary="What a file holds")
+async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> ImportPreview:
+    found = await actions.the_import(tx, import_id)
+    shape = actions.shape_of(found)
+    sampled = await _sampled(path_of(platform.settings.home, import_id), shape)
+    suggested = rules.suggest(sampled.columns, sampled.values)
+    return ImportPreview(
+        format=shape.format,
+        encoding=shape.encoding,
+        delimiter=shape.delimiter,
+        columns=[
+            ColumnPreview(name=column.name, samples=samples, suggested=_target(column))
+            for column, samples in zip(suggested, sampled.samples, strict=True)
+        ],
+        rows_sampled=sampled.rows_sampled,
+    )
+
+
+@router.post("/imports/{import_id}/start", status_code=202, summary="Start an import")
+async def start_import(
+    import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform
+) -> Import:
+    """With `dry_run` every row is accounted for as a real run would, and no contact is written."""
+    found = await actions.the_import(tx, import_id)
+    if not found.may_start():
+        raise rules.ImportState(f"This import is {found.status}: upload the file again to import it.")
+    sampled = await _sampled(path_of(platform.settings.home, import_id), actions.shape_of(found))
+    options = rules.Options(
+        [_column(mapped) for mapped in body.mapping], body.default_region, body.consent_source,
+        body.default_consent, body.mode,
+    )  # fmt: skip
+    return _import(
+        await actions.start_import(
+            tx, import_id, options, sampled.columns, dry_run=body.dry_run, by=account
+        )
+    )
+
+
+@router.get("/imports/{import_id}/rejects", summary="Rows that were refused, with the reason")
+async def list_import_rejects(
+    import_id: UUID, tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Reject]:
+    found = await actions.the_import(tx, import_id)
+    after = decode_cursor(cursor, int)
+    rows = await store.rejects_page(tx, import_id, after=after[0] if after else None, limit=limit + 1)
+    return Page[Reject](
+        items=[Reject(line=r.line, reason_code=r.code, reason=r.reason, row=r.row) for r in rows[:limit]],
+        next_cursor=encode_cursor(rows[limit - 1].number) if len(rows) > limit else None,
+        total=found.rejected,
+    )
+
+
+@router.get("/imports/{import_id}/rejects.csv", summary="Refused rows as CSV", response_class=StreamingResponse)
+async def export_import_rejects(
+    import_id: UUID, tx: Tx, account: Account, platform: ThePlatform
+) -> StreamingResponse:
+    """A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it."""
+    found = await actions.the_import(tx, import_id)
+    headers = {"content-disposition": f'attachment; filename="rejects-{found.id}.csv"'}
+    return StreamingResponse(
+        _csv(platform, import_id), media_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
+async def _csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
+    yield b"\xef\xbb\xbfline,reason_code,reason,row\r\n"
+    async with platform.database.transaction() as tx:  # the request's own is over when the body is sent
+        async for slice_ in store.stream_rejects(tx, import_id):
+            written = io.StringIO()
+            csv.writer(written).writerows(
+                [row.line, row.code, row.reason, harmless(row.row)] for row in slice_
+            )
+            yield written.getvalue().encode()
+
+
+async def _sampled(path: Path, shape: Shape) -> Sample:
+    try:
+        sampled = await asyncio.to_thread(lambda: sample(open_rows(str(path), shape)))
+    except FileNotFoundError as error:
+        raise rules.UploadGone("The file of this import was removed: upload it again.") from error
+    if looks_like_data(shape, sampled.columns):
+        raise FileUnreadable(
+            "The first line holds a contact where the names of the columns are expected: add a line such as "
+            "phone,name,city on top."
+        )
+    return sampled
+
+
+def _import(found: rules.Import) -> Import:
+    return Import.model_validate(actions.fields_of(found, clock.now()))
+
+
+def _target(column: rules.Column) -> Target:
+    return AttributeTarget(attribute=column.attribute) if column.attribute else column.target  # type: ignore[return-value]
+
+
+def _column(mapped: ColumnMapping) -> rules.Column:
+    if isinstance(mapped.target, AttributeTarget):
+        return rules.Column(mapped.column, "attribute", mapped.target.attribute)
+    return rules.Column(mapped.column, mapped.target)

@@ -1,0 +1,185 @@
+"""The shapes of messaging's reports."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.routes.schemas import Campaign, Counts, Exclusion, Shape
+
+
+class Funnel(BaseModel):
+    audience: int
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+
+
+class Rates(BaseModel):
+    """Shares from 0 to 1; null before there is anything to divide by."""
+
+    delivery: float | None
+    read: float | None
+    failure: float | None
+
+
+class ErrorCount(BaseModel):
+    code: str
+    title: str
+    what_to_do: str
+    count: int
+
+
+class TimelineMinute(BaseModel):
+    minute: datetime
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+    undelivered: int
+    failed: int
+    refused: int
+
+
+class Percentiles(BaseModel):
+    p50: float
+    p90: float
+    p95: float
+
+
+class CampaignSummary(BaseModel):
+    campaign: Campaign
+    counts: Counts
+    funnel: Funnel
+    rates: Rates
+    errors: list[ErrorCount]
+    refusals: list[Exclusion]
+    opt_outs: int
+    replies: int
+    timeline: list[TimelineMinute]
+    seconds_to_deliver: Percentiles | None
+    rate_per_second: float | None
+    eta: datetime | None
+    stalled_since: datetime | None
+
+
+class Recipient(Shape):
+    message_id: UUID
+    contact_id: UUID | None
+    phone: str
+    status: MessageStatus
+    reason: str | None
+    error_code: int | None
+    error_title: str | None
+    updated_at: datetime
+    accepted_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+
+
+class Message(Recipient):
+    campaign_id: UUID | None
+    provider_sid: str | None
+    attempt: int
+    created_at: datetime
+    sent_at: datetime | None
+    due_at: datetime | None
+
+
+class Receipt(Shape):
+    status: str
+    error_code: int | None
+    received_at: datetime
+
+
+class MessageDetail(Message):
+    body: str | None
+    receipts: list[Receipt]
+
+
+class StatusSummary(BaseModel):
+    total: int
+    delivered: int
+    failed: int
+    pending: int
+    delivery_rate: float | None
+
+
+class MessageLog(BaseModel):
+    items: list[Message]
+    next_cursor: str | None
+    summary: StatusSummary
+
+
+class Inbound(BaseModel):
+    id: UUID
+    phone_masked: str
+    channel: str
+    kind: Literal["stop", "start", "help", "text", "media", "empty"]
+    text: str
+    received_at: datetime
+    applied: bool
+    effect: str | None
+    contact_id: UUID | None
+
+
+class ContactFigures(BaseModel):
+    total: int
+    opted_in: int
+    opted_out: int
+    stopped: int
+    unknown: int
+
+
+class CampaignFigures(BaseModel):
+    running: int
+    scheduled: int
+    paused: int
+
+
+class MessageFigures(BaseModel):
+    accepted: int
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+    undelivered: int
+    refused: int
+
+
+class ThroughputMinute(BaseModel):
+    minute: datetime
+    accepted: int
+    delivered: int
+    failed: int
+
+
+class RecentError(BaseModel):
+    at: datetime
+    campaign_id: UUID
+    campaign_name: str
+    code: str
+    title: str
+    count: int
+
+
+class Attention(BaseModel):
+    level: Literal["error", "warning"]
+    message: str
+    link: str
+
+
+class Dashboard(BaseModel):
+    contacts: ContactFigures
+    campaigns: CampaignFigures
+    messages_24h: MessageFigures
+    inbound_24h: int
+    delivery_rate_24h: float | None
+    throughput: list[ThroughputMinute]
+    running: list[Campaign]
+    recent_errors: list[RecentError]
+    attention: list[Attention]
+    generated_at: datetime

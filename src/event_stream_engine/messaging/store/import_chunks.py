@@ -1,0 +1,187 @@
+"""Writing one chunk of an import: staged by COPY, then merged into the contacts set by set.
+
+Rows are taken in steps: 0 the first row of a number in the file, 1 the first row of the chunk for a number that an
+earlier chunk had, 2 what further rows of the chunk add up to. Each step has at most one row for a number.
+
+All locks on contacts are taken in the order of their numbers, so that two imports of overlapping files wait for
+each other and never in a circle.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from event_stream_engine.database import Transaction, copy, raw
+from event_stream_engine.messaging.model.import_rows import Refused
+
+_STAGE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
+    step smallint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text, attributes jsonb NOT NULL,
+    consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
+) ON COMMIT DELETE ROWS
+"""
+_COLUMNS = ("step", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale")
+
+# A temporary table has no statistics and contacts may just be filling: one index look-up a row is right for any size.
+_PLAN = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+
+_REPEATED = """
+UPDATE staged_contacts s SET step = 1 FROM import_numbers n
+WHERE s.step = 0 AND n.import_id = $1 AND n.phone = s.phone RETURNING s.line, s.phone, n.line AS first_line
+"""
+_REMEMBER = """
+INSERT INTO import_numbers (import_id, phone, line)
+SELECT $1::uuid, phone, line FROM staged_contacts WHERE step = 0 ORDER BY phone
+"""
+
+_CREATE = """
+INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone,
+                      locale, import_id, created_at, updated_at)
+SELECT phone, country, attributes, consent, CASE WHEN consent <> 'unknown' THEN $2::text END,
+       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid, $3::timestamptz, $3::timestamptz
+FROM staged_contacts WHERE step = 0 ORDER BY phone
+ON CONFLICT (phone) DO NOTHING
+"""
+
+_LOCK = """
+SELECT count(*) FROM (
+    SELECT c.id FROM staged_contacts s JOIN contacts c ON c.phone = s.phone
+    WHERE s.step = $1 ORDER BY c.phone FOR UPDATE OF c
+) AS locked
+"""
+
+
+def _rank(column: str) -> str:
+    return f"array_position(ARRAY['unknown', 'opted_in', 'opted_out', 'stopped'], {column})"
+
+
+_RISES = f"{_rank('s.consent')} > {_rank('c.consent')}"
+_CHANGES = f"""(
+    NOT c.attributes @> s.attributes OR NOT c.topics @> s.topics
+    OR s.timezone IS NOT NULL AND s.timezone IS DISTINCT FROM c.timezone
+    OR s.locale IS NOT NULL AND s.locale IS DISTINCT FROM c.locale
+    OR {_RISES}
+)"""
+
+_JOINED = "staged_contacts s JOIN contacts c ON c.phone = s.phone WHERE s.step = $1"
+
+# Only an opt-out that the file speaks against counts as kept.
+_KEPT = "s.consent = 'opted_in' AND c.consent IN ('opted_out', 'stopped')"
+_IGNORED = f"s.consent IN ('opted_out', 'stopped') AND {_RISES}"
+
+_RECORD_CONSENT = f"""
+INSERT INTO consent_changes (contact_id, previous, consent, source, detail, actor_id, at)
+SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
+AND {_RISES} ORDER BY c.phone RETURNING contact_id, previous, consent
+"""  # noqa: S608
+
+_UPDATE = f"""
+UPDATE contacts c SET
+    attributes = c.attributes || s.attributes,
+    topics = CASE WHEN c.topics @> s.topics THEN c.topics
+        ELSE c.topics || ARRAY(SELECT t FROM unnest(s.topics) AS t WHERE NOT t = ANY (c.topics)) END,
+    timezone = coalesce(s.timezone, c.timezone),
+    locale = coalesce(s.locale, c.locale),
+    consent = CASE WHEN {_RISES} THEN s.consent ELSE c.consent END,
+    consent_source = CASE WHEN {_RISES} THEN $3::text ELSE c.consent_source END,
+    consent_changed_at = CASE WHEN {_RISES} THEN $4::timestamptz ELSE c.consent_changed_at END,
+    updated_at = $4, version = c.version + 1
+FROM staged_contacts s
+WHERE s.step = $1 AND s.phone = c.phone AND ($2::uuid IS NULL OR c.import_id = $2) AND {_CHANGES}
+"""  # noqa: S608
+
+_LOOK = f"""
+SELECT count(*) FILTER (WHERE c.id IS NULL) AS created,
+       count(*) FILTER (WHERE c.id IS NOT NULL AND NOT $2::boolean AND {_CHANGES}) AS updated,
+       count(*) FILTER (WHERE {_KEPT}) AS kept,
+       count(*) FILTER (WHERE $2::boolean AND {_IGNORED}) AS ignored,
+       count(*) AS rows
+FROM staged_contacts s LEFT JOIN contacts c ON c.phone = s.phone WHERE s.step = $1
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Under which terms a chunk is written."""
+
+    import_id: UUID
+    source: str
+    detail: str
+    actor_id: UUID | None
+    create_only: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ConsentStep:
+    """A contact whose consent the file changed."""
+
+    contact_id: UUID
+    previous: str
+    consent: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the first rows of each number. `ignored`: opt-outs that `create_only` did not apply."""
+
+    created: int
+    updated: int
+    kept: int
+    ignored: int
+
+
+async def stage(tx: Transaction, import_id: UUID, rows: Iterable[Sequence[Any]]) -> list[asyncpg.Record]:
+    """Stage rows (in the order of the columns); those whose number an earlier chunk had, with its line there."""
+    connection = await raw(tx)
+    await connection.execute(_STAGE)
+    await connection.execute(_PLAN)
+    await connection.copy_records_to_table("staged_contacts", records=rows, columns=_COLUMNS)
+    repeated: list[asyncpg.Record] = await connection.fetch(_REPEATED, import_id)
+    await connection.execute(_REMEMBER, import_id)
+    return repeated
+
+
+async def look(tx: Transaction, *, create_only: bool) -> Outcome:
+    """What step 0 comes to beside the contacts as they are now; final once they are locked."""
+    found = await (await raw(tx)).fetchrow(_LOOK, 0, create_only)
+    return _outcome(found)
+
+
+async def create(tx: Transaction, writing: Writing) -> int:
+    """Create the contacts that do not exist yet; how many."""
+    connection = await raw(tx)
+    status = await connection.execute(_CREATE, writing.import_id, writing.source, writing.at)
+    return int(status.rsplit(" ", 1)[1])
+
+
+async def lock(tx: Transaction, step: int) -> int:
+    """Hold the existing contacts of a step until the commit: what they consent to does not change meanwhile."""
+    return int(await (await raw(tx)).fetchval(_LOCK, step))
+
+
+async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list[ConsentStep]]:
+    """Merge a step into the contacts that exist: how many changed, and whose consent did."""
+    connection = await raw(tx)
+    only = writing.import_id if writing.create_only else None
+    changed = await connection.fetch(
+        _RECORD_CONSENT, step, only, writing.source, writing.detail, writing.actor_id, writing.at
+    )
+    status = await connection.execute(_UPDATE, step, only, writing.source, writing.at)
+    return int(status.rsplit(" ", 1)[1]), [ConsentStep(*row) for row in changed]
+
+
+async def refuse(tx: Transaction, import_id: UUID, refused: list[Refused]) -> None:
+    """Keep the refused rows with their reasons."""
+    rows = [(import_id, r.number, r.line, r.code, r.reason, r.row) for r in refused]
+    await copy(tx, "import_rejects", ("import_id", "number", "line", "reason_code", "reason", "row"), rows)
+
+
+def _outcome(found: asyncpg.Record | None) -> Outcome:
+    if found is None:
+        raise AssertionError("an aggregate has one row")
+    return Outcome(found["created"], found["updated"], found["kept"], found["ignored"])
