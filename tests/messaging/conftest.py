@@ -135,7 +135,8 @@ class World:
                     received_at=clock.now(), form=dict(form.raw),
                 )
             )  # fmt: skip
-        await self.act(receipts.apply_receipts, told)
+        if told:
+            await self.act(receipts.apply_receipts, told)
 
     async def hear(self, number: int, body: str, *, channel: str = "sms", sid: str | None = None) -> None:
         """A person writes."""
