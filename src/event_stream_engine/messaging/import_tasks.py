@@ -15,7 +15,7 @@ from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.actions.imports import RunIsOver
 from event_stream_engine.messaging.files import FileUnreadable, open_rows
-from event_stream_engine.messaging.files.chunks import ChunkReader, Staged
+from event_stream_engine.messaging.files.chunks import ChunkReader
 from event_stream_engine.messaging.files.sampling import path_of
 from event_stream_engine.messaging.model.import_rows import Chunk, RowReader
 from event_stream_engine.messaging.model.imports import Import, Options
@@ -81,7 +81,7 @@ def _open(path: Path, run: Import) -> ChunkReader:
     return ChunkReader(rows, row_reader, run.rows_read)
 
 
-async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: list[Staged], *, show: bool) -> Import:
+async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: bytes, *, show: bool) -> Import:
     """Nothing is counted before the commit, so a chunk that PostgreSQL took back can be written again."""
     for attempt in range(1, _TRIES + 1):
         try:

@@ -122,6 +122,7 @@ import_numbers = Table(
     Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
     Column("phone", Text, primary_key=True),
     Column("line", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
 )
 
 templates = Table(

@@ -40,8 +40,9 @@ _TOPIC_ENDS = re.compile(r"[,;|]")
 
 @dataclass(slots=True)
 class Row:
-    """A contact as the file states it; empty cells are absent."""
+    """A contact as the file states it; empty cells are absent. `number` and `line` as in `Refused`."""
 
+    number: int
     line: int
     phone: str
     country: str | None
@@ -133,13 +134,14 @@ class RowReader:
         self._default_consent: Consent = options.default_consent
         self._phones = PhoneReader(options.default_region)
 
-    def read(self, line: int, cells: list[object], chunk: Chunk) -> Row:
+    def read(self, number: int, line: int, cells: list[object], chunk: Chunk) -> Row:
         """Raises `RowRefused`; what is odd but no reason to refuse is added to the chunk's warnings."""
         try:
             phone = self._phones.read(_text(cells[self._phone], "phone"))
         except PhoneInvalid as error:
             raise RowRefused(_PHONE_CODES[error.code], str(error)) from error
         return Row(
+            number,
             line,
             phone.e164,
             phone.country,

@@ -8,8 +8,9 @@ down_revision = "0003"
 STATEMENTS = """
 CREATE TABLE import_numbers (
     import_id uuid NOT NULL CONSTRAINT fk_import_numbers_import_id REFERENCES imports ON DELETE CASCADE,
-    phone text NOT NULL,
+    phone text COLLATE "C" NOT NULL,
     line bigint NOT NULL,
+    number bigint NOT NULL,
     CONSTRAINT pk_import_numbers PRIMARY KEY (import_id, phone)
 );
 
