@@ -27,7 +27,10 @@ _COLUMNS = ("step", "number", "line", "phone", "country", "attributes", "consent
 
 # The tables may have grown a thousandfold since a statement was planned first. Fresh statistics make PostgreSQL plan
 # each chunk anew, and one index look-up a row is right for any size.
-_PLAN = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+_PLAN = (
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off; "
+    "SET LOCAL jit = off"
+)
 _PLAN_ANEW = "ANALYZE staged_contacts (step, phone)"
 
 _REMEMBER = """
