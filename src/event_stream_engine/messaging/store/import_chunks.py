@@ -19,7 +19,7 @@ from event_stream_engine.messaging.model.import_rows import Refused
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
-    step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text COLLATE "C" NOT NULL, country text, attributes jsonb NOT NULL,
+    step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text, attributes jsonb NOT NULL,
     consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
 ) ON COMMIT DELETE ROWS
 """
@@ -35,12 +35,12 @@ _PLAN_ANEW = "ANALYZE staged_contacts (step, phone)"
 
 _REMEMBER = """
 INSERT INTO import_numbers (import_id, phone, line, number)
-SELECT $1::uuid, phone, line, number FROM staged_contacts WHERE step = 0 ORDER BY phone
+SELECT $1::uuid, phone, line, number FROM staged_contacts WHERE step = 0 ORDER BY phone COLLATE "C"
 ON CONFLICT DO NOTHING
 """
 _REPEATED = """
 UPDATE staged_contacts s SET step = 1 FROM import_numbers n
-WHERE s.step = 0 AND n.import_id = $1 AND n.phone = s.phone AND n.number <> s.number
+WHERE s.step = 0 AND n.import_id = $1 AND n.phone = s.phone COLLATE "C" AND n.number <> s.number
 RETURNING s.phone, n.line AS first_line
 """
 
