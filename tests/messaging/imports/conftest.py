@@ -14,6 +14,7 @@ from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging import import_tasks
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import inspect, open_rows
+from event_stream_engine.messaging.files.chunks import ROWS_MAX
 from event_stream_engine.messaging.files.sampling import path_of, sample
 from event_stream_engine.messaging.model.imports import Column, Import, Options, suggest
 from event_stream_engine.messaging.store import imports as store
@@ -50,9 +51,9 @@ class Importer:
                 tx, uploaded.id, given, sampled.columns, dry_run=dry_run, by=self.by
             )
 
-    async def finish(self, started: Import) -> Import:
+    async def finish(self, started: Import, rows_max: int = ROWS_MAX) -> Import:
         """Work on it as a worker does, and read how it stands."""
-        await import_tasks.work_on(self.runtime, str(started.id))
+        await import_tasks.work_on(self.runtime, str(started.id), rows_max)
         return await self.read(started)
 
     async def read(self, known: Import) -> Import:

@@ -24,11 +24,12 @@ CHARACTERS_MAX = 8_000_000
 class ChunkReader:
     """Reads one file in chunks. `number` is how many rows came before."""
 
-    def __init__(self, rows: Rows, reader: RowReader, number: int) -> None:
+    def __init__(self, rows: Rows, reader: RowReader, number: int, rows_max: int = ROWS_MAX) -> None:
         self._rows = rows
         self._records: Iterator[Record] = iter(rows)
         self._reader = reader
         self._number = number
+        self._rows_max = rows_max
 
     def next(self) -> tuple[Chunk, bytes]:
         """The next chunk and its rows as CSV for staging; without rows at the end of the file. Blocks.
@@ -42,7 +43,7 @@ class ChunkReader:
             chunk.rows_read += 1
             self._take(record, chunk)
             characters += len(record.raw)
-            if chunk.rows_read >= ROWS_MAX or characters >= CHARACTERS_MAX:
+            if chunk.rows_read >= self._rows_max or characters >= CHARACTERS_MAX:
                 break
         chunk.bytes_read = self._rows.bytes_read()
         for name, count in self._rows.unmapped.items():

@@ -51,11 +51,14 @@ class _Objects:
             return Record(
                 line, raw, [], ("duplicate_name", "A name stands both in the object and in its attributes.")
             )
-        for name in flat.keys() - self._known:
-            self._unknown(name)
+        if not flat.keys() <= self._known:
+            for name in flat:
+                self._note(name)
         return Record(line, raw, [flat.get(name) for name in self.columns], _damage_of(flat, raw))
 
-    def _unknown(self, name: str) -> None:
+    def _note(self, name: str) -> None:
+        if name in self._known:
+            return
         if self._discover:
             self._known.add(name)
             self.columns.append(name)
