@@ -4,10 +4,11 @@ A benchmark is a module here with `async def measure() -> None`: it starts the s
 (`throwaway_servers(durable=True)`), measures the product and the limit that the same machine sets in the same
 run, prints both and their ratio, and stops by itself."""
 
-import asyncio
 import importlib
 import pkgutil
 import sys
+
+import uvloop
 
 import benchmarks
 
@@ -24,7 +25,7 @@ def main(wanted: list[str]) -> int:
     for name in wanted or known:
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
-        asyncio.run(module.measure())
+        uvloop.run(module.measure())
     return 0
 
 

@@ -85,6 +85,10 @@ class BackboneSettings(Section):
     idle_poll_ms: int = Field(20, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000)
     lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)
     consume_batch: int = Field(200, alias="ESE_CONSUME_BATCH", ge=1, le=5000)
+    consume_linger_ms: int = Field(
+        5, alias="ESE_CONSUME_LINGER_MS", ge=0, le=1000,
+        description="The pause after a batch that was not full: fewer, larger transactions.",
+    )  # fmt: skip
     claim_idle_ms: int = Field(30_000, alias="ESE_CONSUME_CLAIM_IDLE_MS", ge=1000)
     retention_days: int = Field(14, alias="ESE_RETENTION_DAYS", ge=1, le=3650)
 
@@ -97,8 +101,8 @@ class MessagingSettings(Section):
         15, alias="ESE_SEND_UNKNOWN_GRACE_SECONDS", ge=1, le=3600,
         description="How long an unanswered request may still arrive at Twilio; only then do we ask.",
     )  # fmt: skip
-    concurrency: int = Field(32, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
-    claim_size: int = Field(200, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    concurrency: int = Field(64, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
+    claim_size: int = Field(600, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
     worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
         10,

@@ -89,7 +89,10 @@ class Consumer:
                 await self._apply(await self._abandoned(streams))
                 looked = loop.time()
             count = self.settings.consume_batch
-            await self._apply(await self.streams.read_new(self.group.name, self.name, streams, count, _BLOCK_MS))
+            new = await self.streams.read_new(self.group.name, self.name, streams, count, _BLOCK_MS)
+            await self._apply(new)
+            if 0 < len(new) < count:  # a moment's company makes the next transaction worth more
+                await self._pause(self.settings.consume_linger_ms / 1000)
 
     async def _drain(self, streams: list[str]) -> None:
         await self._apply(await self._abandoned(streams))

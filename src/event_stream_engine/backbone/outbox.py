@@ -4,8 +4,9 @@ Record after the aggregate's row lock is held: the sequence number drawn here is
 table is append-only and partitioned by day; nothing ever marks a row.
 """
 
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,35 +21,51 @@ from event_stream_engine.telemetry import causation, correlation
 PAYLOAD_BYTES_MAX = 1_048_576
 PARTITION_DAYS_AHEAD = 14
 
-_COLUMNS = ("stream", "key", "event_id", "type", "time", "correlation_id", "causation_id", "data")
+
+class Row(NamedTuple):
+    """An event as the outbox keeps it, with the correlation of the moment it was prepared in."""
+
+    stream: str
+    key: str
+    event_id: UUID
+    type: str
+    time: datetime
+    correlation_id: UUID
+    causation_id: UUID | None
+    data: str
 
 
 async def record(tx: Transaction, event: Event) -> UUID:
     """Record one event in `tx`; its id. It is published when `tx` commits, and never when it does not."""
-    row = _row(event)
-    await tx.execute(
-        text(
-            "INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, causation_id, data) "
-            "VALUES (:stream, :key, :event_id, :type, :time, :correlation_id, :causation_id, "
-            "CAST(CAST(:data AS text) AS jsonb))"
-        ),
-        dict(zip(_COLUMNS, row, strict=True)),
-    )
-    return row[2]
+    row = prepare(event)
+    await tx.execute(_INSERT, row._asdict())
+    return row.event_id
+
+
+_INSERT = text(
+    "INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, causation_id, data) "
+    "VALUES (:stream, :key, :event_id, :type, :time, :correlation_id, :causation_id, "
+    "CAST(CAST(:data AS text) AS jsonb))"
+)
 
 
 async def record_many(tx: Transaction, events: Iterable[Event]) -> int:
     """Record many events in `tx` by COPY, in their order; how many."""
-    rows = [_row(event) for event in events]
-    return await copy(tx, "outbox", _COLUMNS, rows) if rows else 0
+    return await write(tx, [prepare(event) for event in events])
 
 
-def _row(event: Event) -> tuple[str, str, UUID, str, object, UUID | None, UUID | None, str]:
+async def write(tx: Transaction, rows: Sequence[Row]) -> int:
+    """Write prepared rows in `tx` by COPY, in their order; how many."""
+    return await copy(tx, "outbox", Row._fields, rows) if rows else 0
+
+
+def prepare(event: Event) -> Row:
+    """The row of an event. Raises `ValueError` when its data is larger than the outbox takes."""
     event_id = new_id()
     data = msgspec.json.encode(event).decode()
     if len(data) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"{type(event).__name__} carries {len(data)} bytes; at most {PAYLOAD_BYTES_MAX} fit")
-    return (
+    return Row(
         event.stream,
         event.key,
         event_id,

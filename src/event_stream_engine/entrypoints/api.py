@@ -11,6 +11,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
+from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, sandbox_panel, ui
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform = connect_platform(chosen)
         hub = Hub(platform.redis)
         platform.shared["hub"] = hub
+        platform.shared["group_commit"] = GroupCommit(platform.database)
         app.state.platform = platform
         following = asyncio.create_task(hub.run())
         try:
@@ -102,10 +104,11 @@ def connect_platform(settings: Settings) -> Platform:
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:
+    app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
     app.include_router(health.router)
     app.include_router(identity.router)
     app.include_router(identity.pages)
-    for feature in (contacts, imports, content, campaigns, reporting, webhooks, live, sandbox_panel):
+    for feature in (contacts, imports, content, campaigns, reporting, live, sandbox_panel):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

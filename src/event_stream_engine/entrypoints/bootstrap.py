@@ -14,7 +14,7 @@ from event_stream_engine.telemetry import configure_logging
 log = structlog.get_logger()
 
 FEATURES_WITH_CONSUMERS = ("messaging",)
-FEATURES_WITH_TASKS = ("messaging",)
+FEATURES_WITH_TASKS = ("identity", "messaging")
 
 
 def begin(process: str) -> Settings:

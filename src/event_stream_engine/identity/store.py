@@ -90,3 +90,9 @@ async def use_sign_in_link(tx: Transaction, token_hash: str, now: datetime) -> U
     )
     found: UUID | None = used.scalar_one_or_none()
     return found
+
+
+async def forget_expired(tx: Transaction, now: datetime) -> None:
+    """Remove refresh tokens and sign-in links whose time is over."""
+    for table in (refresh_tokens, sign_in_links):
+        await tx.execute(table.delete().where(table.c.expires_at <= now))

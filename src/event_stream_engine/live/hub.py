@@ -95,9 +95,12 @@ class Hub:
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
-        """Read the stream until cancelled; an interruption is caught up from the last position."""
+        """Read the stream until stopped; an interruption is caught up from the last position.
+
+        Cancelling is not enough: the Redis client takes a cancellation for its own when a reply arrives with it.
+        """
         failures = 0
-        while True:
+        while not self._stopped.is_set():
             try:
                 if not self._position:
                     self._position = await self._streams.last_id(STREAM)
@@ -111,7 +114,7 @@ class Hub:
                 await asyncio.sleep(min(0.2 * 2**failures, 5))
 
     def stop(self) -> None:
-        """End every client's stream; browsers reconnect to whoever serves next."""
+        """End the reading and every client's stream; browsers reconnect to whoever serves next."""
         self._stopped.set()
         for mailbox in self._mailboxes:
             mailbox.arrived.set()

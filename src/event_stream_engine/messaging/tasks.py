@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
+from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
@@ -31,12 +32,16 @@ OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twi
 SLICE_SECONDS = 5.0
 """A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
 
-LANES = 2
-"""While one lane waits for Twilio, the other talks to the database."""
+ASKING_SECONDS = 20.0
+"""Of every 30: how long one round asks about silent messages; what is left waits for the next."""
+
+LANES = 3
+"""While one lane waits for Twilio, another talks to the database."""
 
 _LOCK_SECONDS = 10
 _REQUEST_SECONDS = 12  # a little above the gateway's own timeout
 _RECOVER_BATCH = 500
+_ASK_BATCH = 50
 
 
 @chore("messaging.send_campaign", queue="sending")
@@ -46,7 +51,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
     if not await lock.acquire(blocking=False):
         return
     try:
-        has_more = await _send_slice(runtime, UUID(campaign_id))
+        has_more = await send_slice(runtime, UUID(campaign_id), lock)
     finally:
         try:
             await lock.release()
@@ -56,7 +61,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         await start(send_campaign, campaign_id)
 
 
-async def _send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
+async def send_slice(runtime: Runtime, campaign_id: UUID, lock: "Lock") -> bool:
     """True when the slice ended before the work did."""
     async with runtime.database.transaction() as tx:
         campaign = await campaign_store.campaign(tx, campaign_id)
@@ -68,16 +73,21 @@ async def _send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
     buckets = {f"sender:{sender.id}": sender.messages_per_second}
     if campaign.messages_per_second:
         buckets[f"campaign:{campaign_id}"] = campaign.messages_per_second
-    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets))
-    results = await asyncio.gather(*(lane.run() for _ in range(LANES)))
+    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets), lock)
+    # A lane that fails does not end the others in the middle of their requests.
+    results = await asyncio.gather(*(lane.run() for _ in range(LANES)), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
     return any(results)
 
 
 class Lane:
     """Claim, send, record, until nothing is due or the slice is over."""
 
-    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace) -> None:
+    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace, lock: "Lock") -> None:
         self._runtime = runtime
+        self._lock = lock
         self._gateway = gateway
         self._plan = plan
         self._pace = pace
@@ -92,6 +102,7 @@ class Lane:
             if grant.count == 0:
                 await asyncio.sleep(min(grant.wait_seconds, 0.5))
                 continue
+            await self._lock.reacquire()  # its time begins anew; raises when another sender has taken over
             started = time.monotonic()
             async with self._runtime.database.transaction() as tx:
                 claim = await sending.claim(tx, self._plan, grant.count, self._settings)
@@ -159,13 +170,16 @@ async def _reconcile(runtime: Runtime) -> None:
 @every(30)
 @chore("messaging.ask_silent")
 async def ask_silent(runtime: Runtime) -> None:
-    """Ask Twilio about messages whose receipts stopped coming."""
+    """Ask Twilio about messages whose receipts stopped coming, such as those of the time when nobody took them."""
     gateway = gateway_of(runtime.settings, runtime.shared)
-    try:
-        async with runtime.database.transaction() as tx:
-            asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, 100)
-    except GatewayUnavailable as error:
-        log.warning("Twilio does not answer, silent messages wait", error=error.detail)
-        return
-    if asked:
+    ends = time.monotonic() + ASKING_SECONDS
+    while time.monotonic() < ends:
+        try:
+            async with runtime.database.transaction() as tx:
+                asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, _ASK_BATCH)
+        except GatewayUnavailable as error:
+            log.warning("Twilio does not answer, silent messages wait", error=error.detail)
+            return
+        if asked == 0:
+            return
         log.info("asked Twilio about silent messages", count=asked)

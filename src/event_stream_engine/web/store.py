@@ -1,5 +1,6 @@
 """The answers kept for `Idempotency-Key`."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, func, text
@@ -22,6 +23,10 @@ _INSERT = """
 INSERT INTO idempotency_keys (holder, key, fingerprint) VALUES (:holder, :key, :fingerprint)
 ON CONFLICT DO NOTHING
 """
+_FORGET = """
+DELETE FROM idempotency_keys WHERE (holder, key) IN (
+    SELECT holder, key FROM idempotency_keys WHERE created_at < :before LIMIT 10000)
+"""
 _SELECT = "SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE holder = :holder AND key = :key"
 _UPDATE = """
 UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
@@ -42,3 +47,8 @@ async def claim(tx: Transaction, row: dict[str, str]) -> Any:
 async def keep(tx: Transaction, row: dict[str, str], status: int, content_type: str, body: bytes) -> None:
     """Store the answer under the key."""
     await tx.execute(text(_UPDATE), {**row, "status": status, "headers": content_type, "body": body})
+
+
+async def forget(tx: Transaction, before: datetime) -> int:
+    """Remove keys older than `before`, at most 10,000; how many."""
+    return (await tx.execute(text(_FORGET), {"before": before})).rowcount

@@ -16,18 +16,15 @@ from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.webhooks import StatusForm
 
 
-async def keep_receipt(tx: Transaction, form: StatusForm, message_id: UUID | None) -> None:
-    """All that happens while Twilio waits: one row in the log."""
-    await outbox.record(
-        tx,
-        StatusCallbackReceived(
-            sid=form.sid,
-            status=form.status,
-            message_id=str(message_id) if message_id else None,
-            error_code=form.error_code,
-            received_at=clock.now(),
-            form=dict(form.raw),
-        ),
+def receipt(form: StatusForm, message_id: UUID | None) -> StatusCallbackReceived:
+    """The fact that Twilio called; recording it is all that happens while Twilio waits."""
+    return StatusCallbackReceived(
+        sid=form.sid,
+        status=form.status,
+        message_id=str(message_id) if message_id else None,
+        error_code=form.error_code,
+        received_at=clock.now(),
+        form=dict(form.raw),
     )
 
 

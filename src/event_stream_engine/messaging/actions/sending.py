@@ -5,8 +5,9 @@ between leaves messages in `sending` under a lease: when it expires they become 
 is sent again only when Twilio, asked after a grace, does not have it.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
     FoundMessage,
+    GatewayUnavailable,
     MessageGateway,
     NotSent,
     OutgoingMessage,
@@ -35,6 +37,7 @@ from event_stream_engine.messaging.model.campaigns import Campaign, CampaignStat
 from event_stream_engine.messaging.model.compliance import Allowed, Deferred, QuietHours, judge
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
 from event_stream_engine.messaging.model.templates import content_variables, render
+from event_stream_engine.messaging.store import campaigns as campaigns_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store.messages import Claimable, Claimed
 from event_stream_engine.messaging.twilio.errors import describe
@@ -189,9 +192,9 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
         step = _after(message, item.outcome, now, settings)
         if step is not None:
             steps.append(step)
-    await _save_steps(tx, steps, now)
     for campaign_id, reason in sorted(faults.items()):
         await _pause_if_running(tx, campaign_id, reason)
+    await _save_steps(tx, steps, now)
 
 
 def _fault(outcome: SendOutcome) -> str | None:
@@ -269,23 +272,37 @@ async def reconcile(tx: Transaction, gateway: MessageGateway, limit: int) -> int
 
 
 async def ask_silent(tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
-    """Ask Twilio about messages whose receipts stopped coming; how many were asked about.
+    """Ask Twilio about messages whose receipts stopped coming, all at once; how many it told about.
 
-    Raises `GatewayUnavailable`.
+    Raises `GatewayUnavailable` when it told about none. The ones it did not answer for are asked about again.
     """
     now = clock.now()
     before = now - timedelta(minutes=settings.stale_minutes)
     silent = await ledger.lock_silent(tx, before, POLLS_MAX, limit)
-    steps = []
-    for message in silent:
-        found = await gateway.fetch(message.provider_sid or "")
-        step = _found(message, found, now) if found else None
+    answers = await asyncio.gather(*(_fetched(gateway, message) for message in silent))
+    failures = [answer for answer in answers if isinstance(answer, GatewayUnavailable)]
+    if failures and len(failures) == len(silent):
+        raise failures[0]
+    steps: list[Step] = []
+    asked: list[UUID] = []
+    for message, answer in zip(silent, answers, strict=True):
+        if isinstance(answer, GatewayUnavailable):
+            continue
+        asked.append(message.id)
+        step = _found(message, answer, now) if answer else None
         if step is not None:
             steps.append(step)
     await _save_steps(tx, steps, now)
-    if silent:
-        await ledger.count_poll(tx, [m.id for m in silent], now)
-    return len(silent)
+    if asked:
+        await ledger.count_poll(tx, asked, now)
+    return len(asked)
+
+
+async def _fetched(gateway: MessageGateway, message: Message) -> FoundMessage | GatewayUnavailable | None:
+    try:
+        return await gateway.fetch(message.provider_sid or "")
+    except GatewayUnavailable as error:
+        return error
 
 
 def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
@@ -294,9 +311,25 @@ def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
 
 
 async def _save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+    steps = await _not_back_into_a_canceled_campaign(tx, steps)
     await ledger.save(tx, [step.message for step in steps], now)
     await outbox.record_many(tx, [step.event for step in steps])
     await learn_from(tx, steps)
+
+
+async def _not_back_into_a_canceled_campaign(tx: Transaction, steps: Sequence[Step]) -> list[Step]:
+    """What was under way when its campaign was canceled, and did not leave, is canceled too."""
+    back = {step.message.campaign_id for step in steps if step.message.status == "queued"}
+    canceled = await campaigns_store.canceled(tx, sorted(id_ for id_ in back if id_ is not None)) if back else set()
+    return [
+        _canceled(step) if step.message.status == "queued" and step.message.campaign_id in canceled else step
+        for step in steps
+    ]
+
+
+def _canceled(step: Step) -> Step:
+    message = replace(step.message, status="canceled", due_at=None)
+    return Step(message, msgspec.structs.replace(step.event, status="canceled"))
 
 
 def _channel(name: Any) -> Channel:

@@ -11,6 +11,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from prometheus_client import Counter
 
+from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavailable
 from event_stream_engine.messaging.actions import inbound, receipts
 from event_stream_engine.messaging.twilio.signature import verify
@@ -20,6 +21,8 @@ from event_stream_engine.web.platform import Platform
 log = structlog.get_logger()
 
 CALLBACKS = Counter("ese_webhooks_total", "Twilio's requests", ["kind", "result"])
+
+_KEPT = CALLBACKS.labels("status", "kept")
 
 BODY_MAX = 64 * 2**10
 
@@ -35,9 +38,9 @@ async def status(request: Request) -> Response:
     """Signed by Twilio (`X-Twilio-Signature`); `m` is our id of the message."""
     platform: Platform = request.app.state.platform
     form = parse_status(await _verified(request, platform, "status"))
-    async with platform.database.transaction() as tx:
-        await receipts.keep_receipt(tx, form, _message_id(request))
-    CALLBACKS.labels("status", "kept").inc()
+    commits: GroupCommit = platform.shared["group_commit"]
+    await commits.record(receipts.receipt(form, _message_id(request)))
+    _KEPT.inc()
     return Response(status_code=204)
 
 

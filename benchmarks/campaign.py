@@ -1,0 +1,140 @@
+"""A campaign's messages, claimed, sent and recorded, against a bare loop of requests to the same sink."""
+
+import asyncio
+import os
+import sys
+import time
+from asyncio.subprocess import DEVNULL
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pyreqwest.client import ClientBuilder
+from sqlalchemy import text
+
+from benchmarks._figures import record
+from benchmarks.callbacks import listening
+from event_stream_engine.database import Database, migrate
+from event_stream_engine.embedded import ports, throwaway_servers
+from event_stream_engine.ids import new_id
+from event_stream_engine.jobs import Runtime
+from event_stream_engine.messaging import tasks
+from event_stream_engine.settings import Settings, load_settings
+
+MESSAGES = 5000
+ROUNDS = 3
+AT_ONCE = 64
+GOAL = 0.4
+
+
+async def measure() -> None:
+    port = ports.any_free()
+    sink = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks._sink",
+        env={**os.environ, "ESE_HTTP_PORT": str(port)}, stdout=DEVNULL,
+    )  # fmt: skip
+    try:
+        async with throwaway_servers(durable=True) as servers:
+            await migrate(servers.database_url)
+            await listening(port)
+            runtime = Runtime.create(_settings(servers.database_url, servers.redis_url, port))
+            await _contacts(runtime.database)
+            ours, bare = [], []
+            for number in range(ROUNDS):  # turn about, so that both meet the same machine
+                bare.append(await _bare_loop(port))
+                ours.append(await _campaign(runtime, number))
+            await runtime.redis.aclose()
+            await runtime.database.close()
+    finally:
+        sink.terminate()
+        await sink.wait()
+    mine, limit = sorted(ours)[1], sorted(bare)[1]
+    record(
+        "campaign", mine, "messages/s", beside="messages/s of the bare loop", beside_value=limit,
+        ratio=mine / limit, goal=f">= {GOAL} of the bare loop", met=mine / limit >= GOAL,
+    )  # fmt: skip
+
+
+def _settings(database_url: str, redis_url: str, port: int) -> Settings:
+    return load_settings({
+        "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_SECRET_KEY": "benchmark",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t" * 32,
+        "TWILIO_API_BASE_URL": f"http://127.0.0.1:{port}",
+    })  # fmt: skip
+
+
+async def _contacts(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO contacts (phone, attributes, consent) SELECT '+1415' || (5550000 + n)::text, "
+                "jsonb_build_object('name', 'Ana ' || n), 'opted_in' FROM generate_series(1, :count) AS n"
+            ),
+            {"count": MESSAGES},
+        )
+
+
+async def _bare_loop(port: int) -> float:
+    """Requests a second of the fastest client doing nothing else: the same form, connections and answers."""
+    form = urlencode({
+        "To": "+14155550123", "From": "+14155550100", "Body": "Hi Ana 123, our sale starts today.",
+        "StatusCallback": f"http://127.0.0.1:8700/webhooks/twilio/status?m={new_id()}#rc=5&rp=all",
+    }).encode()  # fmt: skip
+    url = f"http://127.0.0.1:{port}/2010-04-01/Accounts/AC{'0' * 32}/Messages.json"
+    headers = {"authorization": "Basic eA==", "content-type": "application/x-www-form-urlencoded"}
+    builder = ClientBuilder().max_connections(AT_ONCE).no_proxy().timeout(timedelta(seconds=30))
+    async with builder.default_headers(headers).build() as client:
+        left = iter(range(MESSAGES))
+
+        async def sender() -> None:
+            for _ in left:
+                response = await client.post(url).body_bytes(form).build().send()
+                await response.json()
+
+        begin = time.perf_counter()
+        await asyncio.gather(*(sender() for _ in range(AT_ONCE)))
+        return MESSAGES / (time.perf_counter() - begin)
+
+
+async def _campaign(runtime: Runtime, number: int) -> float:
+    """Messages a second from the first claim to the last record, by the chore's own code."""
+    campaign_id = await _launched(runtime.database, number)
+    begin = time.perf_counter()
+    async with runtime.redis.lock(f"benchmark:{campaign_id}", timeout=10, thread_local=False) as lock:
+        while await tasks.send_slice(runtime, campaign_id, lock):
+            pass
+    took = time.perf_counter() - begin
+    async with runtime.database.transaction() as tx:
+        query = text("SELECT count(*) FROM messages WHERE campaign_id = :id AND status = 'accepted'")
+        accepted = (await tx.execute(query, {"id": campaign_id})).scalar_one()
+    if accepted != MESSAGES:
+        raise RuntimeError(f"{accepted} of {MESSAGES} messages were recorded as accepted")
+    return MESSAGES / took
+
+
+_SETUP = """
+WITH template AS (
+    INSERT INTO templates (id, name, channel, locale, body)
+    VALUES (:campaign, :name, 'sms', 'en_US', 'Hi {name}, our sale starts today.') RETURNING id
+), sender AS (
+    INSERT INTO senders (id, name, channel, address, messages_per_second)
+    VALUES (:campaign, :name, 'sms', :address, 10000) RETURNING id
+)
+INSERT INTO campaigns (id, name, template_id, sender_id, timezone, status, frozen)
+SELECT :campaign, :name, template.id, sender.id, 'UTC', 'running', jsonb_build_object(
+    'body', 'Hi {name}, our sale starts today.', 'channel', 'sms', 'content_sid', NULL,
+    'sender_id', sender.id, 'sender_address', CAST(:address AS text))
+FROM template, sender
+"""
+
+
+async def _launched(database: Database, number: int) -> UUID:
+    campaign_id = new_id()
+    values = {"campaign": campaign_id, "name": f"Benchmark {number}", "address": f"+1415555010{number}"}
+    async with database.transaction() as tx:
+        await tx.execute(text(_SETUP), values)
+        await tx.execute(
+            text("INSERT INTO messages (campaign_id, contact_id, phone) SELECT :campaign, id, phone FROM contacts"),
+            values,
+        )
+    return campaign_id

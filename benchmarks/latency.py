@@ -1,0 +1,134 @@
+"""Commit to consumer: how long an event is on its way, at 500 events a second."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import ClassVar
+
+import uvloop
+from redis.asyncio import Redis
+
+from benchmarks._figures import record
+from benchmarks._processes import started
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.consumers import Consumer
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import GROUPS, subscribe_batch
+from event_stream_engine.database import Database, Transaction, migrate
+from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.events.base import Event
+from event_stream_engine.settings import load_settings
+
+RATE = 500
+SECONDS = 10
+WRITERS = 5
+GOAL_MS = 50.0
+GROUP = "benchmark.latency"
+
+
+class Clocked(Event, frozen=True, kw_only=True):
+    """Carries the moment before its commit."""
+
+    stream: ClassVar[str] = "benchmark.clocked.v1"
+    started: float
+
+    @property
+    def key(self) -> str:
+        return "clock"
+
+
+_delays: list[float] = []
+_more = asyncio.Event()
+
+
+@subscribe_batch(Clocked, group=GROUP)
+async def arrive(tx: Transaction, events: Sequence[Clocked]) -> None:
+    now = time.perf_counter()
+    _delays.extend(now - event.started for event in events)
+    _more.set()
+
+
+async def measure() -> None:
+    """The relay and the writers are processes of their own, as in real life; this one consumes."""
+    settings = load_settings({})
+    async with throwaway_servers(durable=True) as servers:
+        await migrate(servers.database_url)
+        database = Database(servers.database_url, pool_size=3)
+        stop = asyncio.Event()
+        clients = [connect(servers.redis_url) for _ in range(3)]
+        consumer = Consumer(GROUPS[GROUP], database, RedisStreams(clients[0]), settings.backbone, stop)
+        consuming = asyncio.create_task(consumer.run())
+        relay = await started("relay", servers)
+        try:
+            await _write_elsewhere(servers.database_url, RATE // 5, seconds=1)  # all is warm and connected
+            await _arrived(RATE // 5)
+            _delays.clear()
+            await _write_elsewhere(servers.database_url, RATE * SECONDS, seconds=SECONDS)
+            await _arrived(RATE * SECONDS)
+            beside = await _bare(clients[1], clients[2])
+        finally:
+            relay.terminate()
+            await relay.wait()
+            stop.set()
+            await consuming
+            await asyncio.gather(*(client.aclose() for client in clients))
+            await database.close()
+    cuts = statistics.quantiles(_delays, n=100)
+    p50, p99 = cuts[49] * 1000, cuts[98] * 1000
+    record(
+        "latency", p99, "ms p99", beside=f"ms p99 of XADD to XREAD alone (ours p50: {p50:.1f} ms)",
+        beside_value=beside, ratio=p99 / beside, goal=f"p99 < {GOAL_MS:.0f} ms at {RATE} events/s",
+        met=p99 < GOAL_MS,
+    )  # fmt: skip
+
+
+async def _write_elsewhere(url: str, count: int, *, seconds: float) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, write, url, count, seconds)
+
+
+def write(url: str, count: int, seconds: float) -> None:
+    """`count` commits of one event each, evenly over `seconds`, by some writers; runs in its own process."""
+
+    async def all_writers() -> None:
+        database = Database(url, pool_size=WRITERS)
+        begin = time.perf_counter()
+
+        async def writer(first: int) -> None:
+            for number in range(first, count, WRITERS):
+                await asyncio.sleep(max(0.0, begin + seconds * number / count - time.perf_counter()))
+                async with database.transaction() as tx:
+                    await outbox.record(tx, Clocked(started=time.perf_counter()))
+
+        await asyncio.gather(*(writer(first) for first in range(WRITERS)))
+        await database.close()
+
+    uvloop.run(all_writers())
+
+
+async def _arrived(count: int) -> None:
+    async with asyncio.timeout(60):
+        while len(_delays) < count:
+            _more.clear()
+            await _more.wait()
+
+
+async def _bare(writer: "Redis", reader: "Redis") -> float:
+    """p99 in milliseconds of one XADD seen by a blocked XREAD: the floor under any relay to Redis."""
+    delays = []
+    last = "0"
+    for _ in range(500):
+        waiting = asyncio.ensure_future(_next(reader, last))
+        await asyncio.sleep(0.001)
+        started = time.perf_counter()
+        last = str(await writer.xadd("bare", {"n": "1"}))
+        await waiting
+        delays.append(time.perf_counter() - started)
+    return statistics.quantiles(delays, n=100)[98] * 1000
+
+
+async def _next(reader: "Redis", last: str) -> None:
+    await reader.xread({"bare": last}, count=1, block=5000)

@@ -1,0 +1,73 @@
+import createClient from "openapi-fetch";
+import { problemFrom, unreachable } from "./problem";
+import { goToSignIn, refreshSession } from "./session";
+
+function randomKey(): string {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function sessionFetch(request: Request): Promise<Response> {
+  if (request.method === "POST" && !request.headers.has("Idempotency-Key")) request.headers.set("Idempotency-Key", randomKey());
+  const again = request.clone();
+  const send = (what: Request) =>
+    fetch(what).catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw unreachable();
+    });
+  const first = await send(request);
+  if (first.status !== 401 || request.url.includes("/api/v1/auth/login")) return first;
+  if (!(await refreshSession())) {
+    goToSignIn();
+    return first;
+  }
+  return send(again);
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- the features state the type of each answer through `unwrap`
+export const client = createClient<any>({ baseUrl: location.origin, fetch: sessionFetch });
+
+interface Answer {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+
+/** The body of a good answer; a Problem is thrown for any other. */
+export async function unwrap<T>(call: Promise<Answer>): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok) throw problemFrom(response.status, error, response.headers);
+  return data as T;
+}
+
+export const ifMatch = (version: number): { "If-Match": string } => ({ "If-Match": `"${version}"` });
+
+/** Sends one file with progress; fetch cannot report upload progress, XMLHttpRequest can. */
+export function upload<T>(path: string, file: File, onProgress: (ratio: number) => void, signal?: AbortSignal): Promise<T> {
+  const attempt = () =>
+    new Promise<XMLHttpRequest>((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      const form = new FormData();
+      form.append("name", file.name);
+      form.append("file", file, file.name);
+      request.open("POST", path);
+      request.responseType = "json";
+      request.setRequestHeader("Idempotency-Key", randomKey());
+      request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+      request.onload = () => resolve(request);
+      request.onerror = () => reject(unreachable());
+      request.onabort = () => reject(new DOMException("The upload was canceled", "AbortError"));
+      signal?.addEventListener("abort", () => request.abort(), { once: true });
+      request.send(form);
+    });
+  const settle = (request: XMLHttpRequest): T => {
+    if (request.status >= 200 && request.status < 300) return request.response as T;
+    throw problemFrom(request.status, request.response);
+  };
+  return attempt().then(async (request) => {
+    if (request.status !== 401) return settle(request);
+    if (await refreshSession()) return settle(await attempt());
+    goToSignIn();
+    return settle(request);
+  });
+}

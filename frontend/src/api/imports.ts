@@ -1,0 +1,42 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { client, unwrap, upload } from "./client";
+import type { Import, ImportPreview, ImportStart, Page, Reject } from "./types";
+
+export const importsQuery = () =>
+  infiniteQueryOptions({
+    queryKey: ["imports", "list"],
+    queryFn: ({ pageParam, signal }) => unwrap<Page<Import>>(client.GET("/api/v1/imports", { params: { query: { limit: 50, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+const at = (id: string) => ({ params: { path: { import_id: id } } });
+
+export const importQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["imports", "detail", id],
+    queryFn: ({ signal }) => unwrap<Import>(client.GET("/api/v1/imports/{import_id}", { ...at(id), signal })),
+  });
+
+export const importPreviewQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["imports", "preview", id],
+    queryFn: ({ signal }) => unwrap<ImportPreview>(client.GET("/api/v1/imports/{import_id}/preview", { ...at(id), signal })),
+    staleTime: Infinity,
+  });
+
+export const rejectsQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ["imports", "rejects", id],
+    queryFn: ({ pageParam, signal }) =>
+      unwrap<Page<Reject>>(
+        client.GET("/api/v1/imports/{import_id}/rejects", { params: { path: { import_id: id }, query: { limit: 200, cursor: pageParam } }, signal }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export const uploadImport = (file: File, onProgress: (ratio: number) => void, signal?: AbortSignal) =>
+  upload<Import>("/api/v1/imports", file, onProgress, signal);
+export const startImport = (id: string, body: ImportStart) => unwrap<Import>(client.POST("/api/v1/imports/{import_id}/start", { ...at(id), body }));
+export const cancelImport = (id: string) => unwrap<void>(client.DELETE("/api/v1/imports/{import_id}", at(id)));

@@ -1,0 +1,36 @@
+import { Button } from "react-aria-components/Button";
+import { setPaused, useLiveState, type LiveState } from "../realtime/client";
+import { count } from "../lib/format";
+import { cx } from "../ui/cx";
+
+interface Look {
+  word: string;
+  explain: string;
+  look: string;
+  pulse?: boolean;
+}
+
+function describe(live: LiveState): Look {
+  if (live.paused) return { word: live.waiting > 0 ? `Paused · ${count(live.waiting)}` : "Paused", explain: "Figures stand still. Press to follow again.", look: "text-warn border-warn/50 bg-warn-soft" };
+  if (live.status === "live") return { word: "Live", explain: "Connected: changes appear as they happen. Press to pause.", look: "text-ok border-ok/50 bg-ok-soft", pulse: true };
+  if (live.status === "connecting" || live.status === "idle") return { word: "Connecting", explain: "Opening the live connection.", look: "text-muted border-line-strong" };
+  return { word: "Reconnecting", explain: "The live connection is down; figures may be old. It resumes where it stopped.", look: "text-bad border-bad/50 bg-bad-soft" };
+}
+
+/** What may be believed of the figures on the screen, and the switch that makes them stand still. */
+export function LiveChip() {
+  const live = useLiveState();
+  const { word, explain, look, pulse } = describe(live);
+  return (
+      <Button
+        data-tip={explain}
+        onPress={() => setPaused(!live.paused)}
+        aria-pressed={live.paused}
+        aria-label={`${word}. ${explain}`}
+        className={cx("flex h-7 items-center gap-2 rounded-full border px-3 text-xs font-medium whitespace-nowrap tabular pointer-coarse:h-11", look)}
+      >
+        <span aria-hidden className={cx("size-1.5 rounded-full bg-current", pulse && "animate-[pulse-dot_2s_ease-out_infinite]")} />
+        {word}
+      </Button>
+  );
+}

@@ -1,0 +1,33 @@
+import { Activity, AtSign, FileUp, Filter, Inbox, Megaphone, MessageSquareText, Settings, Users, type LucideIcon } from "lucide-react";
+
+export interface Place {
+  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/settings";
+  label: string;
+  icon: LucideIcon;
+  /** The letter after `g`. */
+  key: string;
+}
+
+export const groups: { title: string; places: Place[] }[] = [
+  {
+    title: "Monitor",
+    places: [
+      { to: "/", label: "Overview", icon: Activity, key: "o" },
+      { to: "/inbound", label: "Inbound", icon: Inbox, key: "i" },
+    ],
+  },
+  {
+    title: "Engage",
+    places: [
+      { to: "/contacts", label: "Contacts", icon: Users, key: "c" },
+      { to: "/imports", label: "Imports", icon: FileUp, key: "u" },
+      { to: "/segments", label: "Segments", icon: Filter, key: "s" },
+      { to: "/templates", label: "Templates", icon: MessageSquareText, key: "t" },
+      { to: "/campaigns", label: "Campaigns", icon: Megaphone, key: "m" },
+      { to: "/senders", label: "Senders", icon: AtSign, key: "n" },
+    ],
+  },
+  { title: "Admin", places: [{ to: "/settings", label: "Settings", icon: Settings, key: "e" }] },
+];
+
+export const places: Place[] = groups.flatMap((group) => group.places);

@@ -1,0 +1,95 @@
+import { useNavigate } from "@tanstack/react-router";
+import { Clock, CornerDownLeft, Moon, Pause, Plus, Search, Upload } from "lucide-react";
+import type { ReactNode } from "react";
+import { Autocomplete } from "react-aria-components/Autocomplete";
+import { Dialog } from "react-aria-components/Dialog";
+import { Header } from "react-aria-components/Header";
+import { Input } from "react-aria-components/Input";
+import { Menu, MenuItem, MenuSection } from "react-aria-components/Menu";
+import { Modal, ModalOverlay } from "react-aria-components/Modal";
+import { SearchField } from "react-aria-components/SearchField";
+import { useFilter } from "react-aria-components";
+import { setAppearance } from "../lib/appearance";
+import { setPaused, useLiveState } from "../realtime/client";
+import { Kbd } from "../ui/layout";
+import { places } from "./nav";
+import { recent } from "./recent";
+
+interface Command {
+  id: string;
+  label: string;
+  icon: ReactNode;
+  keys?: string[];
+  run: () => void;
+}
+
+function useCommands(): { title: string; commands: Command[] }[] {
+  const navigate = useNavigate();
+  const live = useLiveState();
+  const go = (to: string) => () => void navigate({ to });
+  const dark = document.documentElement.dataset.theme === "dark";
+  return [
+    {
+      title: "Go to",
+      commands: places.map((place) => ({ id: place.to, label: place.label, icon: <place.icon aria-hidden />, keys: ["g", place.key], run: go(place.to) })),
+    },
+    {
+      title: "Run",
+      commands: [
+        { id: "new-campaign", label: "New campaign", icon: <Plus aria-hidden />, run: go("/campaigns/new/edit") },
+        { id: "new-template", label: "New template", icon: <Plus aria-hidden />, run: go("/templates/new") },
+        { id: "new-segment", label: "New segment", icon: <Plus aria-hidden />, run: go("/segments/new") },
+        { id: "import", label: "Import contacts", icon: <Upload aria-hidden />, run: go("/imports/new") },
+        { id: "pause", label: live.paused ? "Resume live updates" : "Pause live updates", icon: <Pause aria-hidden />, run: () => setPaused(!live.paused) },
+        { id: "theme", label: dark ? "Use the light theme" : "Use the dark theme", icon: <Moon aria-hidden />, run: () => setAppearance({ theme: dark ? "light" : "dark" }) },
+      ],
+    },
+    { title: "Recent", commands: recent().map((visit) => ({ id: `recent ${visit.path}`, label: visit.title, icon: <Clock aria-hidden />, run: go(visit.path) })) },
+  ].filter((group) => group.commands.length > 0);
+}
+
+export default function Palette({ onClose }: { onClose: () => void }) {
+  const groups = useCommands();
+  const { contains } = useFilter({ sensitivity: "base" });
+  return (
+    <ModalOverlay isOpen isDismissable onOpenChange={(open) => !open && onClose()} className="fade-in fixed inset-0 z-50 flex items-start justify-center bg-[var(--scrim)] p-3 pt-[10dvh]">
+      <Modal className="glass-2 pop-in w-full max-w-xl overflow-hidden rounded-lg border border-line shadow-card">
+        <Dialog aria-label="Search and commands" className="outline-none">
+          <Autocomplete filter={contains}>
+            <SearchField aria-label="Search and commands" autoFocus className="flex items-center gap-3 border-b border-line px-4">
+              <Search aria-hidden className="size-[18px] shrink-0 text-muted" />
+              <Input placeholder="Go to or run…" className="h-13 w-full bg-transparent text-md !outline-none placeholder:text-muted [&::-webkit-search-cancel-button]:hidden" />
+              <Kbd>Esc</Kbd>
+            </SearchField>
+            <div role="group" aria-label="Results" tabIndex={0} className="max-h-[56dvh] overflow-auto outline-offset-[-2px]">
+            <Menu aria-label="Commands" className="p-2 outline-none" onClose={onClose} renderEmptyState={() => <p className="px-3 py-6 text-center text-muted">Nothing matches.</p>}>
+              {groups.map((group) => (
+                <MenuSection key={group.title} id={group.title}>
+                  <Header className="px-3 pt-2.5 pb-1 text-xs font-medium text-muted">{group.title}</Header>
+                  {group.commands.map((command) => (
+                    <MenuItem
+                      key={command.id}
+                      id={command.id}
+                      textValue={command.label}
+                      onAction={() => {
+                        onClose();
+                        command.run();
+                      }}
+                      className="group flex min-h-10 pointer-coarse:min-h-11 cursor-pointer items-center gap-3 rounded-md px-3 outline-none data-[focused]:bg-accent-soft [&_svg]:size-4 [&_svg]:text-muted"
+                    >
+                      {command.icon}
+                      <span className="grow truncate">{command.label}</span>
+                      {command.keys?.map((key) => <Kbd key={key}>{key}</Kbd>)}
+                      <CornerDownLeft aria-hidden className="hidden group-data-[focused]:block" />
+                    </MenuItem>
+                  ))}
+                </MenuSection>
+              ))}
+            </Menu>
+            </div>
+          </Autocomplete>
+        </Dialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}

@@ -1,0 +1,81 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
+import type { ContactFilters } from "../api/contacts";
+import type { InboundKind } from "../api/types";
+import { oneOf, str, type Raw } from "./search";
+import { Shell } from "./shell";
+import { NotFound, RouteError } from "./errors";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: RouteError });
+
+const overview = createRoute({ getParentRoute: () => root, path: "/", component: lazyRouteComponent(() => import("../features/overview/page")) });
+
+export const inboundRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/inbound",
+  validateSearch: (raw: Raw): { kind?: InboundKind; search?: string } => ({ kind: oneOf(raw.kind, ["stop", "start", "help", "text", "media", "empty"]), search: str(raw.search) }),
+  component: lazyRouteComponent(() => import("../features/inbound/page")),
+});
+
+export const contactsRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/contacts",
+  validateSearch: (raw: Raw): ContactFilters => ({
+    search: str(raw.search),
+    consent: oneOf(raw.consent, ["opted_in", "opted_out", "stopped", "unknown"]),
+    topic: str(raw.topic),
+    segment_id: str(raw.segment_id),
+    sort: oneOf(raw.sort, ["created_at", "-created_at", "phone"]),
+  }),
+  component: lazyRouteComponent(() => import("../features/contacts/page")),
+});
+export const contactRoute = createRoute({ getParentRoute: () => root, path: "/contacts/$contactId", component: lazyRouteComponent(() => import("../features/contacts/detail")) });
+
+const imports = createRoute({ getParentRoute: () => root, path: "/imports", component: lazyRouteComponent(() => import("../features/imports/page")) });
+export const importRoute = createRoute({ getParentRoute: () => root, path: "/imports/$importId", component: lazyRouteComponent(() => import("../features/imports/detail")) });
+
+const segments = createRoute({ getParentRoute: () => root, path: "/segments", component: lazyRouteComponent(() => import("../features/segments/page")) });
+export const segmentRoute = createRoute({ getParentRoute: () => root, path: "/segments/$segmentId", component: lazyRouteComponent(() => import("../features/segments/builder")) });
+
+const templates = createRoute({ getParentRoute: () => root, path: "/templates", component: lazyRouteComponent(() => import("../features/templates/page")) });
+export const templateRoute = createRoute({ getParentRoute: () => root, path: "/templates/$templateId", component: lazyRouteComponent(() => import("../features/templates/editor")) });
+
+export const campaignsRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns",
+  validateSearch: (raw: Raw): CampaignFilters => ({
+    status: oneOf(raw.status, ["draft", "scheduled", "running", "paused", "completed", "canceled"]),
+    search: str(raw.search),
+  }),
+  component: lazyRouteComponent(() => import("../features/campaigns/page")),
+});
+export const builderRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/$campaignId/edit",
+  validateSearch: (raw: Raw): { step?: "audience" | "template" | "delivery" | "review" } => ({ step: oneOf(raw.step, ["audience", "template", "delivery", "review"]) }),
+  component: lazyRouteComponent(() => import("../features/campaigns/builder")),
+});
+export const campaignRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/$campaignId",
+  validateSearch: (raw: Raw): RecipientFilters => ({ status: str(raw.status), reason: str(raw.reason), search: str(raw.search) }),
+  component: lazyRouteComponent(() => import("../features/campaigns/report")),
+});
+
+const senders = createRoute({ getParentRoute: () => root, path: "/senders", component: lazyRouteComponent(() => import("../features/senders/page")) });
+const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
+    campaignsRoute, builderRoute, campaignRoute, senders, settings,
+  ]),
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

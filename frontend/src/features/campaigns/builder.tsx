@@ -1,0 +1,142 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Navigate, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useState } from "react";
+import { campaignQuery, createCampaign, deleteCampaign, updateCampaign } from "../../api/campaigns";
+import type { Campaign } from "../../api/types";
+import { Button } from "../../ui/button";
+import { ConfirmDialog } from "../../ui/dialog";
+import { PageHeader } from "../../ui/layout";
+import { LeaveGuard } from "../../ui/leave-guard";
+import { Problems, QueryState, Skeleton } from "../../ui/states";
+import { Stepper } from "../../ui/stepper";
+import { toast } from "../../ui/toast";
+import { draftOf, furthest, inputOf, missing, steps, type Draft, type Step } from "./draft";
+import { AudienceStep, DeliveryStep, TemplateStep } from "./steps";
+import { ReviewStep } from "./review";
+
+export default function BuilderPage() {
+  const { campaignId } = useParams({ from: "/campaigns/$campaignId/edit" });
+  return campaignId === "new" ? <Builder key="new" /> : <Existing key={campaignId} id={campaignId} />;
+}
+
+function Existing({ id }: { id: string }) {
+  const campaign = useQuery(campaignQuery(id));
+  if (campaign.data && campaign.data.status !== "draft" && campaign.data.status !== "scheduled") return <Navigate to="/campaigns/$campaignId" params={{ campaignId: id }} replace />;
+  return (
+    <QueryState query={campaign} skeleton={<Skeleton rows={3} height={160} />}>
+      {campaign.data && <Builder campaign={campaign.data} />}
+    </QueryState>
+  );
+}
+
+const same = (a: Draft, b: Draft): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function Builder({ campaign }: { campaign?: Campaign }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const search = useSearch({ from: "/campaigns/$campaignId/edit" });
+  const [saved, setSaved] = useState(() => draftOf(campaign));
+  const [draft, setDraft] = useState(saved);
+  const [told, setTold] = useState<string | null>(null);
+  const [deleting, setDeleting] = useState(false);
+  const reach = furthest(draft);
+  const dirty = !same(draft, saved);
+  const order = steps.map((entry) => entry.id);
+  const wanted = search.step ?? (campaign ? reach : "audience");
+  const step: Step = order.indexOf(wanted) > order.indexOf(reach) ? reach : wanted;
+
+  const show = (next: Step, id = campaign?.id ?? "new") => {
+    setTold(null);
+    return navigate({ to: "/campaigns/$campaignId/edit", params: { campaignId: id }, search: { step: next }, ignoreBlocker: true, replace: id !== campaign?.id && campaign === undefined && id !== "new" });
+  };
+  const save = useMutation({
+    mutationFn: () => (campaign ? updateCampaign(campaign, inputOf(draft)) : createCampaign(inputOf(draft))),
+    onSuccess: (stored) => {
+      cache.setQueryData(["campaigns", "detail", stored.id], stored);
+      void cache.invalidateQueries({ queryKey: ["campaigns", "list"] });
+      setSaved(draft);
+    },
+  });
+  const go = async (next: Step) => {
+    if (next !== "review" || !(dirty || !campaign)) return show(next);
+    const stored = await save.mutateAsync().catch(() => null);
+    return stored ? show("review", stored.id) : undefined;
+  };
+  const forward = () => {
+    const lack = missing(draft, step);
+    setTold(lack);
+    if (lack === null) void go(order[order.indexOf(step) + 1] ?? "review");
+  };
+  const change = (patch: Partial<Draft>) => {
+    setTold(null);
+    setDraft((old) => ({ ...old, ...patch }));
+  };
+  const place = { draft, change };
+
+  return (
+    <>
+      <LeaveGuard dirty={dirty && !save.isPending} />
+      <PageHeader
+        title={campaign ? campaign.name : draft.name.trim() || "New campaign"}
+        back={{ to: "/campaigns", label: "Campaigns" }}
+        meta={<span>{dirty ? "Unsaved changes" : campaign ? "Draft saved" : "Not saved yet"}</span>}
+        actions={
+          <>
+            {campaign?.status === "draft" && (
+              <Button variant="danger" icon={<Trash2 aria-hidden />} onPress={() => setDeleting(true)}>
+                Delete draft
+              </Button>
+            )}
+            {dirty && reach === "review" && step !== "review" && (
+              <Button isPending={save.isPending} onPress={() => void save.mutateAsync().then((stored) => (campaign ? undefined : show(step, stored.id)), () => undefined)}>
+                Save draft
+              </Button>
+            )}
+          </>
+        }
+      />
+      <Stepper label="Steps" steps={steps} current={step} onOpen={(id) => void go(id)} reached={(id) => order.indexOf(id) <= order.indexOf(reach)} />
+      <Problems error={save.error} className="mb-4" />
+      {step === "audience" && <AudienceStep {...place} />}
+      {step === "template" && <TemplateStep {...place} />}
+      {step === "delivery" && <DeliveryStep {...place} />}
+      {step === "review" && campaign && !dirty && <ReviewStep campaign={campaign} onStep={(id) => void show(id)} />}
+      {step === "review" && (!campaign || dirty) && (
+        <Button variant="primary" isPending={save.isPending} onPress={() => void go("review")}>
+          Save and run the preflight
+        </Button>
+      )}
+      {step !== "review" && (
+        <div className="sticky bottom-3 z-20 mt-4 flex flex-wrap items-center gap-3 rounded-lg border border-line bg-solid p-3 shadow-card">
+          {step !== "audience" && <Button onPress={() => void go(order[order.indexOf(step) - 1] ?? "audience")}>Back</Button>}
+          <Button variant="primary" isPending={save.isPending} onPress={forward}>
+            {step === "delivery" ? "Save and review" : "Continue"}
+          </Button>
+          {told && (
+            <p role="alert" className="text-md font-medium text-bad">
+              {told}
+            </p>
+          )}
+        </div>
+      )}
+      {campaign && <DeleteDialog campaign={campaign} open={deleting} onClose={() => setDeleting(false)} />}
+    </>
+  );
+}
+
+function DeleteDialog({ campaign, open, onClose }: { campaign: Campaign; open: boolean; onClose: () => void }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const remove = async () => {
+    await deleteCampaign(campaign.id);
+    void cache.invalidateQueries({ queryKey: ["campaigns", "list"] });
+    toast.done(`${campaign.name} deleted`);
+    void navigate({ to: "/campaigns", ignoreBlocker: true });
+  };
+  return (
+    <ConfirmDialog title="Delete this draft?" open={open} onClose={onClose} onConfirm={remove} action="Delete draft" danger>
+      <p>Nothing has been sent. Its template and segment stay.</p>
+    </ConfirmDialog>
+  );
+}

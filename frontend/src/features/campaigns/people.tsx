@@ -1,0 +1,155 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { Download } from "lucide-react";
+import { useCallback, useState } from "react";
+import { messageQuery, recipientsQuery, type RecipientFilters } from "../../api/campaigns";
+import type { Counts, MessageStatus, Recipient } from "../../api/types";
+import { ago, count, dateTime, sentence } from "../../lib/format";
+import { Button, buttonClass } from "../../ui/button";
+import { MessageChip } from "../../ui/chip";
+import { countParts } from "../../ui/counts";
+import { DataGrid, type Column } from "../../ui/data-grid";
+import { Drawer } from "../../ui/dialog";
+import { SearchField } from "../../ui/field";
+import { Card, Definition } from "../../ui/layout";
+import { Select } from "../../ui/select";
+import { EmptyState, QueryState, Skeleton } from "../../ui/states";
+
+const why = (row: Recipient): string => (row.reason ? sentence(row.reason) : row.error_code ? `${row.error_title ?? "Error"} (${row.error_code})` : "");
+
+function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
+  return [
+    {
+      id: "phone",
+      header: "Phone",
+      width: "minmax(9.5rem, 1fr)",
+      cell: (row) => (
+        <button type="button" onClick={() => open(row)} className="min-h-7 font-medium tabular underline-offset-4 hover:underline">
+          {row.phone}
+        </button>
+      ),
+    },
+    { id: "status", header: "State", width: "minmax(8rem, 0.8fr)", cell: (row) => <MessageChip status={row.status} /> },
+    { id: "why", header: "Reason", width: "minmax(12rem, 2fr)", cell: (row) => <span className="text-muted" title={why(row)}>{why(row) || "–"}</span> },
+    { id: "at", header: "Last change", width: "8rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.updated_at)}>{ago(row.updated_at)}</span> },
+  ];
+}
+
+/** Every person of the audience with the state of their message; the filters live in the address. */
+export function People({ campaignId, counts }: { campaignId: string; counts: Counts }) {
+  const filters = useSearch({ from: "/campaigns/$campaignId" });
+  const navigate = useNavigate();
+  const [opened, setOpened] = useState<Recipient | null>(null);
+  const people = useInfiniteQuery({ ...recipientsQuery(campaignId, filters), enabled: counts.audience > 0 });
+  const rows = people.data?.pages.flatMap((page) => page.items) ?? [];
+  const change = useCallback(
+    (search: RecipientFilters) => void navigate({ to: "/campaigns/$campaignId", params: { campaignId }, search, replace: true, resetScroll: false }),
+    [navigate, campaignId],
+  );
+  const search = useCallback((text: string) => change({ ...filters, search: text || undefined }), [change, filters]);
+  if (counts.audience === 0) return null;
+  const narrowed = Boolean(filters.reason || filters.search || filters.status);
+  return (
+    <div id="people" className="scroll-mt-20">
+      <Card
+        title="People"
+        padded={false}
+        aside={
+          <a href={`/api/v1/reporting/campaigns/${campaignId}/recipients.csv`} className={buttonClass("secondary", "sm")}>
+            <Download aria-hidden /> Export CSV
+          </a>
+        }
+      >
+        <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
+          <SearchField label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
+          <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts)} />
+          {filters.reason && <span className="text-sm text-muted">Reason: {sentence(filters.reason)}</span>}
+          {narrowed && (
+            <Button size="sm" variant="ghost" onPress={() => change({})}>
+              Clear filters
+            </Button>
+          )}
+        </div>
+        <QueryState query={people} skeleton={<Skeleton rows={6} className="p-4" />}>
+          {rows.length === 0 ? (
+            <EmptyState title={narrowed ? "Nobody is in this state now" : "Nobody yet"} />
+          ) : (
+            <DataGrid
+              label="People of this campaign"
+              columns={columnsFor(setOpened)}
+              rows={rows}
+              rowKey={(row) => row.message_id}
+              onOpen={setOpened}
+              total={people.data?.pages[0]?.total}
+              height={`${Math.min(rows.length, 12) * 48 + 44}px`}
+              hasMore={people.hasNextPage}
+              loadingMore={people.isFetchingNextPage}
+              onMore={() => void people.fetchNextPage()}
+              card={(row) => (
+                <>
+                  <div className="flex items-center justify-between gap-3">
+                    <button type="button" onClick={() => setOpened(row)} className="min-h-7 font-medium tabular">
+                      {row.phone}
+                    </button>
+                    <MessageChip status={row.status} />
+                  </div>
+                  <p className="mt-1 truncate text-sm text-muted">{why(row) || "No problem"}</p>
+                  <p className="text-xs text-muted">{ago(row.updated_at)}</p>
+                </>
+              )}
+            />
+          )}
+        </QueryState>
+      </Card>
+      {opened && <MessageDrawer recipient={opened} onClose={() => setOpened(null)} />}
+    </div>
+  );
+}
+
+function stateOptions(counts: Counts) {
+  return [
+    { id: "any", label: `Any state (${count(counts.audience)})` },
+    ...countParts(counts).filter((part) => part.value > 0).map((part) => ({ id: part.id, label: `${part.label} (${count(part.value)})` })),
+  ];
+}
+
+function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {
+  const message = useQuery(messageQuery(recipient.message_id));
+  return (
+    <Drawer title={recipient.phone} open onClose={onClose}>
+      <div className="grid gap-6 p-5">
+        <Definition
+          items={[
+            ["State", <MessageChip key="s" status={recipient.status} />],
+            ...(why(recipient) ? [["Reason", why(recipient)] as [string, string]] : []),
+            ["Last change", dateTime(recipient.updated_at)],
+            ["Contact", <Link key="c" to="/contacts/$contactId" params={{ contactId: recipient.contact_id }} className="text-accent underline underline-offset-4">Open the contact</Link>],
+          ]}
+        />
+        <QueryState query={message} skeleton={<Skeleton rows={3} />}>
+          {message.data && (
+            <>
+              <section>
+                <h3 className="mb-2 font-semibold">Message</h3>
+                <p className="rounded-md border border-line bg-solid px-4 py-3 whitespace-pre-wrap wrap-anywhere">{message.data.body || "Not rendered yet."}</p>
+              </section>
+              <section>
+                <h3 className="mb-2 font-semibold">Receipts from Twilio</h3>
+                {message.data.receipts.length === 0 && <p className="text-muted">None yet.</p>}
+                <ol className="grid gap-2">
+                  {message.data.receipts.map((receipt) => (
+                    <li key={receipt.status + receipt.received_at} className="flex items-center justify-between gap-3">
+                      <MessageChip status={receipt.status as MessageStatus} />
+                      {receipt.error_code && <span className="font-mono text-xs text-bad">{receipt.error_code}</span>}
+                      <time dateTime={receipt.received_at} className="text-sm text-muted tabular">{dateTime(receipt.received_at)}</time>
+                    </li>
+                  ))}
+                </ol>
+              </section>
+            </>
+          )}
+        </QueryState>
+      </div>
+    </Drawer>
+  );
+}

@@ -1,0 +1,175 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { CircleAlert, Hourglass, PauseCircle } from "lucide-react";
+import { lazy, Suspense, useMemo } from "react";
+import { summaryQuery } from "../../api/campaigns";
+import type { CampaignSummary } from "../../api/types";
+import { ago, count, dateTime, duration, percent } from "../../lib/format";
+import { useNow } from "../../lib/hooks";
+import { useLive } from "../../realtime/client";
+import { CampaignChip, channelName } from "../../ui/chip";
+import { countParts, doneRatio, openCount } from "../../ui/counts";
+import { Card, PageHeader, Stat } from "../../ui/layout";
+import { LiveControls } from "../../ui/live-controls";
+import { PartsBar, PartsLegend } from "../../ui/progress";
+import { QueryState, Skeleton } from "../../ui/states";
+import { Controls } from "./controls";
+import { Errors, Funnel, Refusals } from "./findings";
+import { People } from "./people";
+
+const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ default: module.TimeChart })));
+
+export default function ReportPage() {
+  const { campaignId } = useParams({ from: "/campaigns/$campaignId" });
+  const summary = useQuery(summaryQuery(campaignId));
+  useLive(`campaign:${campaignId}`);
+  return (
+    <QueryState query={summary} skeleton={<Skeleton rows={5} height={110} />}>
+      {summary.data && <Report data={summary.data} at={summary.dataUpdatedAt} />}
+    </QueryState>
+  );
+}
+
+function Report({ data, at }: { data: CampaignSummary; at: number }) {
+  const { campaign } = data;
+  return (
+    <>
+      <PageHeader
+        title={campaign.name}
+        back={{ to: "/campaigns", label: "Campaigns" }}
+        meta={
+          <>
+            <CampaignChip status={campaign.status} />
+            {campaign.template && (
+              <Link to="/templates/$templateId" params={{ templateId: campaign.template.id }} className="underline-offset-4 hover:underline">
+                {campaign.template.name}, {channelName(campaign.template.channel)}
+              </Link>
+            )}
+            {campaign.segment && (
+              <Link to="/segments/$segmentId" params={{ segmentId: campaign.segment.id }} className="underline-offset-4 hover:underline">
+                {campaign.segment.name}
+              </Link>
+            )}
+            {campaign.launched_at && <span>Launched {dateTime(campaign.launched_at)}</span>}
+            <LiveControls at={at} />
+          </>
+        }
+        actions={<Controls campaign={campaign} />}
+      />
+      <div className="grid gap-4">
+        <Notice data={data} />
+        <Progress data={data} />
+        <Figures data={data} />
+        <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+          <Card title="Over time">
+            <Suspense fallback={<Skeleton rows={1} height={266} />}>
+              <Timeline points={data.timeline} />
+            </Suspense>
+          </Card>
+          <Card title="Funnel">
+            <Funnel data={data} />
+          </Card>
+        </div>
+        {(data.errors.length > 0 || data.refusals.length > 0) && (
+          <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+            <Errors campaignId={campaign.id} errors={data.errors} />
+            <Refusals campaignId={campaign.id} refusals={data.refusals} />
+          </div>
+        )}
+        <People campaignId={campaign.id} counts={data.counts} />
+      </div>
+    </>
+  );
+}
+
+function Notice({ data }: { data: CampaignSummary }) {
+  const now = useNow();
+  const { campaign } = data;
+  const look = "flex gap-3 rounded-md border px-4 py-3 text-md";
+  if (campaign.status === "paused")
+    return (
+      <p role="status" className={`${look} border-warn/60 bg-warn-soft`}>
+        <PauseCircle aria-hidden className="mt-0.5 size-5 shrink-0 text-warn" />
+        <span>
+          <span className="font-semibold">Paused.</span> {campaign.pause_reason ?? "Nothing is sent until it is resumed."}
+        </span>
+      </p>
+    );
+  if (data.stalled_since)
+    return (
+      <p role="alert" className={`${look} border-bad bg-bad-soft`}>
+        <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />
+        <span>
+          <span className="font-semibold">Stalled: nothing has moved since {ago(data.stalled_since, now)}.</span> {count(openCount(data.counts))} people wait. Check that the worker is running.
+        </span>
+      </p>
+    );
+  if (campaign.status === "scheduled" && campaign.scheduled_at)
+    return (
+      <p className={`${look} border-info/50 bg-info-soft`}>
+        <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
+        <span>
+          Launches {dateTime(campaign.scheduled_at)} ({ago(campaign.scheduled_at, now)}). The audience is worked out then.
+        </span>
+      </p>
+    );
+  return null;
+}
+
+function pace(data: CampaignSummary): string {
+  const { campaign, counts } = data;
+  const open = openCount(counts);
+  if (campaign.status === "completed") return campaign.completed_at ? `Completed ${dateTime(campaign.completed_at)}` : "Completed";
+  if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
+  if (campaign.status !== "running") return `${count(open)} wait`;
+  const rate = data.rate_per_second === null ? "rate not known yet" : `${count(Math.round(data.rate_per_second))} messages/s`;
+  const eta = data.eta ? `, done ${ago(data.eta)}` : "";
+  return `${count(open)} to go, ${rate}${eta}`;
+}
+
+function Progress({ data }: { data: CampaignSummary }) {
+  const { counts } = data;
+  if (counts.audience === 0) return null;
+  const parts = countParts(counts);
+  return (
+    <section aria-label="People by state" className="card grid gap-3.5 px-5 py-5">
+      <div className="flex flex-wrap items-baseline justify-between gap-x-6 gap-y-1">
+        <p className="text-xl font-semibold tabular">
+          {percent(doneRatio(counts))} <span className="text-md font-normal text-muted">of {count(counts.audience)} people</span>
+        </p>
+        <p className="text-muted tabular">{pace(data)}</p>
+      </div>
+      <PartsBar label="People by state" parts={parts} />
+      <PartsLegend parts={parts} />
+    </section>
+  );
+}
+
+function Figures({ data }: { data: CampaignSummary }) {
+  const { rates, counts, seconds_to_deliver: speed } = data;
+  return (
+    <dl className="grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3 xl:grid-cols-6">
+      <Stat label="Delivery rate" value={percent(rates.delivery)} hint={`${count(counts.delivered + counts.read)} delivered`} />
+      <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read`} />
+      <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
+      <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
+      <Stat label="Replies" value={count(data.replies)} />
+      <Stat label="Opt-outs" value={count(data.opt_outs)} hint="since the launch" tone={data.opt_outs > 0 ? "warn" : undefined} />
+    </dl>
+  );
+}
+
+function Timeline({ points }: { points: CampaignSummary["timeline"] }) {
+  const series = useMemo(
+    () => [
+      { id: "accepted", label: "Accepted", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
+      { id: "delivered", label: "Delivered", color: "--ok", dash: [6, 4], values: points.map((point) => point.delivered) },
+      { id: "read", label: "Read", color: "--chart-6", dash: [10, 3, 2, 3], values: points.map((point) => point.read) },
+      { id: "failed", label: "Failed", color: "--bad", dash: [2, 3], values: points.map((point) => point.failed) },
+    ],
+    [points],
+  );
+  const times = useMemo(() => points.map((point) => point.minute), [points]);
+  if (points.length === 0) return <p className="py-6 text-muted">Nothing has been sent yet.</p>;
+  return <TimeChart label="Messages per minute" times={times} series={series} />;
+}

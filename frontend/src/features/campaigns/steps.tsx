@@ -1,0 +1,157 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { segmentsQuery, sendersQuery, templatePreviewQuery, templatesQuery } from "../../api/content";
+import { dashboardQuery } from "../../api/monitoring";
+import type { Template } from "../../api/types";
+import { count } from "../../lib/format";
+import { zones } from "../../lib/zones";
+import { buttonClass } from "../../ui/button";
+import { channelName } from "../../ui/chip";
+import { RadioCards } from "../../ui/choice";
+import { Switch, TextField } from "../../ui/field";
+import { Card } from "../../ui/layout";
+import { PhonePreview } from "../../ui/phone-preview";
+import { ComboBox } from "../../ui/select";
+import { EmptyState, QueryState } from "../../ui/states";
+import type { Draft } from "./draft";
+
+interface StepProps {
+  draft: Draft;
+  change: (patch: Partial<Draft>) => void;
+}
+
+export function AudienceStep({ draft, change }: StepProps) {
+  const segments = useQuery(segmentsQuery());
+  const dashboard = useQuery(dashboardQuery());
+  const items = segments.data?.items ?? [];
+  const optedIn = dashboard.data?.contacts.opted_in;
+  return (
+    <div className="grid gap-4">
+      <Card>
+        <div className="grid gap-4 pt-3 md:grid-cols-2">
+          <TextField label="Campaign name" required value={draft.name} onChange={(name) => change({ name })} autoFocus />
+          <TextField label="Topic" value={draft.topic} onChange={(topic) => change({ topic })} placeholder="offers" hint="A label for the subject; leave it empty for none." />
+        </div>
+      </Card>
+      <Card title="Who should get it">
+        <div className="grid gap-5">
+          <RadioCards
+            label="Audience"
+            value={draft.audience}
+            onChange={(audience) => change({ audience })}
+            options={[
+              { id: "everyone", label: "Everyone who opted in", hint: optedIn === undefined ? undefined : `${count(optedIn)} people right now` },
+              { id: "segment", label: "A segment", hint: "Its rules are worked out at launch; the consent gate still decides on each person." },
+            ]}
+          />
+          {draft.audience === "segment" && (
+            <QueryState query={segments}>
+              {items.length === 0 ? (
+                <EmptyState title="There is no segment yet" action={<Link to="/segments/$segmentId" params={{ segmentId: "new" }} className={buttonClass()}>Build one</Link>} />
+              ) : (
+                <RadioCards
+                  label="Segment"
+                  value={draft.segment_id}
+                  onChange={(segment_id) => change({ segment_id })}
+                  options={items.map((segment) => ({ id: segment.id, label: segment.name, hint: `${segment.size === null ? "Not counted yet" : `${count(segment.size)} people when last counted`}${segment.description ? `. ${segment.description}` : ""}` }))}
+                />
+              )}
+            </QueryState>
+          )}
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+export function TemplateStep({ draft, change }: StepProps) {
+  const templates = useQuery(templatesQuery());
+  const items = templates.data?.items ?? [];
+  const chosen = items.find((template) => template.id === draft.template_id);
+  if (templates.data && items.length === 0)
+    return (
+      <div className="card">
+        <EmptyState title="There is no template yet" action={<Link to="/templates/$templateId" params={{ templateId: "new" }} className={buttonClass("primary")}>Write one</Link>} />
+      </div>
+    );
+  return (
+    <QueryState query={templates}>
+      <div className="grid gap-4 lg:grid-cols-[minmax(0,1.6fr)_minmax(20rem,1fr)]">
+        <Card title="What they get">
+          <RadioCards
+            label="Template"
+            value={draft.template_id}
+            onChange={(template_id) => change({ template_id })}
+            options={items.map((template) => ({
+              id: template.id,
+              label: template.name,
+              hint: (
+                <>
+                  {channelName(template.channel)}, {template.locale}
+                  <span className="mt-1 line-clamp-2">{template.body}</span>
+                </>
+              ),
+            }))}
+          />
+        </Card>
+        <Card title="Preview">{chosen ? <Preview template={chosen} /> : <p className="text-muted">Choose a template to see it with a contact’s values.</p>}</Card>
+      </div>
+    </QueryState>
+  );
+}
+
+function Preview({ template }: { template: Template }) {
+  const preview = useQuery(templatePreviewQuery(template.body, null));
+  return <PhonePreview channel={template.channel} text={preview.data?.text ?? template.body} pending={preview.isFetching} />;
+}
+
+export function DeliveryStep({ draft, change }: StepProps) {
+  const senders = useQuery(sendersQuery());
+  const templates = useQuery(templatesQuery());
+  const channel = templates.data?.items.find((template) => template.id === draft.template_id)?.channel;
+  const items = senders.data?.items ?? [];
+  const fitting = items.filter((sender) => channel === undefined || sender.channel === channel);
+  const sender = items.find((entry) => entry.id === draft.sender_id);
+  return (
+    <div className="grid gap-4 xl:grid-cols-2">
+      <Card title="From">
+        <QueryState query={senders}>
+          {fitting.length === 0 ? (
+            <EmptyState title={channel ? `There is no ${channelName(channel)} sender` : "There is no sender yet"} action={<Link to="/senders" className={buttonClass("primary")}>Add a sender</Link>} />
+          ) : (
+            <div className="grid gap-5">
+              <RadioCards
+                label="Sender"
+                value={draft.sender_id}
+                onChange={(sender_id) => change({ sender_id })}
+                options={fitting.map((entry) => ({ id: entry.id, label: entry.name, hint: `${channelName(entry.channel)} ${entry.address}, up to ${count(entry.messages_per_second)} messages/s` }))}
+              />
+              <TextField
+                label="Messages per second for this campaign"
+                inputMode="decimal"
+                value={draft.messages_per_second}
+                onChange={(messages_per_second) => change({ messages_per_second })}
+                placeholder={sender ? String(sender.messages_per_second) : undefined}
+                hint="Empty: as fast as the sender allows. Running campaigns of one sender share its rate."
+              />
+            </div>
+          )}
+        </QueryState>
+      </Card>
+      <Card title="Quiet hours">
+        <div className="grid gap-4">
+          <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages that fall into them are deferred, not dropped.">
+            Keep quiet hours
+          </Switch>
+          {draft.quiet && (
+            <div className="grid grid-cols-2 gap-4">
+              <TextField label="From" type="time" value={draft.quiet_start} onChange={(quiet_start) => change({ quiet_start })} />
+              <TextField label="Until" type="time" value={draft.quiet_end} onChange={(quiet_end) => change({ quiet_end })} />
+            </div>
+          )}
+          <ComboBox label="Time zone of people whose own is not known" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} />
+        </div>
+      </Card>
+    </div>
+  );
+}

@@ -1,0 +1,147 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { cancelImport, importPreviewQuery, startImport } from "../../api/imports";
+import { attributesQuery } from "../../api/contacts";
+import { asProblem } from "../../api/problem";
+import type { Import, ImportPreview, ImportStart } from "../../api/types";
+import { plural } from "../../lib/format";
+import { Button } from "../../ui/button";
+import { RadioCards } from "../../ui/choice";
+import { TextField } from "../../ui/field";
+import { Card } from "../../ui/layout";
+import { ComboBox, Select, type Option } from "../../ui/select";
+import { Problems, QueryState, Skeleton } from "../../ui/states";
+import { toast } from "../../ui/toast";
+import { regions } from "./regions";
+import { attributeName, mappingProblem, targetFrom, targetKey } from "./mapping-model";
+
+export function MappingPhase({ item, onStarted }: { item: Import; onStarted: () => void }) {
+  const preview = useQuery(importPreviewQuery(item.id));
+  return (
+    <QueryState query={preview} skeleton={<Skeleton rows={8} height={48} />}>
+      {preview.data && <MappingForm item={item} preview={preview.data} onStarted={onStarted} />}
+    </QueryState>
+  );
+}
+
+const fixed: Option[] = [
+  { id: "phone", label: "Phone number" },
+  { id: "consent", label: "Consent" },
+  { id: "topics", label: "Topics" },
+  { id: "timezone", label: "Time zone" },
+  { id: "locale", label: "Locale" },
+  { id: "ignore", label: "Do not import" },
+];
+
+/** The choices for one column: the contact's own fields, the attributes that exist, and a new one named after it. */
+function optionsFor(column: string, known: string[], chosen: string): Option[] {
+  const names = new Set([attributeName(column), ...known]);
+  if (chosen.startsWith("attribute:")) names.add(chosen.slice("attribute:".length));
+  return [...fixed, ...[...names].map((name) => ({ id: `attribute:${name}`, label: `Attribute: ${name}` }))];
+}
+
+function MappingForm({ item, preview, onStarted }: { item: Import; preview: ImportPreview; onStarted: () => void }) {
+  const cache = useQueryClient();
+  const attributes = useQuery(attributesQuery());
+  const [keys, setKeys] = useState(() => preview.columns.map((column) => targetKey(column.suggested)));
+  const [region, setRegion] = useState("");
+  const [source, setSource] = useState("");
+  const [consent, setConsent] = useState<ImportStart["default_consent"]>("unknown");
+  const [mode, setMode] = useState<ImportStart["mode"]>("merge");
+  const start = useMutation({
+    mutationFn: (dryRun: boolean) =>
+      startImport(item.id, {
+        mapping: preview.columns.map((column, index) => ({ column: column.name, target: targetFrom(keys[index] ?? "ignore") })),
+        default_region: region || null,
+        consent_source: source.trim(),
+        default_consent: consent,
+        mode,
+        dry_run: dryRun,
+      }),
+    onSuccess: (started) => {
+      cache.setQueryData(["imports", "detail", item.id], started);
+      void cache.invalidateQueries({ queryKey: ["imports", "rejects", item.id] });
+      onStarted();
+    },
+  });
+  const known = useMemo(() => (attributes.data?.items ?? []).map((info) => info.name), [attributes.data]);
+  const problem = mappingProblem(keys);
+  const answer = start.error ? asProblem(start.error) : null;
+  const blocked = problem !== null || source.trim() === "";
+
+  return (
+    <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,1.5fr)_minmax(20rem,1fr)]">
+      <Card title="Columns" padded={false} aside={<span className="text-sm text-muted">{`${preview.format.toUpperCase()}, ${preview.encoding}${preview.delimiter ? `, “${preview.delimiter}”` : ""} · ${plural(preview.rows_sampled, "row")} looked at`}</span>}>
+        <ul className="divide-y divide-line bg-solid">
+          {preview.columns.map((column, index) => (
+            <li key={column.name} className="grid items-center gap-x-4 gap-y-2 px-5 py-3 sm:grid-cols-[minmax(0,1fr)_minmax(0,15rem)]">
+              <div className="min-w-0">
+                <p className="truncate font-medium">{column.name}</p>
+                <p className="truncate font-mono text-xs text-muted" title={column.samples.join(", ")}>
+                  {column.samples.map((sample) => (sample === "" ? "(empty)" : sample)).join("  ·  ")}
+                </p>
+              </div>
+              <Select label={`${column.name} goes to`} bare value={keys[index] ?? "ignore"} onChange={(key) => setKeys(keys.map((old, at) => (at === index ? key : old)))} options={optionsFor(column.name, known, keys[index] ?? "")} />
+            </li>
+          ))}
+        </ul>
+        {problem && <p role="alert" className="border-t border-line bg-warn-soft px-5 py-3 text-sm font-medium text-warn">{problem}</p>}
+      </Card>
+      <div className="grid content-start gap-4">
+        <Card title="How to read it">
+          <div className="grid gap-4">
+            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={setRegion} options={regions()} placeholder="Portugal" error={answer?.field("default_region")} />
+            <TextField label="Where these people agreed" required value={source} onChange={setSource} placeholder="Checkout form, October 2026" hint="Kept with each consent as its source." error={answer?.field("consent_source")} />
+            <RadioCards
+              label="People whose row says nothing about consent"
+              value={consent}
+              onChange={setConsent}
+              options={[
+                { id: "unknown", label: "Unknown", hint: "They get nothing until they agree." },
+                { id: "opted_in", label: "Opted in", hint: "They agreed where you say above." },
+              ]}
+            />
+            <RadioCards
+              label="People who are contacts already"
+              value={mode}
+              onChange={setMode}
+              options={[
+                { id: "merge", label: "Merge", hint: "New values win; others stay." },
+                { id: "create_only", label: "Leave them", hint: "Only new people are added." },
+              ]}
+            />
+            <p className="text-xs text-muted">Whoever opted out or said STOP stays so, whatever the file says; such rows are counted.</p>
+          </div>
+        </Card>
+        <Problems error={start.error} />
+        <div className="flex flex-wrap gap-2">
+          <Button variant="primary" isDisabled={blocked} isPending={start.isPending && start.variables} onPress={() => start.mutate(true)}>
+            Dry run
+          </Button>
+          <Button isDisabled={blocked} isPending={start.isPending && !start.variables} onPress={() => start.mutate(false)}>
+            Import now
+          </Button>
+          {item.status === "uploaded" && <Discard item={item} />}
+        </div>
+        <p className="text-sm text-muted">{blocked && problem === null ? "Say where these people agreed to go on." : "A dry run reads the whole file, counts every row and writes nothing."}</p>
+      </div>
+    </div>
+  );
+}
+
+function Discard({ item }: { item: Import }) {
+  const cache = useQueryClient();
+  const discard = useMutation({
+    mutationFn: () => cancelImport(item.id),
+    onSuccess: () => {
+      void cache.invalidateQueries({ queryKey: ["imports"] });
+      toast.done("Import discarded");
+    },
+    onError: toast.failed,
+  });
+  return (
+    <Button variant="ghost" isPending={discard.isPending} onPress={() => discard.mutate()}>
+      Discard file
+    </Button>
+  );
+}

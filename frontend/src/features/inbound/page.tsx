@@ -1,0 +1,136 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { Inbox, Pause, Play } from "lucide-react";
+import { useCallback, useMemo, useState } from "react";
+import { inboundQuery, sandboxQuery, type InboundFilters } from "../../api/monitoring";
+import type { Inbound as InboundMessage, InboundKind } from "../../api/types";
+import { ago, count, dateTime, time } from "../../lib/format";
+import { useLive } from "../../realtime/client";
+import { Button } from "../../ui/button";
+import { InboundChip, channelName } from "../../ui/chip";
+import { DataGrid, type Column } from "../../ui/data-grid";
+import { SearchField } from "../../ui/field";
+import { PageHeader } from "../../ui/layout";
+import { Select } from "../../ui/select";
+import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
+import { SandboxForm } from "./sandbox-form";
+
+function PersonCell({ message }: { message: InboundMessage }) {
+  if (!message.contact_id) return <span className="tabular">{message.phone_masked}</span>;
+  return (
+    <Link to="/contacts/$contactId" params={{ contactId: message.contact_id }} className="tabular underline-offset-4 hover:underline">
+      {message.phone_masked}
+    </Link>
+  );
+}
+
+function Effect({ message }: { message: InboundMessage }) {
+  if (message.applied) return <span className="text-muted">{message.effect ?? "Nothing to do"}</span>;
+  return <span className="font-medium text-warn">Being applied</span>;
+}
+
+const shownText = (message: InboundMessage): string => message.text || (message.kind === "media" ? "(media without text)" : "(empty)");
+
+const columns: Column<InboundMessage>[] = [
+  { id: "at", header: "Received", width: "6.5rem", cell: (row) => <span className="tabular text-muted" title={dateTime(row.received_at)}>{time(row.received_at)}</span> },
+  { id: "kind", header: "Kind", width: "6rem", cell: (row) => <InboundChip kind={row.kind} /> },
+  { id: "from", header: "From", width: "minmax(9rem, 0.8fr)", cell: (row) => <PersonCell message={row} /> },
+  { id: "text", header: "Text", width: "minmax(14rem, 2.4fr)", cell: (row) => <span title={row.text}>{shownText(row)}</span> },
+  { id: "effect", header: "What it did", width: "minmax(10rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
+  { id: "channel", header: "Channel", width: "6rem", cell: (row) => <span className="text-muted">{channelName(row.channel)}</span> },
+];
+
+const kinds: { id: InboundKind | "any"; label: string }[] = [
+  { id: "any", label: "Any kind" },
+  { id: "stop", label: "STOP" },
+  { id: "start", label: "START" },
+  { id: "help", label: "HELP" },
+  { id: "text", label: "Replies" },
+  { id: "media", label: "Media" },
+  { id: "empty", label: "Empty" },
+];
+
+export default function Inbound() {
+  const filters = useSearch({ from: "/inbound" });
+  const navigate = useNavigate();
+  const inbound = useInfiniteQuery(inboundQuery(filters));
+  const sandbox = useQuery(sandboxQuery());
+  useLive("inbound");
+  const all = useMemo(() => inbound.data?.pages.flatMap((page) => page.items) ?? [], [inbound.data]);
+  const tail = useTail(all);
+  const change = useCallback((patch: InboundFilters) => void navigate({ to: "/inbound", search: { ...filters, ...patch } as { kind?: InboundKind; search?: string }, replace: true }), [navigate, filters]);
+  const search = useCallback((text: string) => change({ search: text || undefined }), [change]);
+  const filtered = Boolean(filters.kind || filters.search);
+  return (
+    <>
+      <PageHeader
+        title="Inbound"
+        meta={
+          inbound.data && (
+            <>
+              <Freshness at={inbound.dataUpdatedAt} />
+              <span>Phone numbers are masked.</span>
+            </>
+          )
+        }
+        actions={
+          <Button aria-live="polite" icon={tail.paused ? <Play aria-hidden /> : <Pause aria-hidden />} onPress={tail.toggle} className="tabular">
+            {tail.paused ? (tail.waiting > 0 ? `Resume · ${count(tail.waiting)} waiting` : "Resume") : "Pause"}
+          </Button>
+        }
+      />
+      {sandbox.data?.active && <SandboxForm />}
+      <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(10rem,1fr)] lg:max-w-2xl">
+        <SearchField label="Search in the text" value={filters.search ?? ""} onChange={search} />
+        <Select label="Kind" bare value={filters.kind ?? "any"} onChange={(kind) => change({ kind: kind === "any" ? undefined : kind })} options={kinds} />
+      </div>
+      <div className="card overflow-hidden">
+        <QueryState query={inbound} skeleton={<Skeleton rows={10} className="p-4" />}>
+          {tail.rows.length === 0 ? (
+            <EmptyState icon={<Inbox aria-hidden />} title={filtered ? "No message matches these filters" : "No message has come in yet"} action={filtered && <Button onPress={() => void navigate({ to: "/inbound", search: {} })}>Clear filters</Button>}>
+              {!filtered && "Point the sender’s webhook at /webhooks/twilio/inbound; what people write appears here as it arrives."}
+            </EmptyState>
+          ) : (
+            <DataGrid
+              label="Inbound messages"
+              columns={columns}
+              rows={tail.rows}
+              rowKey={(row) => row.id}
+              hasMore={inbound.hasNextPage}
+              loadingMore={inbound.isFetchingNextPage}
+              onMore={() => void inbound.fetchNextPage()}
+              cardHeight={100}
+              card={(row) => (
+                <>
+                  <div className="flex items-center justify-between gap-3">
+                    <PersonCell message={row} />
+                    <span className="flex items-center gap-2">
+                      <span className="text-xs text-muted tabular">{ago(row.received_at)}</span>
+                      <InboundChip kind={row.kind} />
+                    </span>
+                  </div>
+                  <p className="mt-1 truncate">{shownText(row)}</p>
+                  <p className="truncate text-sm">
+                    <Effect message={row} />
+                  </p>
+                </>
+              )}
+            />
+          )}
+        </QueryState>
+      </div>
+    </>
+  );
+}
+
+/** While paused the rows on screen stay as they were; what arrives is counted. */
+function useTail(all: InboundMessage[]) {
+  const [frozenAt, setFrozenAt] = useState<string | null>(null);
+  const from = frozenAt === null ? 0 : Math.max(0, all.findIndex((row) => row.id === frozenAt));
+  return {
+    paused: frozenAt !== null,
+    waiting: from,
+    rows: from === 0 ? all : all.slice(from),
+    toggle: () => setFrozenAt(frozenAt === null ? (all[0]?.id ?? "") : null),
+  };
+}

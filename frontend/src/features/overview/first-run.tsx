@@ -1,0 +1,57 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ArrowRight, Check } from "lucide-react";
+import { campaignsQuery } from "../../api/campaigns";
+import { segmentsQuery, templatesQuery } from "../../api/content";
+import { cx } from "../../ui/cx";
+import { Card } from "../../ui/layout";
+
+interface Step {
+  done: boolean;
+  title: string;
+  text: string;
+  to: string;
+}
+
+/** The way to a first campaign; it is gone once one has been launched. */
+export function FirstRun({ contacts }: { contacts: number }) {
+  const templates = useQuery(templatesQuery());
+  const segments = useQuery(segmentsQuery());
+  const campaigns = useInfiniteQuery(campaignsQuery());
+  const made = campaigns.data?.pages.flatMap((page) => page.items);
+  if (!templates.data || !segments.data || !made) return null;
+  if (made.some((campaign) => campaign.status !== "draft")) return null;
+  const steps: Step[] = [
+    { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is written before you have seen a dry run.", to: "/imports/new" },
+    { done: templates.data.items.length > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },
+    { done: segments.data.items.length > 0, title: "Build a segment", text: "Rules over attributes, consent and topics, with a live count.", to: "/segments/new" },
+    { done: made.length > 0, title: "Prepare a campaign", text: "The preflight says who gets it, who does not and why, and when it ends.", to: "/campaigns/new/edit" },
+  ];
+  const next = steps.findIndex((step) => !step.done);
+  return (
+    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of 4 done</span>}>
+      <ol className="grid gap-3 md:grid-cols-2 2xl:grid-cols-4">
+        {steps.map((step, index) => (
+          <li key={step.title}>
+            <Link
+              to={step.to}
+              className={cx(
+                "flex h-full gap-3 rounded-md border bg-solid p-4 transition-colors hover:border-accent",
+                index === next ? "border-accent outline outline-accent" : "border-line-strong/50",
+              )}
+            >
+              <span className={cx("grid size-7 shrink-0 place-items-center rounded-full text-sm font-semibold", step.done ? "bg-ok-soft text-ok" : "bg-accent-soft text-accent")}>
+                {step.done ? <Check aria-label="Done" className="size-4" /> : index + 1}
+              </span>
+              <span className="min-w-0 grow">
+                <span className="block font-semibold">{step.title}</span>
+                <span className="mt-0.5 block text-sm text-muted">{step.text}</span>
+              </span>
+              {index === next && <ArrowRight aria-hidden className="mt-0.5 size-4 shrink-0 text-accent" />}
+            </Link>
+          </li>
+        ))}
+      </ol>
+    </Card>
+  );
+}

@@ -1,0 +1,55 @@
+import { Link } from "@tanstack/react-router";
+import type { Campaign } from "../../api/types";
+import { count, percent } from "../../lib/format";
+import { countParts, doneRatio } from "../../ui/counts";
+import { CampaignChip } from "../../ui/chip";
+import { Card } from "../../ui/layout";
+import { PartsBar } from "../../ui/progress";
+
+export function RunningCampaigns({ campaigns }: { campaigns: Campaign[] }) {
+  return (
+    <Card title="Running campaigns">
+      {campaigns.length === 0 ? (
+        <p className="py-6 text-muted">No campaign is running.</p>
+      ) : (
+        <ul className="grid divide-y divide-line">
+          {campaigns.map((campaign) => (
+            <Row key={campaign.id} campaign={campaign} />
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function Row({ campaign }: { campaign: Campaign }) {
+  const { counts } = campaign;
+  const figures: [string, number][] = [
+    ["Queued", counts.queued + counts.deferred],
+    ["Delivered", counts.delivered + counts.read],
+    ["Failed", counts.failed + counts.undelivered],
+    ["Refused", counts.refused],
+  ];
+  return (
+    <li className="py-3.5 first:pt-1 last:pb-0">
+      <div className="mb-2 flex flex-wrap items-center justify-between gap-x-4 gap-y-1">
+        <Link to="/campaigns/$campaignId" params={{ campaignId: campaign.id }} className="min-w-0 truncate text-md font-medium underline-offset-4 hover:underline">
+          {campaign.name}
+        </Link>
+        <span className="flex items-center gap-3">
+          <span className="text-sm text-muted tabular">{percent(doneRatio(counts))} of {count(counts.audience)}</span>
+          <CampaignChip status={campaign.status} />
+        </span>
+      </div>
+      <PartsBar label={campaign.name} parts={countParts(counts)} thin />
+      <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm">
+        {figures.map(([label, value]) => (
+          <div key={label} className="flex gap-2">
+            <dt className="text-muted">{label}</dt>
+            <dd className="font-medium tabular">{count(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </li>
+  );
+}

@@ -1,0 +1,133 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
+import { attributesQuery } from "../../api/contacts";
+import { createSegment, deleteSegment, segmentQuery, updateSegment } from "../../api/content";
+import { asProblem } from "../../api/problem";
+import type { Segment } from "../../api/types";
+import { dateTime } from "../../lib/format";
+import { Button } from "../../ui/button";
+import { ConfirmDialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Card, PageHeader } from "../../ui/layout";
+import { LeaveGuard } from "../../ui/leave-guard";
+import { Problems, QueryState, Skeleton } from "../../ui/states";
+import { toast } from "../../ui/toast";
+import { RuleTree } from "./rule-tree";
+import { complete, describe, emptyRoot, toRoot, toRule, type Group } from "./rules";
+import { SizePanel } from "./size-panel";
+
+export default function SegmentPage() {
+  const { segmentId } = useParams({ from: "/segments/$segmentId" });
+  return segmentId === "new" ? <Builder /> : <Existing key={segmentId} id={segmentId} />;
+}
+
+function Existing({ id }: { id: string }) {
+  const segment = useQuery(segmentQuery(id));
+  return (
+    <QueryState query={segment} skeleton={<Skeleton rows={3} height={160} />}>
+      {segment.data && <Builder segment={segment.data} />}
+    </QueryState>
+  );
+}
+
+interface Draft {
+  name: string;
+  description: string;
+  root: Group;
+}
+
+const draftOf = (segment?: Segment): Draft => ({ name: segment?.name ?? "", description: segment?.description ?? "", root: segment ? toRoot(segment.definition) : emptyRoot() });
+
+const fingerprint = (draft: Draft): string => JSON.stringify([draft.name, draft.description, toRule(draft.root)]);
+
+function Builder({ segment }: { segment?: Segment }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const attributes = useQuery(attributesQuery());
+  const [draft, setDraft] = useState(() => draftOf(segment));
+  const [saved, setSaved] = useState(() => fingerprint(draft));
+  const [deleting, setDeleting] = useState(false);
+  const rule = useMemo(() => toRule(draft.root), [draft.root]);
+  const ready = complete(draft.root);
+  const dirty = fingerprint(draft) !== saved;
+
+  const save = useMutation({
+    mutationFn: () => {
+      const body = { name: draft.name.trim(), description: draft.description.trim(), definition: rule };
+      return segment ? updateSegment(segment, body) : createSegment(body);
+    },
+    onSuccess: (stored) => {
+      cache.setQueryData(["segments", "detail", stored.id], stored);
+      void cache.invalidateQueries({ queryKey: ["segments", "list"] });
+      const next = { ...draft, name: stored.name, description: stored.description };
+      setDraft(next);
+      setSaved(fingerprint(next));
+      toast.done("Segment saved");
+    },
+  });
+  const storedId = save.data?.id;
+  useEffect(() => {
+    if (!segment && storedId) void navigate({ to: "/segments/$segmentId", params: { segmentId: storedId }, replace: true });
+  }, [segment, storedId, navigate]);
+  const problem = save.error ? asProblem(save.error) : null;
+
+  return (
+    <>
+      <LeaveGuard dirty={dirty} />
+      <PageHeader
+        title={segment ? segment.name : "New segment"}
+        back={{ to: "/segments", label: "Segments" }}
+        meta={<span>{dirty ? "Unsaved changes" : segment ? `Saved ${dateTime(segment.updated_at)}` : "Not saved yet"}</span>}
+        actions={
+          <>
+            {segment && (
+              <Button variant="danger" icon={<Trash2 aria-hidden />} onPress={() => setDeleting(true)}>
+                Delete
+              </Button>
+            )}
+            <Button variant="primary" isDisabled={!dirty || !ready || draft.name.trim() === ""} isPending={save.isPending} onPress={() => save.mutate()}>
+              Save
+            </Button>
+          </>
+        }
+      />
+      <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+        <div className="grid content-start gap-4">
+          <Card>
+            <div className="grid gap-4 pt-3">
+              <Problems error={save.error} />
+              <div className="grid gap-4 sm:grid-cols-2">
+                <TextField label="Name" required value={draft.name} onChange={(name) => setDraft({ ...draft, name })} autoFocus={!segment} error={problem?.field("name")} />
+                <TextField label="Description" value={draft.description} onChange={(description) => setDraft({ ...draft, description })} />
+              </div>
+            </div>
+          </Card>
+          <Card title="Who is in it">
+            <RuleTree root={draft.root} onChange={(root) => setDraft({ ...draft, root })} attributes={attributes.data?.items ?? []} />
+            <p className="mt-3 text-sm text-muted">In words: {ready ? describe(rule) : "some rules are not finished."}</p>
+          </Card>
+        </div>
+        <SizePanel rule={rule} ready={ready} />
+      </div>
+      {segment && <DeleteDialog segment={segment} open={deleting} onClose={() => setDeleting(false)} />}
+    </>
+  );
+}
+
+function DeleteDialog({ segment, open, onClose }: { segment: Segment; open: boolean; onClose: () => void }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const remove = async () => {
+    await deleteSegment(segment.id);
+    void cache.invalidateQueries({ queryKey: ["segments", "list"] });
+    toast.done(`${segment.name} deleted`);
+    void navigate({ to: "/segments", ignoreBlocker: true });
+  };
+  return (
+    <ConfirmDialog title="Delete this segment?" open={open} onClose={onClose} onConfirm={remove} action="Delete segment" danger>
+      <p>Nobody is deleted. Campaigns that were launched with it keep the audience they had.</p>
+    </ConfirmDialog>
+  );
+}

@@ -1,0 +1,141 @@
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useEffect, useState } from "react";
+import { attributesQuery } from "../../api/contacts";
+import { createTemplate, deleteTemplate, templatePreviewQuery, templateQuery, updateTemplate } from "../../api/content";
+import { asProblem } from "../../api/problem";
+import type { Template, TemplateInput } from "../../api/types";
+import { dateTime } from "../../lib/format";
+import { useDebounced } from "../../lib/hooks";
+import { Button } from "../../ui/button";
+import { Segmented } from "../../ui/choice";
+import { ConfirmDialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Card, PageHeader } from "../../ui/layout";
+import { LeaveGuard } from "../../ui/leave-guard";
+import { Problems, QueryState, Skeleton } from "../../ui/states";
+import { toast } from "../../ui/toast";
+import { BodyEditor } from "./body-editor";
+import { PreviewPanel } from "./preview-panel";
+
+const blank: TemplateInput = { name: "", channel: "whatsapp", locale: "en", body: "", content_sid: null };
+
+export default function TemplatePage() {
+  const { templateId } = useParams({ from: "/templates/$templateId" });
+  return templateId === "new" ? <Editor /> : <Existing key={templateId} id={templateId} />;
+}
+
+function Existing({ id }: { id: string }) {
+  const template = useQuery(templateQuery(id));
+  return (
+    <QueryState query={template} skeleton={<Skeleton rows={3} height={160} />}>
+      {template.data && <Editor template={template.data} />}
+    </QueryState>
+  );
+}
+
+const fields = (template: Template): TemplateInput => ({ name: template.name, channel: template.channel, locale: template.locale, body: template.body, content_sid: template.content_sid });
+
+function Editor({ template }: { template?: Template }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const [saved, setSaved] = useState<TemplateInput>(template ? fields(template) : blank);
+  const [draft, setDraft] = useState<TemplateInput>(saved);
+  const [deleting, setDeleting] = useState(false);
+  const [side, setSide] = useState<"edit" | "preview">("edit");
+  const [contactId, setContactId] = useState("");
+  const attributes = useQuery(attributesQuery());
+  const body = useDebounced(draft.body, 250);
+  const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
+  const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
+  const change = (patch: Partial<TemplateInput>) => setDraft((old) => ({ ...old, ...patch }));
+
+  const save = useMutation({
+    mutationFn: () => (template ? updateTemplate(template, draft) : createTemplate(draft)),
+    onSuccess: (stored) => {
+      cache.setQueryData(["templates", "detail", stored.id], stored);
+      void cache.invalidateQueries({ queryKey: ["templates", "list"] });
+      setSaved(fields(stored));
+      setDraft(fields(stored));
+      toast.done("Template saved");
+    },
+  });
+  const storedId = save.data?.id;
+  useEffect(() => {
+    // After the state above has settled, so that the leave guard does not ask.
+    if (!template && storedId) void navigate({ to: "/templates/$templateId", params: { templateId: storedId }, replace: true });
+  }, [template, storedId, navigate]);
+  const problem = save.error ? asProblem(save.error) : null;
+
+  return (
+    <>
+      <LeaveGuard dirty={dirty && !save.isPending && (template !== undefined || storedId === undefined)} />
+      <PageHeader
+        title={template ? saved.name : "New template"}
+        back={{ to: "/templates", label: "Templates" }}
+        meta={<span>{dirty ? "Unsaved changes" : template ? `Saved ${dateTime(template.updated_at)}` : "Not saved yet"}</span>}
+        actions={
+          <>
+            {template && (
+              <Button variant="danger" icon={<Trash2 aria-hidden />} onPress={() => setDeleting(true)}>
+                Delete
+              </Button>
+            )}
+            <Button variant="primary" isDisabled={!dirty || draft.name.trim() === "" || draft.body.trim() === ""} isPending={save.isPending} onPress={() => save.mutate()}>
+              Save
+            </Button>
+          </>
+        }
+      />
+      <Segmented label="Side" className="mb-4 lg:hidden" value={side} onChange={setSide} options={[{ id: "edit", label: "Edit" }, { id: "preview", label: "Preview" }]} />
+      <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(20rem,1fr)]">
+        <Card className={side === "preview" ? "max-lg:hidden" : undefined}>
+          <div className="grid gap-5 pt-3">
+            <Problems error={save.error} />
+            <div className="grid gap-4 sm:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+              <TextField label="Name" required value={draft.name} onChange={(name) => change({ name })} autoFocus={!template} error={problem?.field("name")} />
+              <TextField label="Locale" value={draft.locale} onChange={(locale) => change({ locale })} error={problem?.field("locale")} />
+            </div>
+            <div className="grid gap-1.5">
+              <span className="text-sm font-medium">Channel</span>
+              <Segmented label="Channel" value={draft.channel} onChange={(channel) => change({ channel })} options={[{ id: "whatsapp", label: "WhatsApp" }, { id: "sms", label: "SMS" }]} />
+            </div>
+            <BodyEditor value={draft.body} onChange={(text) => change({ body: text })} attributes={attributes.data?.items ?? []} unknown={preview.data?.unknown ?? []} error={problem?.field("body")} />
+            {draft.channel === "whatsapp" && (
+              <TextField
+                label="Content SID"
+                mono
+                value={draft.content_sid ?? ""}
+                onChange={(sid) => change({ content_sid: sid.trim() || null })}
+                placeholder="HX…"
+                error={problem?.field("content_sid")}
+                hint="The approved WhatsApp template. Without it, only people who wrote in the last 24 hours can be reached; the others are refused, with that reason."
+              />
+            )}
+          </div>
+        </Card>
+        <div className={side === "edit" ? "max-lg:hidden" : undefined}>
+          <PreviewPanel channel={draft.channel} empty={draft.body.trim() === ""} preview={preview} contactId={contactId} onContact={setContactId} />
+        </div>
+      </div>
+      {template && <DeleteDialog template={template} open={deleting} onClose={() => setDeleting(false)} />}
+    </>
+  );
+}
+
+function DeleteDialog({ template, open, onClose }: { template: Template; open: boolean; onClose: () => void }) {
+  const navigate = useNavigate();
+  const cache = useQueryClient();
+  const remove = async () => {
+    await deleteTemplate(template.id);
+    void cache.invalidateQueries({ queryKey: ["templates", "list"] });
+    toast.done(`${template.name} deleted`);
+    void navigate({ to: "/templates", ignoreBlocker: true });
+  };
+  return (
+    <ConfirmDialog title="Delete this template?" open={open} onClose={onClose} onConfirm={remove} action="Delete template" danger>
+      <p>Campaigns that were launched with it keep their messages. Drafts that use it need another template.</p>
+    </ConfirmDialog>
+  );
+}

@@ -1,0 +1,29 @@
+/** `{name}` in a template stands for the contact's attribute of that name. */
+
+export interface Piece {
+  text: string;
+  placeholder: string | null;
+}
+
+/** The body cut into plain text and placeholders, in order; joined again it is the body. */
+export function pieces(body: string): Piece[] {
+  return body
+    .split(/(\{\w+\})/g)
+    .filter((text) => text !== "")
+    .map((text) => ({ text, placeholder: /^\{\w+\}$/.test(text) ? text.slice(1, -1) : null }));
+}
+
+export const placeholdersOf = (body: string): string[] => [...new Set(pieces(body).flatMap((piece) => piece.placeholder ?? []))];
+
+/** The letters typed after an open brace just before the caret, or null when the caret is not in one. */
+export function openPlaceholder(body: string, caret: number): string | null {
+  return /\{(\w*)$/.exec(body.slice(0, caret))?.[1] ?? null;
+}
+
+/** The body with `{name}` put at the caret, replacing an open one; and where the caret then is. */
+export function insertPlaceholder(body: string, caret: number, name: string): { body: string; caret: number } {
+  const open = openPlaceholder(body, caret);
+  const start = open === null ? caret : caret - open.length - 1;
+  const head = `${body.slice(0, start)}{${name}}`;
+  return { body: head + body.slice(caret), caret: head.length };
+}

@@ -1,0 +1,123 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { LiveStream, type LiveNotice, type Source } from "./stream";
+
+/** A source the test drives by hand. */
+class FakeSource implements Source {
+  readyState = 0;
+  closed = false;
+  onopen: Source["onopen"] = null;
+  onerror: Source["onerror"] = null;
+  #listeners = new Map<string, (event: MessageEvent<string>) => void>();
+
+  constructor(readonly url: string) {}
+
+  addEventListener(name: string, listener: (event: MessageEvent<string>) => void): void {
+    this.#listeners.set(name, listener);
+  }
+  close(): void {
+    this.closed = true;
+  }
+  open(): void {
+    this.readyState = 1;
+    this.onopen?.(new Event("open"));
+  }
+  fail(readyState: number): void {
+    this.readyState = readyState;
+    this.onerror?.(new Event("error"));
+  }
+  send(name: string, lastEventId: string, data: unknown = {}): void {
+    this.#listeners.get(name)?.({ lastEventId, data: JSON.stringify(data) } as MessageEvent<string>);
+  }
+}
+
+let opened: FakeSource[];
+let notices: LiveNotice[];
+let retries: (() => void)[];
+let stream: LiveStream;
+
+const last = (): FakeSource => opened.at(-1)!;
+const update = { topic: "campaign:1", kind: "campaign", id: "1", version: 2, patch: {} };
+
+beforeEach(() => {
+  opened = [];
+  notices = [];
+  retries = [];
+  stream = new LiveStream({
+    open: (url) => {
+      const source = new FakeSource(url);
+      opened.push(source);
+      return source;
+    },
+    notify: (notice) => notices.push(notice),
+    backoff: () => 0,
+    later: (run) => {
+      retries.push(run);
+      return () => (retries = retries.filter((other) => other !== run));
+    },
+  });
+});
+
+describe("the live stream", () => {
+  it("asks for the union of topics once, in one order", () => {
+    stream.follow(["dashboard", "campaign:1", "dashboard"]);
+    stream.follow(["campaign:1", "dashboard"]);
+    expect(opened.map((source) => source.url)).toEqual(["/api/v1/live?topics=campaign%3A1%2Cdashboard"]);
+  });
+
+  it("resumes after the last frame it saw when the connection breaks", () => {
+    stream.follow(["dashboard"]);
+    last().open();
+    last().send("update", "epoch:7-1", update);
+    last().fail(0);
+    expect(stream.status).toBe("reconnecting");
+    retries[0]!();
+    expect(last().url).toContain("after=epoch%3A7-1");
+  });
+
+  it("keeps its position when the topics change", () => {
+    stream.follow(["dashboard"]);
+    last().open();
+    last().send("update", "epoch:7-1", update);
+    const first = last();
+    stream.follow(["dashboard", "imports"]);
+    expect(first.closed).toBe(true);
+    expect(last().url).toBe("/api/v1/live?topics=dashboard%2Cimports&after=epoch%3A7-1");
+  });
+
+  it("passes a resync on and goes on from the position it names", () => {
+    stream.follow(["dashboard"]);
+    last().open();
+    last().send("update", "old:1-1", update);
+    last().send("resync", "new:1-1");
+    expect(notices.at(-1)).toEqual({ type: "resync" });
+    expect(stream.position).toBe("new:1-1");
+  });
+
+  it("reports a refusal as a lost session, and an outage not", () => {
+    stream.follow(["dashboard"]);
+    last().fail(0);
+    expect(notices).not.toContainEqual({ type: "unauthorized" });
+    retries.at(-1)!();
+    last().fail(2);
+    expect(notices).toContainEqual({ type: "unauthorized" });
+  });
+
+  it("ignores an error of a source it has already replaced", () => {
+    stream.follow(["dashboard"]);
+    const first = last();
+    first.open();
+    stream.follow(["imports"]);
+    last().open();
+    first.fail(2);
+    expect(stream.status).toBe("live");
+    expect(opened).toHaveLength(2);
+  });
+
+  it("closes and is idle when nobody listens", () => {
+    stream.follow(["dashboard"]);
+    stream.follow([]);
+    expect(last().closed).toBe(true);
+    expect(stream.status).toBe("idle");
+    expect(retries).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+import { AlertTriangle, RotateCw } from "lucide-react";
+import type { ReactNode } from "react";
+import { asProblem } from "../api/problem";
+import { ago } from "../lib/format";
+import { useAfter, useNow } from "../lib/hooks";
+import { Button } from "./button";
+import { cx } from "./cx";
+
+/** Blocks of the final size; drawn only after 120 ms, so that a fast answer never flashes. */
+export function Skeleton({ rows = 6, height = 44, className }: { rows?: number; height?: number; className?: string }) {
+  const shown = useAfter(120, true);
+  return (
+    <div role="status" aria-label="Loading" className={cx("grid gap-2", className)} style={{ minHeight: rows * (height + 8) - 8 }}>
+      {shown && Array.from({ length: rows }, (_, index) => <div key={index} className="skeleton" style={{ height, opacity: 1 - index * 0.09 }} />)}
+    </div>
+  );
+}
+
+export function EmptyState({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="flex flex-col items-center justify-center gap-3 px-6 py-14 text-center">
+      {icon && <div className="grid size-12 place-items-center rounded-lg bg-accent-soft text-accent [&_svg]:size-6">{icon}</div>}
+      <h2 className="text-lg font-semibold">{title}</h2>
+      {children && <div className="max-w-md text-md text-muted">{children}</div>}
+      {action && <div className="mt-1 flex flex-wrap justify-center gap-2">{action}</div>}
+    </div>
+  );
+}
+
+/** What went wrong, how to find it in the log, and a way on. */
+export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetry?: () => void; compact?: boolean }) {
+  const problem = asProblem(error);
+  return (
+    <div role="alert" className={cx("flex flex-col items-center gap-2 px-6 text-center", compact ? "py-6" : "py-14")}>
+      <AlertTriangle aria-hidden className="size-6 text-bad" />
+      <p className="text-md font-semibold">{problem.title}</p>
+      {problem.detail && <p className="max-w-lg text-muted">{problem.detail}</p>}
+      {problem.requestId && <p className="font-mono text-xs text-muted">request {problem.requestId}</p>}
+      {onRetry && (
+        <Button size="sm" className="mt-2" icon={<RotateCw aria-hidden />} onPress={onRetry}>
+          Retry
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** The same, inside a form: the message and the fields that have no place of their own. */
+export function Problems({ error, className }: { error: unknown; className?: string }) {
+  if (error === null || error === undefined) return null;
+  const problem = asProblem(error);
+  return (
+    <div role="alert" className={cx("rounded-md border border-bad bg-bad-soft px-3 py-2 text-sm", className)}>
+      <p className="font-medium text-bad">{problem.title}</p>
+      {problem.detail && problem.detail !== problem.title && <p>{problem.detail}</p>}
+      {problem.errors.length > 0 && (
+        <ul className="mt-1 list-disc pl-4">
+          {problem.errors.map((entry) => (
+            <li key={entry.field + entry.message}>
+              <span className="font-medium">{entry.field}</span>: {entry.message}
+            </li>
+          ))}
+        </ul>
+      )}
+      {problem.requestId && <p className="mt-1 font-mono text-xs text-muted">request {problem.requestId}</p>}
+    </div>
+  );
+}
+
+interface Queryish {
+  isPending: boolean;
+  error: unknown;
+  data: unknown;
+  dataUpdatedAt: number;
+  refetch: () => unknown;
+}
+
+/** Loading, failed, or the content; data already here stays on screen when a later read fails, with its age. */
+export function QueryState({ query, skeleton, children }: { query: Queryish; skeleton?: ReactNode; children: ReactNode }) {
+  if (query.data === undefined && query.error) return <ErrorState error={query.error} onRetry={() => query.refetch()} />;
+  if (query.data === undefined) return <>{skeleton ?? <Skeleton />}</>;
+  return (
+    <>
+      {query.error !== null && <StaleNotice query={query} />}
+      {children}
+    </>
+  );
+}
+
+function StaleNotice({ query }: { query: Queryish }) {
+  const now = useNow();
+  return (
+    <div role="status" className="mb-3 flex flex-wrap items-center gap-x-3 gap-y-1 rounded-md border border-warn bg-warn-soft px-3 py-2 text-sm">
+      <span className="font-medium text-warn">{asProblem(query.error).title}.</span>
+      <span>Shown as it was {ago(query.dataUpdatedAt, now)}.</span>
+      <Button size="sm" variant="ghost" onPress={() => query.refetch()}>
+        Retry
+      </Button>
+    </div>
+  );
+}
+
+export function Freshness({ at, prefix = "Updated" }: { at: number | string; prefix?: string }) {
+  const then = new Date(at).getTime();
+  const now = Math.max(useNow(), then); // the clock ticks each 5 s, the figures may be newer than its last tick
+  return (
+    <span className="text-xs text-muted tabular" title={new Date(at).toLocaleString()}>
+      {prefix} {ago(then, now)}
+    </span>
+  );
+}

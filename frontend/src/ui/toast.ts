@@ -1,0 +1,34 @@
+import { asProblem } from "../api/problem";
+
+type Show = (typeof import("sonner"))["toast"];
+
+let want: (() => void) | null = null;
+let wanted = false;
+let mounted: () => void = () => undefined;
+const ready = new Promise<void>((resolve) => (mounted = resolve));
+
+/** The shell says how the toaster is put on the page; that happens with the first message, not before. */
+export function onFirstToast(mount: () => void): void {
+  want = mount;
+  if (wanted) mount();
+}
+
+export const toasterMounted = (): void => mounted();
+
+async function later(show: (toast: Show) => unknown): Promise<void> {
+  wanted = true;
+  want?.();
+  const [{ toast: sonner }] = await Promise.all([import("sonner"), ready]);
+  show(sonner);
+}
+
+export const toast = {
+  done: (message: string): void => void later((show) => show.success(message)),
+  undo: (message: string, undo: () => void): void => void later((show) => show(message, { action: { label: "Undo", onClick: undo }, duration: 8000 })),
+  /** For actions with no form to hold the message. */
+  failed: (error: unknown): void => {
+    const problem = asProblem(error);
+    const description = [problem.detail, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ") || undefined;
+    void later((show) => show.error(problem.title, { description, duration: 10_000 }));
+  },
+};

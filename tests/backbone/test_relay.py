@@ -1,0 +1,243 @@
+"""The relay loses nothing and publishes nothing twice, wherever it or its servers break off."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.relay import LeaseLost, Relay
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch
+from event_stream_engine.backbone.streams.redis import RedisStreams
+from event_stream_engine.database import Database
+from tests.backbone.conftest import (
+    OTHER_STREAM,
+    SETTINGS,
+    STREAM,
+    WAIT_SECONDS,
+    Interrupted,
+    Log,
+    OtherFact,
+    Record,
+    die,
+    working,
+)
+
+NAMES = ("a", "b", "a", "c", "b", "a", "d", "a", "b", "c", "a", "d", "c", "b", "a", "a")
+
+
+async def free_lease(database: Database) -> None:
+    """As if the lease of a killed relay had expired."""
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE relay_lease SET expires_at = clock_timestamp()"))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+async def test_a_relay_killed_around_an_append_is_continued_by_the_next(
+    database: Database, streams: RedisStreams, log: Log, record: Record, moment: str, number: int
+) -> None:
+    """`before` the script: the entries never arrived. `after` it: they did, and nobody heard of it."""
+    broken = asyncio.Event()
+    transport = Interrupted(streams, **{moment: frozenset({number})}, on_break=broken.set)
+    task = asyncio.create_task(Relay(database, transport, SETTINGS).run())
+    for name in NAMES * 3:
+        await record(name)
+    await asyncio.wait_for(broken.wait(), WAIT_SECONDS)
+    await die(task)
+    await record(*NAMES)
+    await free_lease(database)
+    async with working(Relay(database, streams, SETTINGS)):
+        await log.wait_published(len(NAMES) * 4)
+    await log.assert_oracles()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_relay_whose_appends_fail_again_and_again_goes_on_by_itself(
+    database: Database, streams: RedisStreams, log: Log, record: Record, moment: str
+) -> None:
+    transport = Interrupted(streams, **{moment: frozenset({2, 3, 5})})
+    async with working(Relay(database, transport, SETTINGS)):
+        for name in NAMES * 2:
+            await record(name)
+        await log.wait_published(len(NAMES) * 2)
+    assert transport.appends > 5
+    await log.assert_oracles()
+
+
+async def test_a_crash_between_the_commit_of_a_tick_and_its_publication_loses_nothing(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("a", "b")
+        await log.wait_published(2)
+    await free_lease(database)
+    relay = Relay(database, streams, SETTINGS)
+    await relay._take_lease()
+    previous = await relay._resume()
+    await record("a", "a", "b")
+    async with database.transaction() as tx:
+        assert await ticks.take(tx, previous, relay._epoch) is not None  # and here it is killed
+    await record("b")
+    await free_lease(database)
+    async with working(Relay(database, streams, SETTINGS)):
+        await log.wait_published(6)
+    await log.assert_oracles()
+
+
+async def test_a_relay_started_again_publishes_nothing_again(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    for round_ in range(1, 4):
+        await record(*NAMES)
+        async with working(Relay(database, streams, SETTINGS)):
+            await log.wait_published(len(NAMES) * round_)
+    await log.assert_oracles()
+
+
+@pytest.mark.parametrize("loss", ["flushed", "deleted", "tail cut"])
+async def test_a_stream_that_lost_entries_is_completed_byte_for_byte(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record, loss: str
+) -> None:
+    async with working(Relay(database, streams, SETTINGS)):
+        await record(*NAMES)
+        await record(*NAMES)
+        whole = await log.wait_published(len(NAMES) * 2)
+    if loss == "flushed":
+        await redis.flushdb()
+    elif loss == "deleted":
+        await redis.delete(STREAM)
+    else:
+        await restore(redis, whole[:9])
+    async with working(Relay(database, streams, SETTINGS)):
+        assert await log.wait_published(len(whole)) == whole
+        await record("a")
+        await log.wait_published(len(whole) + 1)
+    await log.assert_oracles()
+
+
+async def restore(redis: "Redis", entries: list[tuple[str, dict[str, str]]]) -> None:
+    """The stream as a replica had it that did not get the last entries."""
+    await redis.delete(STREAM)
+    for entry_id, fields in entries:
+        await redis.xadd(STREAM, fields, id=entry_id)
+
+
+async def test_a_stream_flushed_under_a_working_relay_is_completed(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+) -> None:
+    async with working(Relay(database, streams, SETTINGS)):
+        await record(*NAMES)
+        await log.wait_published(len(NAMES))
+        await wait_saved(database)
+        await redis.flushdb()
+        await record("a")
+        await log.wait_published(len(NAMES) + 1)
+    await log.assert_oracles()
+
+
+async def wait_saved(database: Database) -> None:
+    """Until the relay noted how far it came, which it does once a second."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            async with database.transaction() as tx:
+                saved = (await tx.execute(text("SELECT count(*) FROM relay_positions"))).scalar_one()
+                if saved:
+                    return
+                await tx.execute(text("SELECT pg_sleep(0.05)"))
+
+
+async def test_streams_are_completed_independently(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+) -> None:
+    other = Log(database, redis, OTHER_STREAM)
+    async with working(Relay(database, streams, SETTINGS)):
+        for _ in range(3):
+            await record("a", "b")
+            await record("x", "y", kind=OtherFact)
+        await log.wait_published(6)
+        before = await other.wait_published(6)
+    await redis.delete(OTHER_STREAM)
+    async with working(Relay(database, streams, SETTINGS)):
+        assert await other.wait_published(6) == before
+    await log.assert_oracles()
+    await other.assert_oracles()
+
+
+async def test_foreign_entries_in_a_stream_stop_the_relay_instead_of_passing_for_ours(
+    database: Database, streams: RedisStreams, redis: "Redis", record: Record
+) -> None:
+    await record("a")
+    await redis.xadd(STREAM, {"id": "?"}, id="99999999999999-1")
+    relay = Relay(database, streams, SETTINGS)
+    with pytest.raises(RuntimeError, match="Somebody else wrote"):
+        await asyncio.wait_for(relay.run(), WAIT_SECONDS)
+
+
+async def test_a_second_relay_waits_and_takes_over_when_the_first_stops(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    first, second = Relay(database, streams, SETTINGS, holder="one"), Relay(database, streams, SETTINGS, holder="two")
+    async with working(first):
+        await record("a")
+        await log.wait_published(1)
+        async with working(second):
+            for name in NAMES:
+                await record(name)
+            await log.wait_published(1 + len(NAMES))
+            assert second._epoch == 0, "the second relay holds the lease beside the first"
+            first.stop.set()
+            await record("b")
+            await log.wait_published(2 + len(NAMES))
+            assert second._epoch > first._epoch
+    await log.assert_oracles()
+
+
+async def test_a_relay_that_lost_its_lease_can_neither_tick_nor_renew(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    """A process that was stopped past its lease and goes on as if nothing had happened."""
+    zombie = Relay(database, streams, SETTINGS, holder="zombie")
+    await zombie._take_lease()
+    previous = await zombie._resume()
+    await free_lease(database)
+    async with working(Relay(database, streams, SETTINGS, holder="successor")):
+        await record("a", "b", "a")
+        await log.wait_published(3)
+        await record("c")
+        async with database.transaction() as tx:
+            assert await ticks.take(tx, previous, zombie._epoch) is None
+        with pytest.raises(LeaseLost):
+            await zombie._renew_lease()
+        await log.wait_published(4)
+    await log.assert_oracles()
+
+
+async def test_a_zombies_append_is_refused_by_the_stream(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    """Its batch is the same as its successor's: whoever comes second finds the stream further on."""
+    await record("a", "b")
+    async with working(Relay(database, streams, SETTINGS)):
+        published = await log.wait_published(2)
+    entries = [Entry(entry_id, fields) for entry_id, fields in published]
+    with pytest.raises(LastIdMismatch):
+        await streams.append(STREAM, "0-0", entries)
+    await log.assert_oracles()
+
+
+async def test_two_relays_that_both_believe_to_work_publish_each_event_once(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    """The lease is taken away while the first is at work; both go on as fast as they can."""
+    async with (
+        working(Relay(database, streams, SETTINGS, holder="one")),
+        working(Relay(database, streams, SETTINGS, holder="two")),
+    ):
+        for number, name in enumerate(NAMES * 6):
+            await record(name)
+            if number % 10 == 5:
+                await free_lease(database)
+        await log.wait_published(len(NAMES) * 6)
+    await log.assert_oracles()

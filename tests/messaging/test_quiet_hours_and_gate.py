@@ -1,0 +1,144 @@
+"""Who may be written to, and when: consent first, then the local night."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from event_stream_engine.messaging.model.compliance import (
+    ALLOWED,
+    REFUSALS,
+    Deferred,
+    QuietHours,
+    Recipient,
+    Refused,
+    judge,
+    quiet_until,
+)
+
+NIGHT = QuietHours(time(21), time(8), "America/New_York")
+SIESTA = QuietHours(time(13), time(15, 30), "UTC")
+ZONES = ["UTC", "America/New_York", "Europe/Stockholm", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def person(consent: str = "opted_in", **given: object) -> Recipient:
+    known = {"timezone": None, "blocked_channels": (), "last_inbound_at": None, **given}
+    return Recipient(consent, **known)  # type: ignore[arg-type]
+
+
+def local(text: str, zone: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        ("2026-01-10 20:59:59", None),
+        ("2026-01-10 21:00:00", "2026-01-11 08:00"),
+        ("2026-01-10 23:59:59", "2026-01-11 08:00"),
+        ("2026-01-11 00:00:00", "2026-01-11 08:00"),
+        ("2026-01-11 07:59:59", "2026-01-11 08:00"),
+        ("2026-01-11 08:00:00", None),
+        ("2026-12-31 22:00:00", "2027-01-01 08:00"),
+    ],
+)
+def test_a_night_passes_midnight(now: str, until: str | None) -> None:
+    zone = "America/New_York"
+    found = quiet_until(NIGHT, None, local(now, zone))
+    assert found == (local(until, zone) if until else None)
+
+
+@pytest.mark.parametrize(("now", "is_quiet"), [("12:59", False), ("13:00", True), ("15:29", True), ("15:30", False)])
+def test_hours_within_one_day(now: str, is_quiet: bool) -> None:
+    found = quiet_until(SIESTA, None, local(f"2026-05-05 {now}", "UTC"))
+    assert found == (local("2026-05-05 15:30", "UTC") if is_quiet else None)
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        ("2026-03-08T02:00:00+00:00", "2026-03-08T12:00:00+00:00"),  # the night that is an hour shorter
+        ("2026-11-01T02:00:00+00:00", "2026-11-01T13:00:00+00:00"),  # and the one that is longer
+    ],
+)
+def test_a_night_with_a_change_of_clocks_ends_at_the_local_hour(now: str, until: str) -> None:
+    assert quiet_until(NIGHT, None, datetime.fromisoformat(now)) == datetime.fromisoformat(until)
+
+
+def test_an_end_that_the_clocks_skip_is_not_in_the_past() -> None:
+    """02:30 does not exist on 8 March 2026 in New York; the clock jumps from 02:00 to 03:00."""
+    skipping = QuietHours(time(22), time(2, 30), "America/New_York")
+    now = datetime.fromisoformat("2026-03-08T06:30:00+00:00")  # 01:30 local
+    until = quiet_until(skipping, None, now)
+    assert until is not None
+    assert now < until <= now + timedelta(hours=2)
+
+
+@given(
+    st.times(), st.times(), st.sampled_from(ZONES), st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31))
+)  # fmt: skip
+def test_a_deferred_message_is_due_within_a_day_and_then_not_quiet(
+    start: time, end: time, zone: str, moment: datetime
+) -> None:
+    quiet = QuietHours(start.replace(microsecond=0), end.replace(microsecond=0), zone)
+    now = moment.replace(tzinfo=UTC)
+    until = quiet_until(quiet, None, now)
+    if until is not None:
+        assert now < until <= now + timedelta(hours=26)
+        assert quiet_until(quiet, None, until) is None
+
+
+def test_the_contacts_own_zone_counts_and_an_unknown_one_does_not() -> None:
+    evening = local("2026-05-05 21:30", "America/New_York")
+    assert quiet_until(NIGHT, None, evening) is not None
+    assert quiet_until(NIGHT, "America/Los_Angeles", evening) is None
+    assert quiet_until(NIGHT, "Mars/Olympus", evening) is not None
+
+
+@pytest.mark.parametrize(
+    ("recipient", "reason"),
+    [
+        (None, "contact_deleted"),
+        (person("stopped"), "stopped"),
+        (person("opted_out"), "opted_out"),
+        (person("unknown"), "no_consent"),
+        (person(blocked_channels=("sms",)), "channel_blocked"),
+    ],
+)
+def test_a_refusal_comes_before_a_deferral_and_names_its_reason(recipient: Recipient | None, reason: str) -> None:
+    midnight = local("2026-05-05 00:30", "America/New_York")
+    verdict = judge(
+        recipient, channel="sms", is_approved_template=False, has_missing=True, quiet=NIGHT, now=midnight
+    )  # fmt: skip
+    assert verdict == Refused(reason)
+    assert reason in REFUSALS
+
+
+@pytest.mark.parametrize(
+    ("hours", "approved", "expected"),
+    [
+        (None, False, Refused("outside_window")),
+        (None, True, ALLOWED),
+        (23.9, False, ALLOWED),
+        (24, False, Refused("outside_window")),
+        (30, True, ALLOWED),
+    ],
+)
+def test_whatsapp_takes_free_text_only_within_a_day_of_the_persons_own_message(
+    hours: float | None, approved: bool, expected: object
+) -> None:
+    heard = NOON - timedelta(hours=hours) if hours is not None else None
+    recipient = person(last_inbound_at=heard)
+    found = judge(
+        recipient, channel="whatsapp", is_approved_template=approved, has_missing=False, quiet=None, now=NOON
+    )  # fmt: skip
+    assert found == expected
+
+
+def test_who_may_be_written_to_is_kept_waiting_through_the_night() -> None:
+    midnight = local("2026-05-05 00:30", "America/New_York")
+    verdict = judge(person(), channel="sms", is_approved_template=False, has_missing=False, quiet=NIGHT, now=midnight)
+    assert verdict == Deferred(local("2026-05-05 08:00", "America/New_York"))
