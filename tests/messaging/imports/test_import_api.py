@@ -76,7 +76,8 @@ async def _call(app: FastAPI, method: str, path: str, body: Iterable[bytes], giv
         sent.append(message)
 
     scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": method,
+        "scheme": "http",
         "path": f"/api/v1{path}", "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
         "headers": [(k.encode(), v.encode()) for k, v in given.items()],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
@@ -89,7 +90,9 @@ async def _call(app: FastAPI, method: str, path: str, body: Iterable[bytes], giv
 def multipart(content: bytes, file_name: str = "people.csv", name: str | None = None) -> bytes:
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n'
-        "Content-Type: text/csv\r\n\r\n".encode() + content + b"\r\n"
+        "Content-Type: text/csv\r\n\r\n".encode()
+        + content
+        + b"\r\n"
     ]
     if name is not None:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="name"\r\n\r\n{name}\r\n'
@@ -175,7 +178,7 @@ async def test_a_file_that_turns_out_too_large_leaves_nothing(call: Caller, impo
 async def test_an_upload_that_breaks_off_leaves_nothing(call: Caller, importer: Importer) -> None:
     answer = await call("POST", "/imports", [multipart(b"phone\n1\n")[:-20]], content_type=FORM)
     assert (answer.status, answer.json["code"]) == (400, "bad_request")
-    with pytest.raises(Exception, match="ClientDisconnect|^$"):
+    with pytest.raises(Exception, match=r"ClientDisconnect|^$"):
         await call("POST", "/imports", [multipart(b"phone\n1\n")[:-20], b"disconnect"], content_type=FORM)
     assert kept(importer) == []
 

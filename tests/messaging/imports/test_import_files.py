@@ -84,7 +84,10 @@ def test_damaged_text_and_nul_refuse_the_row_and_no_other(tmp_path: Path) -> Non
 
 
 def test_json_lists_are_read_with_lines_and_numbers_as_written(tmp_path: Path) -> None:
-    content = b'[\n {"phone": 12285550125,\n  "attributes": {"score": 1.10, "vip": true}},\n {"phone": null}, {"phone": "3"}\n]'
+    content = (
+        b'[\n {"phone": 12285550125,\n  "attributes": {"score": 1.10, "vip": true}},\n'
+        b' {"phone": null}, {"phone": "3"}\n]'
+    )
     records = read(tmp_path, content)
     assert [record.line for record in records] == [2, 4, 4]
     assert records[0].cells == ["12285550125", "1.10", True]

@@ -34,9 +34,7 @@ async def test_an_import_merges_into_contacts_that_exist(importer: Importer) -> 
 
 async def test_no_import_takes_an_opt_out_back(importer: Importer) -> None:
     await importer.run(csv_of(f"{ANA},OPT_OUT,", f"{BEN},STOP,", f"{CY},OPT_IN,"))
-    done = await importer.run(
-        csv_of(f"{ANA},OPT_IN,Oslo", f"{BEN},yes,", f"{CY},,Rome"), default_consent="opted_in"
-    )
+    done = await importer.run(csv_of(f"{ANA},OPT_IN,Oslo", f"{BEN},yes,", f"{CY},,Rome"), default_consent="opted_in")
     assert (done.updated, done.unchanged, done.consent_kept) == (2, 1, 2)
     contacts = await importer.contacts()
     assert [contacts[phone].consent for phone in (ANA, BEN, CY)] == ["opted_out", "stopped", "opted_in"]
@@ -74,9 +72,7 @@ async def test_a_number_that_stands_twice_in_a_file_is_one_contact(importer: Imp
 
 async def test_create_only_leaves_contacts_that_exist_alone_and_says_what_it_ignored(importer: Importer) -> None:
     await importer.run(csv_of(f"{ANA},OPT_IN,Oslo"))
-    done = await importer.run(
-        csv_of(f"{ANA},STOP,Paris", f"{BEN},OPT_IN,Rome", f"{BEN},,Nice"), mode="create_only"
-    )
+    done = await importer.run(csv_of(f"{ANA},STOP,Paris", f"{BEN},OPT_IN,Rome", f"{BEN},,Nice"), mode="create_only")
     assert (done.created, done.unchanged, done.updated, done.merged) == (1, 1, 0, 1)
     contacts = await importer.contacts()
     assert (contacts[ANA].consent, contacts[ANA].attributes) == ("opted_in", {"city": "Oslo"})
@@ -89,7 +85,7 @@ async def test_nothing_is_silently_corrected(importer: Importer) -> None:
         csv_of(
             f"{ANA},OPT_IN,31/02/2025", f"{BEN},OPT_IN,=HYPERLINK(1)", f"{CY},maybe,",
             "whatsapp:+14155550104,,", "4.63E+10,,", "n/a,,", ",,", "+14155550105 ext. 7,,", "5550101,,",
-            "+14155550106,,x,too,many", "+14155550107", f'+14155550108,,"two\nlines"', "+14155550109,,",
+            "+14155550106,,x,too,many", "+14155550107", '+14155550108,,"two\nlines"', "+14155550109,,",
         )
     )  # fmt: skip
     assert (done.created, done.rejected) == (6, 7)

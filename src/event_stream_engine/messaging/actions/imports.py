@@ -120,9 +120,7 @@ async def take_up(tx: Transaction, import_id: UUID) -> Import | None:
     return run
 
 
-async def write_chunk(
-    tx: Transaction, run: Import, chunk: Chunk, staged: bytes, *, show: bool
-) -> Import:
+async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes, *, show: bool) -> Import:
     """Write what follows `run.rows_read`, and count it, in one transaction. Raises `RunIsOver`.
 
     The row of the import is locked first and must stand where this chunk begins: whoever comes second, after a
@@ -156,9 +154,7 @@ async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> O
     create_only = options.mode == "create_only"
     if run.dry_run:
         return await import_chunks.look(tx, create_only=create_only)
-    writing = Writing(
-        run.id, f"import:{run.id}", options.consent_source, run.actor_id, create_only, clock.now()
-    )
+    writing = Writing(run.id, f"import:{run.id}", options.consent_source, run.actor_id, create_only, clock.now())
     created = await import_chunks.create(tx, writing)
     outcome = Outcome(created, 0, 0, 0)
     if created < len(chunk.first) - repeated:
@@ -255,9 +251,7 @@ async def _end(tx: Transaction, found: Import, status: Status, error: str | None
                 updated=ended.updated, unchanged=ended.unchanged, merged=ended.merged, rejected=ended.rejected,
             ),
         )  # fmt: skip
-        await outbox.record(
-            tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(ended.id), version=0)
-        )
+        await outbox.record(tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(ended.id), version=0))
     return ended
 
 
@@ -282,7 +276,5 @@ async def _show(tx: Transaction, found: Import) -> None:
     patch = fields_of(found, clock.now())
     await outbox.record(
         tx,
-        LiveUpdate(
-            topic="imports", kind="import", entity_id=str(found.id), version=found.version, patch=patch
-        ),
+        LiveUpdate(topic="imports", kind="import", entity_id=str(found.id), version=found.version, patch=patch),
     )

@@ -20,7 +20,6 @@ CHARACTERS_MAX = 8_000_000
 """A chunk ends with the row that passes either bound: what is in memory at once is a few of them."""
 
 
-
 class ChunkReader:
     """Reads one file in chunks. `number` is how many rows came before."""
 

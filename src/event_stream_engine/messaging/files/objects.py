@@ -43,14 +43,10 @@ class _Objects:
 
     def record(self, line: int, raw: str, value: object) -> Record:
         if not isinstance(value, dict):
-            return Record(
-                line, raw, [], ("not_an_object", 'The row is not an object such as {"phone": "+46…"}.')
-            )
+            return Record(line, raw, [], ("not_an_object", 'The row is not an object such as {"phone": "+46…"}.'))
         flat = _flat(value)
         if flat is None:
-            return Record(
-                line, raw, [], ("duplicate_name", "A name stands both in the object and in its attributes.")
-            )
+            return Record(line, raw, [], ("duplicate_name", "A name stands both in the object and in its attributes."))
         if not flat.keys() <= self._known:
             for name in flat:
                 self._note(name)
@@ -81,9 +77,7 @@ class LineObjects(_Objects):
             try:
                 value = _DECODER.decode(raw)
             except (ValueError, RecursionError) as error:
-                yield Record(
-                    line, raw, [], damage(raw) or (_BAD, f"The line is not valid JSON: {_why(error)}.")
-                )
+                yield Record(line, raw, [], damage(raw) or (_BAD, f"The line is not valid JSON: {_why(error)}."))
                 continue
             yield self.record(line, raw, value)
 

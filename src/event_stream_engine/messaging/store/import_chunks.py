@@ -19,8 +19,8 @@ from event_stream_engine.messaging.model.import_rows import Refused
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
-    step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text, attributes jsonb NOT NULL,
-    consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
+    step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text,
+    attributes jsonb NOT NULL, consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
 ) ON COMMIT DELETE ROWS
 """
 _COLUMNS = ("step", "number", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale")
@@ -48,7 +48,8 @@ _CREATE = """
 INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone,
                       locale, import_id, created_at, updated_at)
 SELECT phone, country, attributes, consent, CASE WHEN consent <> 'unknown' THEN $2::text END,
-       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid, $3::timestamptz, $3::timestamptz
+       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid,
+       $3::timestamptz, $3::timestamptz
 FROM staged_contacts WHERE step = 0 ORDER BY phone
 ON CONFLICT (phone) DO NOTHING
 """
@@ -81,7 +82,8 @@ _IGNORED = f"s.consent IN ('opted_out', 'stopped') AND {_RISES}"
 
 _RECORD_CONSENT = f"""
 INSERT INTO consent_changes (contact_id, previous, consent, source, detail, actor_id, at)
-SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
+SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz
+FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
 AND {_RISES} ORDER BY c.phone RETURNING contact_id, previous, consent
 """  # noqa: S608
 
