@@ -90,7 +90,10 @@ class Client:
             return messages.pop(0) if messages else await asyncio.get_running_loop().create_future()  # stays connected
 
         async def send(message: Any) -> None:
-            started.update(message) if message["type"] == "http.response.start" else body.extend(message.get("body", b""))
+            if message["type"] == "http.response.start":
+                started.update(message)
+            else:
+                body.extend(message.get("body", b""))
 
         with suppress(Exception):  # an error that was answered with a 500 is raised again for the server's log
             await self.app(scope, receive, send)

@@ -76,7 +76,9 @@ async def test_an_error_is_a_problem_document(owner: Client, method: str, path: 
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"phone": 5}', b'{"phone": "\\u0000"}'])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"phone": 5}', b'{"phone": "\\u0000"}']
+)
 async def test_a_body_that_cannot_be_read_is_refused_by_field(owner: Client, content: bytes) -> None:
     answer = await owner.post(CONTACTS, content=content, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422), answer.text
@@ -233,5 +235,3 @@ async def test_an_export_runs_no_formula(owner: Client) -> None:
     text = (await owner.get(f"{CONTACTS}/export.csv")).text
     assert "=HYPERLINK" in text
     assert not any(cell.startswith(("=", "@")) for line in text.splitlines()[1:] for cell in line.split(","))
-
-

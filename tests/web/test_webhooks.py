@@ -48,9 +48,7 @@ async def test_a_signed_receipt_is_kept_even_for_a_message_we_do_not_know(
 
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
 @pytest.mark.parametrize("forgery", ["none", "another token", "another form", "another address", "garbage"])
-async def test_a_forged_request_changes_nothing(
-    anonymous: Client, database: Database, path: str, forgery: str
-) -> None:
+async def test_a_forged_request_changes_nothing(anonymous: Client, database: Database, path: str, forgery: str) -> None:
     form = receipt() if path == STATUS else written("STOP")
     signature = {
         "none": "",
