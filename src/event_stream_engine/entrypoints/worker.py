@@ -2,7 +2,7 @@
 
 import warnings
 
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.bootstrap import begin, import_chores
