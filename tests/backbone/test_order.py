@@ -95,14 +95,18 @@ async def test_nothing_is_skipped_doubled_or_inverted_under_concurrent_writers(
     await log.assert_oracles()
 
 
+async def record_and_undo(database: Database) -> None:
+    async with database.transaction() as tx:
+        await outbox.record(tx, ProofFact(entity="gone", version=1))
+        raise Undo
+
+
 async def test_a_rolled_back_change_is_never_published(
     database: Database, streams: RedisStreams, log: Log, record: Record
 ) -> None:
     async with working(Relay(database, streams, SETTINGS)):
         with pytest.raises(Undo):
-            async with database.transaction() as tx:
-                await outbox.record(tx, ProofFact(entity="gone", version=1))
-                raise Undo
+            await record_and_undo(database)
         await record("kept")
         published = await log.wait_published(1)
     assert [fields["subject"] for _, fields in published] == ["kept"]
@@ -179,5 +183,3 @@ async def ids_in(database: Database, previous: ticks.Tick, tick: ticks.Tick) -> 
             async for slice_ in ticks.batches(tx, previous, tick, 10, STREAM)
             for _, entry in slice_
         ]
-
-

@@ -18,7 +18,9 @@ ME, LOGIN, REFRESH, LOGOUT = (f"/api/v1/auth/{name}" for name in ("me", "login",
 CREDENTIALS = {"email": "ana@example.com", "password": PASSWORD}
 
 
-async def test_signing_in_gives_cookies_that_scripts_cannot_read(owner: Client, client_of: Callable[..., Client]) -> None:
+async def test_signing_in_gives_cookies_that_scripts_cannot_read(
+    owner: Client, client_of: Callable[..., Client]
+) -> None:
     client = client_of()
     answer = await client.post(LOGIN, json={**CREDENTIALS, "email": " ANA@example.com "})
     cookies = answer.headers.getlist("set-cookie")
@@ -76,7 +78,9 @@ async def test_a_one_time_link_works_once(anonymous: Client, client_of: Callable
     assert (await other.get(ME)).status_code == 401
 
 
-async def test_a_link_pressed_twice_at_once_opens_one_session(client_of: Callable[..., Client], link_token: Any) -> None:
+async def test_a_link_pressed_twice_at_once_opens_one_session(
+    client_of: Callable[..., Client], link_token: Any
+) -> None:
     token = await link_token()
     answers = await asyncio.gather(*(client_of().post("/sign-in/link", data={"token": token}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [303, 401, 401, 401]

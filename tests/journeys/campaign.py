@@ -83,7 +83,9 @@ def import_contacts(platform: RunningPlatform, recipients: Sequence[str]) -> dic
     return found
 
 
-def launch(api: Api, recipients: Sequence[str], *, per_second: int, name: str = "Spring", channel: str = "sms") -> Launched:
+def launch(
+    api: Api, recipients: Sequence[str], *, per_second: int, name: str = "Spring", channel: str = "sms"
+) -> Launched:
     """Template, segment, sender, campaign; preflight must agree with what we know; then it runs."""
     template = api.post(
         "/api/v1/templates",

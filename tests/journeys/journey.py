@@ -76,7 +76,9 @@ def _kill(platform: RunningPlatform, campaign: story.Launched, role: str, act: C
     if role in platform.running()["processes"]:
         platform.wait_replaced(role, killed)
     _wait_accepted(platform, campaign, min(story.accepted(before) + GOES_ON, RECIPIENTS * 9 // 10))
-    _tell(f"killed {role} (process {killed}) with {left} messages to leave; goes on after {time.monotonic() - at:.1f} s")
+    _tell(
+        f"killed {role} (process {killed}) with {left} messages to leave; goes on after {time.monotonic() - at:.1f} s"
+    )
 
 
 def _wait_accepted(platform: RunningPlatform, campaign: story.Launched, count: int) -> None:

@@ -122,6 +122,17 @@ def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 
+def _redirected_with_cookies(url: str, form: bytes) -> list[str]:
+    """The cookies of a form's answer, which must lead on to another page."""
+    try:
+        with _opener().open(urllib.request.Request(url, form), timeout=30) as page:
+            raise AssertionError(f"{url} answered {page.status}")
+    except urllib.error.HTTPError as answer:
+        if answer.code != 303:
+            raise
+        return answer.headers.get_all("set-cookie") or []
+
+
 @dataclass
 class RunningPlatform:
     """`with RunningPlatform(faults={…}) as platform:` is ready and signed in; afterwards nothing of it is left."""
@@ -253,11 +264,7 @@ class RunningPlatform:
         with _opener().open(link, timeout=30) as page:
             assert b"<form" in page.read()
         form = urllib.parse.urlencode({"token": token}).encode()
-        try:
-            _opener().open(urllib.request.Request(f"{origin}/sign-in/link", form), timeout=30)
-        except urllib.error.HTTPError as answer:
-            cookies = answer.headers.get_all("set-cookie") or []
-            assert answer.code == 303, answer.read()
+        cookies = _redirected_with_cookies(f"{origin}/sign-in/link", form)
         access = next(cookie for cookie in cookies if cookie.startswith("ese_access="))
         self.api = Api(origin, access.split("=", 1)[1].split(";")[0], pause=self.look)
         self.sandbox = Api(self.running()["environment"]["TWILIO_API_BASE_URL"], pause=self.look)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from event_stream_engine import clock
 from event_stream_engine.database import Database
 from event_stream_engine.events import messaging as events
 from event_stream_engine.ids import new_id
-from event_stream_engine.messaging.actions import campaigns, contacts, counting, inbound, receipts, sending, senders
+from event_stream_engine.messaging.actions import campaigns, contacts, counting, inbound, receipts, senders, sending
 from event_stream_engine.messaging.actions import templates as template_actions
 from event_stream_engine.messaging.actions.sending import Claim, SendPlan, Sent
 from event_stream_engine.messaging.gateway import MessageGateway
@@ -197,13 +197,11 @@ def later(seconds: float) -> Any:
 
 
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    yield World(database)
+async def world(database: Database) -> World:
+    return World(database)
 
 
 @pytest.fixture
-async def heard(database: Database, receiver: Receiver) -> AsyncIterator[World]:
+async def heard(database: Database, receiver: Receiver) -> World:
     """A world whose callbacks go to `receiver`."""
-    yield World(database, origin=receiver.url)
-
-
+    return World(database, origin=receiver.url)

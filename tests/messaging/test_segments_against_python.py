@@ -170,8 +170,8 @@ CONDITIONS: list[dict[str, Any]] = [
     *({"field": name, "op": op, "value": "SE"} for name in ("country", "locale", "timezone")
       for op in ("eq", "ne", "contains", "starts_with", "exists", "missing")),
     *({"field": "phone", "op": op, "value": "+14152340001"} for op in ("eq", "ne", "starts_with")),
-    *({"field": name, "op": op, "value": "2026-03-07"} for name in ("consent_changed_at", "last_inbound_at", "created_at")
-      for op in ("before", "after")),
+    *({"field": name, "op": op, "value": "2026-03-07"} for op in ("before", "after")
+      for name in ("consent_changed_at", "last_inbound_at", "created_at")),
     *({"field": "consent_changed_at", "op": op, "value": 5} for op in ("within_days", "exists", "missing")),
 ]  # fmt: skip
 

@@ -239,8 +239,8 @@ async def test_stop_and_start_are_the_persons_own_and_a_replay_changes_nothing(w
     await world.add_contact(1)
     await world.hear(1, "STOP", sid="SM" + "a" * 32)
     assert await world.consent(1) == ("stopped", "inbound:stop")
+    change = contacts.ContactChange(consent="opted_in")
     with pytest.raises(ConsentLocked):
-        change = contacts.ContactChange(consent="opted_in")
         await world.act(contacts.change_contact, world.contacts[phone(1)], change, by=BY, if_match=None)
     await world.hear(1, "START")
     await world.hear(1, "STOP", sid="SM" + "a" * 32)

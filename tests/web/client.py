@@ -1,5 +1,6 @@
 """A client that calls the application without a socket, and keeps cookies as a browser does."""
 
+import asyncio
 import json as json_
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -86,10 +87,13 @@ class Client:
         body = bytearray()
 
         async def receive() -> Any:
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
+            return messages.pop(0) if messages else await asyncio.get_running_loop().create_future()  # stays connected
 
         async def send(message: Any) -> None:
-            started.update(message) if message["type"] == "http.response.start" else body.extend(message.get("body", b""))
+            if message["type"] == "http.response.start":
+                started.update(message)
+            else:
+                body.extend(message.get("body", b""))
 
         with suppress(Exception):  # an error that was answered with a 500 is raised again for the server's log
             await self.app(scope, receive, send)

@@ -21,6 +21,7 @@ from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
+from event_stream_engine.web.openapi import with_problems
 from event_stream_engine.web.platform import Platform
 
 DESCRIPTION = """
@@ -80,13 +81,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses={
-            status: {"model": problems.Problem, "description": meaning, "content": {problems.MEDIA_TYPE: {}}}
-            for status, meaning in ((401, "Not signed in"), (422, "The input is not valid"))
+            401: {"model": problems.Problem},  # `with_problems` describes it, and the others
         },
         generate_unique_id_function=lambda route: route.name,
     )
     add_routes(app, chosen)
     problems.install(app)
+    plain = app.openapi
+    app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]
     app.add_middleware(problems.RequestContext)
     return app
 

@@ -19,6 +19,10 @@ router = APIRouter(tags=["health"])
 _PROBE_SECONDS = 2.0
 
 
+class HealthResponse(JSONResponse):
+    media_type = "application/health+json"
+
+
 @router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
 async def livez() -> str:
     return "ok"
@@ -34,8 +38,8 @@ async def readyz(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-@router.get("/health", summary="Health per component")
-async def health(request: Request) -> Response:
+@router.get("/health", summary="Health per component", response_class=HealthResponse)
+async def health(request: Request) -> HealthResponse:
     """`application/health+json` from real probes, each with the time it took in milliseconds."""
     checks = await _checks(request.app.state.platform)
     passing = all(check["status"] == "pass" for check in checks.values())
@@ -44,7 +48,7 @@ async def health(request: Request) -> Response:
         "version": __version__,
         "checks": {name: [check] for name, check in checks.items()},
     }
-    return JSONResponse(body, 200 if passing else 503, media_type="application/health+json")
+    return HealthResponse(body, 200 if passing else 503)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)

@@ -75,7 +75,8 @@ async def _verified(request: Request, platform: Platform, kind: str) -> Sequence
             "The signature does not match. Check that ESE_PUBLIC_URL is the address that Twilio calls, and that "
             "TWILIO_AUTH_TOKEN is the account's primary token."
         )
-    return pairs
+    # PostgreSQL stores no NUL, and a STOP must not be refused because of one beside it.
+    return [(name.replace("\0", ""), value.replace("\0", "")) for name, value in pairs]
 
 
 async def _body(request: Request) -> bytes:

@@ -112,7 +112,7 @@ def parse_status(params: Params) -> StatusForm:
     return StatusForm(
         sid=form.get("MessageSid") or _required(form, "SmsSid"),
         status=(form.get("MessageStatus") or _required(form, "SmsStatus")).lower(),
-        error_code=int(code) if code.isascii() and code.isdigit() else None,
+        error_code=int(code) if code.isascii() and code.isdigit() and len(code) <= 9 else None,
         from_=split_address(sender)[0] if sender else None,
         to=split_address(form.get("To", ""))[0],
         raw=form,

@@ -1,0 +1,61 @@
+"""The errors of every operation in the OpenAPI document, as the toolkit's own rules make them possible."""
+
+from typing import Any
+
+from event_stream_engine.web.problems import MEDIA_TYPE
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+_PROBED = ("/livez", "/readyz", "/health", "/metrics")
+
+_MEANINGS = {
+    400: "The request cannot be understood",
+    401: "Not signed in",
+    403: "Not allowed, or sent by a page of another site",
+    404: "There is no such thing",
+    409: "The current state does not allow this",
+    412: "Somebody changed it in the meantime",
+    413: "Too large",
+    422: "The input is not valid",
+    429: "Too many requests",
+    503: "A server that this needs does not answer",
+}
+
+
+def with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, each operation completed by the problems it may answer; a second call changes nothing."""
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                _complete(path, method, item[method])
+    return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if path in _PROBED:
+        for never in ("401", "422"):
+            responses.pop(never, None)
+        if path in ("/readyz", "/health"):
+            responses["503"] = {**responses["200"], "description": "Something that this needs does not answer"}
+        return
+    for status in _possible(path, method, operation):
+        responses[str(status)] = {
+            "description": _MEANINGS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+
+def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
+    parameters = {(given["in"], given["name"].lower()) for given in operation.get("parameters", [])}
+    possible = {401, 422, 503}
+    if any(place == "path" for place, _ in parameters) or ("query", "segment_id") in parameters:
+        possible.add(404)
+    if method != "get":
+        possible |= {400, 403, 404, 409}
+    if ("header", "if-match") in parameters:
+        possible.add(412)
+    if "requestBody" in operation or path.startswith("/webhooks/"):
+        possible.add(413)
+    if path.endswith("/live"):
+        possible.add(429)
+    return possible
