@@ -1,8 +1,8 @@
-import type { Counts } from "../api/types";
+import type { Counts, MessageStatus } from "../api/types";
 import type { Part } from "./progress";
 
 /** The states of a campaign's people in the order they pass through them; the parts sum to the audience. */
-export function countParts(counts: Counts): Part[] {
+export function countParts(counts: Counts): (Part & { id: MessageStatus })[] {
   return [
     { id: "read", label: "Read", value: counts.read, tone: "ok" },
     { id: "delivered", label: "Delivered", value: counts.delivered, tone: "ok" },

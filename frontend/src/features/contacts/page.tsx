@@ -58,7 +58,7 @@ export default function Contacts() {
       <PageHeader
         title="Contacts"
         meta={
-          total !== undefined && (
+          typeof total === "number" && (
             <>
               <span className="tabular">{filtered ? `${count(total)} match` : `${count(total)} people`}</span>
               <Freshness at={contacts.dataUpdatedAt} />
@@ -94,7 +94,7 @@ export default function Contacts() {
               rowKey={(row) => row.id}
               total={total}
               sort={filters.sort ?? "-created_at"}
-              onSort={(sort) => void navigate({ to: "/contacts", search: { ...filters, sort }, replace: true })}
+              onSort={(sort) => void navigate({ to: "/contacts", search: { ...filters, sort: sort as ContactFilters["sort"] }, replace: true })}
               onOpen={(row) => void navigate({ to: "/contacts/$contactId", params: { contactId: row.id } })}
               hasMore={contacts.hasNextPage}
               loadingMore={contacts.isFetchingNextPage}

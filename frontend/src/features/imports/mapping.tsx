@@ -46,8 +46,8 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
   const [keys, setKeys] = useState(() => preview.columns.map((column) => targetKey(column.suggested)));
   const [region, setRegion] = useState("");
   const [source, setSource] = useState("");
-  const [consent, setConsent] = useState<ImportStart["default_consent"]>("unknown");
-  const [mode, setMode] = useState<ImportStart["mode"]>("merge");
+  const [consent, setConsent] = useState<NonNullable<ImportStart["default_consent"]>>("unknown");
+  const [mode, setMode] = useState<NonNullable<ImportStart["mode"]>>("merge");
   const start = useMutation({
     mutationFn: (dryRun: boolean) =>
       startImport(item.id, {
