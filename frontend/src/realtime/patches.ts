@@ -67,7 +67,7 @@ export class LivePatcher {
     const counts = update.patch.counts as Counts;
     this.#row(update.id, (row) => (row.id === update.id ? { ...row, counts } : row));
     this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", update.id], (old) => old && { ...old, counts });
-    this.#soon(["campaigns", "summary", update.id], 2000); // timeline, rate and errors are computed by the server
+    this.#soon(["campaigns", "summary", update.id], 1000); // timeline, rate and errors are computed by the server
     this.#soon(["campaigns", "recipients", update.id], 3000);
   }
 

@@ -13,12 +13,12 @@ const stages = [
 ] as const;
 
 /** Each stage against the audience, and how many of the stage before came through. */
-export function Funnel({ data }: { data: CampaignSummary }) {
+export function Funnel({ data, read }: { data: CampaignSummary; read: boolean }) {
   const { funnel } = data;
   if (funnel.audience === 0) return <p className="py-6 text-muted">The audience is worked out at launch.</p>;
   return (
     <ol className="grid gap-3.5 pt-1">
-      {stages.map(([key, label], index) => {
+      {stages.filter(([key]) => read || key !== "read").map(([key, label], index) => {
         const value = funnel[key];
         const before = index === 0 ? null : funnel[stages[index - 1]![0]];
         return (

@@ -77,7 +77,7 @@ function Figures({ data }: { data: Preflight }) {
       <Stat label="Audience" value={count(data.audience)} hint="people the rules name" />
       <Stat label="Will be sent to" value={count(data.eligible)} hint={`${count(data.audience - data.eligible)} left out`} tone={data.eligible === 0 ? "bad" : "ok"} />
       <Stat label="Expected finish" value={data.expected_seconds > 0 ? duration(data.expected_seconds) : "–"} hint={data.eligible > 0 ? `by ${dateTime(data.expected_finish)}${data.quiet_now > 0 ? `; ${count(data.quiet_now)} wait for their quiet hours to end` : ""}` : "nobody to send to"} />
-      {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
+      {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding === "mixed" ? "GSM-7 or UCS-2" : parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
     </dl>
   );
 }
@@ -119,9 +119,9 @@ function Previews({ data, campaign }: { data: Preflight; campaign: Campaign }) {
     <Card title="As they will read it">
       <ul className="flex snap-x gap-4 overflow-x-auto pb-2" tabIndex={0} aria-label="Previews">
         {data.previews.map((preview) => (
-          <li key={preview.contact_id} className="w-[264px] shrink-0 snap-start">
+          <li key={preview.contact_id} className="flex w-[264px] shrink-0 snap-start flex-col">
             <p className="mb-2 text-sm text-muted tabular">{preview.phone}</p>
-            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} recipient={preview.phone} sender={campaign.sender?.name} />
+            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} recipient={preview.phone} sender={campaign.sender?.name} short />
           </li>
         ))}
       </ul>

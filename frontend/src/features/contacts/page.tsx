@@ -18,7 +18,10 @@ import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { pendingUpload } from "../../lib/pending-upload";
 import { ContactForm } from "./form";
 
-const attributeText = (contact: Contact): string => Object.entries(contact.attributes).map(([name, value]) => `${name}: ${value}`).join(" · ");
+/** Who it is comes first, then the rest by name. */
+function attributeText({ attributes: { name, ...others } }: Contact): string {
+  return [...(name ? [name] : []), ...Object.entries(others).map(([key, value]) => `${key}: ${value}`)].join(" · ");
+}
 
 const columns: Column<Contact>[] = [
   { id: "phone", header: "Phone", width: "minmax(9.5rem, 1.1fr)", sort: { asc: "phone" }, cell: (row) => <ContactLink contact={row} /> },

@@ -139,7 +139,7 @@ function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
           </span>
           <span className="shrink-0 text-right">
             <span className="block font-medium tabular">{count(error.count)}</span>
-            <span className="block text-xs text-muted tabular">{ago(error.at, now)}</span>
+            <span className="block text-xs text-muted tabular">{ago(error.at, Math.max(now, Date.parse(error.at)))}</span>
           </span>
         </li>
       ))}

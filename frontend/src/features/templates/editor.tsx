@@ -2,7 +2,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { attributesQuery } from "../../api/contacts";
+import { attributesQuery, contactPickerQuery } from "../../api/contacts";
 import { createTemplate, deleteTemplate, templatePreviewQuery, templateQuery, updateTemplate } from "../../api/content";
 import { asProblem } from "../../api/problem";
 import type { Template, TemplateInput } from "../../api/types";
@@ -45,8 +45,10 @@ function Editor({ template }: { template?: Template }) {
   const [draft, setDraft] = useState<Draft>(saved);
   const [deleting, setDeleting] = useState(false);
   const [side, setSide] = useState<"edit" | "preview">("edit");
-  const [contactId, setContactId] = useState("");
+  const [picked, setContactId] = useState<string | null>(null);
   const attributes = useQuery(attributesQuery());
+  const someone = useQuery({ ...contactPickerQuery(""), enabled: picked === null });
+  const contactId = picked ?? someone.data?.items[0]?.id ?? ""; // real values from the first look on
   const body = useDebounced(draft.body, 250);
   const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
   const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
