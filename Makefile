@@ -34,9 +34,9 @@ bench: ## Measure (ONLY="name …" to choose); each figure beside the machine's 
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m benchmarks $(ONLY)
 
-journey: ## The journeys of users and operators only
-	@$(prepare) --development
-	@exec $(BIN)/python -m pytest tests/journeys $(ARGS)
+journey: ## Run a campaign of 2,000 people, kill every process meanwhile, account for each message
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python -m tests.journeys.journey
 
 docs: ## Write the generated documents anew (events, settings, command line)
 	@$(prepare) --development --no-ui

@@ -100,8 +100,9 @@ async def _campaign(runtime: Runtime, number: int) -> float:
     """Messages a second from the first claim to the last record, by the chore's own code."""
     campaign_id = await _launched(runtime.database, number)
     begin = time.perf_counter()
-    while await tasks.send_slice(runtime, campaign_id):
-        pass
+    async with runtime.redis.lock(f"benchmark:{campaign_id}", timeout=10, thread_local=False) as lock:
+        while await tasks.send_slice(runtime, campaign_id, lock):
+            pass
     took = time.perf_counter() - begin
     async with runtime.database.transaction() as tx:
         query = text("SELECT count(*) FROM messages WHERE campaign_id = :id AND status = 'accepted'")
@@ -133,10 +134,7 @@ async def _launched(database: Database, number: int) -> UUID:
     async with database.transaction() as tx:
         await tx.execute(text(_SETUP), values)
         await tx.execute(
-            text(
-                "INSERT INTO messages (campaign_id, contact_id, phone) "
-                "SELECT :campaign, id, phone FROM contacts"
-            ),
+            text("INSERT INTO messages (campaign_id, contact_id, phone) SELECT :campaign, id, phone FROM contacts"),
             values,
         )
     return campaign_id

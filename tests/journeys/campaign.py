@@ -2,8 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,9 @@ SENDER = "+14155550100"
 FINAL = ("delivered", "read", "undelivered", "failed", "refused", "canceled")
 TAKEN = ("accepted", "sent", "delivered", "read", "undelivered")
 OUTSIDERS = 20  # contacts that the segment leaves out
+REPEATED = 5  # rows of somebody who stands in the file already
+INVALID = 25
+WRONG = ("not a number,Eve,gold", ",Eve,gold", "+1415,Eve,gold", "4.15E+09,Eve,gold", "+14155550199 ext 5,Eve,gold")
 
 # A bad day at the carrier: slow and refused requests, replies that get lost after the message was taken, receipts
 # that come twice, in the wrong order, and before the answer to the request itself.
@@ -43,23 +45,42 @@ class Launched:
     recipients: tuple[str, ...]
 
 
-def contact_rows(recipients: Sequence[str]) -> list[dict[str, Any]]:
-    """The recipients, and some contacts that the segment does not take."""
+def contact_file(recipients: Sequence[str]) -> bytes:
+    """A CSV with the recipients, contacts that the segment does not take, rows that repeat, and rows that are wrong."""
     outsiders = [phone(9000 + n) for n in range(OUTSIDERS)]
-    return [
-        {
-            "phone": number,
-            "consent": "opted_in",
-            "attributes": {"tier": "silver" if number in outsiders else "gold", "name": f"Ana {index}"},
-        }
-        for index, number in enumerate([*recipients, *outsiders])
+    rows = [f"{number},Ana {index},gold" for index, number in enumerate(recipients)]
+    rows += [f"{number},Bo,silver" for number in outsiders]
+    rows += [f"{number},Ana,gold" for number in recipients[:REPEATED]]
+    rows += [WRONG[n % len(WRONG)] for n in range(INVALID)]
+    random.Random(3).shuffle(rows)
+    return "\n".join(["phone,name,tier", *rows, ""]).encode()
+
+
+def import_contacts(platform: RunningPlatform, recipients: Sequence[str]) -> dict[str, Any]:
+    """Upload, map the columns, start, and follow it to its end; every row must be accounted for."""
+    api = platform.api
+    uploaded = api.upload("/api/v1/imports", "spring.csv", contact_file(recipients))
+    preview = api.get(f"/api/v1/imports/{uploaded['id']}/preview")
+    assert [column["name"] for column in preview["columns"]] == ["phone", "name", "tier"], preview
+    mapping = [
+        {"column": "phone", "target": "phone"},
+        {"column": "name", "target": {"attribute": "name"}},
+        {"column": "tier", "target": {"attribute": "tier"}},
     ]
+    options = {"mapping": mapping, "consent_source": "journey", "default_consent": "opted_in"}
+    api.post(f"/api/v1/imports/{uploaded['id']}/start", options)
 
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = api.get(f"/api/v1/imports/{uploaded['id']}")
+        return found if found["status"] not in ("uploaded", "running") else None
 
-def add_contacts(api: Api, rows: Iterable[dict[str, Any]]) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(lambda row: api.post("/api/v1/contacts", row), rows):
-            pass
+    found = platform.wait_until("the end of the import", ended, 60)
+    assert found["status"] == "completed", found
+    expected = {"created": len(recipients) + OUTSIDERS, "merged": REPEATED, "rejected": INVALID}
+    assert {name: found[name] for name in expected} == expected, found
+    assert found["rows_read"] == sum(expected.values()), found
+    assert len(api.everything(f"/api/v1/imports/{uploaded['id']}/rejects")) == INVALID
+    return found
 
 
 def launch(api: Api, recipients: Sequence[str], *, per_second: int, name: str = "Spring", channel: str = "sms") -> Launched:

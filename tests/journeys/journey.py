@@ -43,8 +43,11 @@ def main() -> int:
 def _journey(platform: RunningPlatform) -> story.Verdict:
     _tell(f"platform ready at {platform.api.origin}")
     recipients = story.shuffled(RECIPIENTS, seed=7)
-    story.add_contacts(platform.api, story.contact_rows(recipients))
-    _tell(f"{RECIPIENTS} recipients and {story.OUTSIDERS} other contacts added")
+    found = story.import_contacts(platform, recipients)
+    _tell(
+        f"import: {found['rows_read']} rows read, {found['created']} created, {found['merged']} merged, "
+        f"{found['rejected']} rejected"
+    )
     campaign = story.launch(platform.api, recipients, per_second=PER_SECOND)
     _tell(f"campaign launched at {PER_SECOND} messages a second")
     stopped = _break_everything(platform, campaign)

@@ -65,6 +65,9 @@ class Api:
         content = b"" if body is None else json.dumps(body).encode()
         return self._ask("POST", path, content, {"content-type": "application/json", "idempotency-key": str(uuid4())})
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self._ask("PATCH", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
     def upload(self, path: str, filename: str, content: bytes) -> Any:
         """A multipart form with one file."""
         boundary = uuid4().hex

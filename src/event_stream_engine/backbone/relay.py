@@ -178,7 +178,7 @@ class Relay:
         self._saved |= changed
 
     async def _take_lease(self) -> None:
-        """Wait until the lease is free or expired, then hold it under a new epoch."""
+        """Wait until the lease is free, expired or our own of before an interruption; hold it under a new epoch."""
         waited = False
         while not self.stop.is_set():
             async with self.database.transaction() as tx:
@@ -224,7 +224,7 @@ INSERT INTO relay_lease (name, holder, epoch, expires_at)
 VALUES ('relay', :holder, 1, clock_timestamp() + make_interval(secs => :seconds))
 ON CONFLICT (name) DO UPDATE
 SET holder = excluded.holder, epoch = relay_lease.epoch + 1, expires_at = excluded.expires_at
-WHERE relay_lease.expires_at <= clock_timestamp()
+WHERE relay_lease.expires_at <= clock_timestamp() OR relay_lease.holder = excluded.holder
 RETURNING epoch
 """
 

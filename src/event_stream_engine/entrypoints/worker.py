@@ -1,5 +1,9 @@
 """`ese work` and `ese beat`: Celery, started from our settings."""
 
+import warnings
+
+from celery.exceptions import SecurityWarning
+
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.bootstrap import begin, import_chores
 from event_stream_engine.jobs.app import QUEUES
@@ -8,6 +12,8 @@ from event_stream_engine.jobs.app import QUEUES
 def main() -> None:
     """A worker for all queues. Its processes each run one event loop; chores in them await as usual."""
     settings = begin("work")
+    # The warning is about pickled messages; ours are JSON, the only content that the worker accepts.
+    warnings.simplefilter("ignore", SecurityWarning)
     import_chores()
     celery = jobs.configure(settings)
     celery.start([

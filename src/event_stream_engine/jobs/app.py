@@ -35,7 +35,9 @@ def configure(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=5,
         broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "global_keyprefix": "ese:celery:"},
+        accept_content=["json"],
         task_ignore_result=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # a chore ends by itself and is idempotent
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_default_queue="default",

@@ -15,7 +15,7 @@ from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.actions.imports import RunIsOver
 from event_stream_engine.messaging.files import FileUnreadable, open_rows
-from event_stream_engine.messaging.files.chunks import ChunkReader, Staged
+from event_stream_engine.messaging.files.chunks import ROWS_MAX, ChunkReader
 from event_stream_engine.messaging.files.sampling import path_of
 from event_stream_engine.messaging.model.import_rows import Chunk, RowReader
 from event_stream_engine.messaging.model.imports import Import, Options
@@ -34,8 +34,8 @@ async def run_import(runtime: Runtime, import_id: str) -> None:
     await work_on(runtime, import_id)
 
 
-async def work_on(runtime: Runtime, import_id: str) -> None:
-    """One worker at a time works on an import; a second returns at once."""
+async def work_on(runtime: Runtime, import_id: str, rows_max: int = ROWS_MAX) -> None:
+    """One worker at a time works on an import, `rows_max` rows a transaction; a second returns at once."""
     async with runtime.database.transaction() as tx:
         run = await actions.take_up(tx, UUID(import_id))
     if run is None:
@@ -43,7 +43,7 @@ async def work_on(runtime: Runtime, import_id: str) -> None:
     with suppress(RunIsOver):
         async with _leased(runtime, run):
             try:
-                run = await _write_all(runtime, run)
+                run = await _write_all(runtime, run, rows_max)
                 error = None
             except FileUnreadable as unreadable:
                 error = unreadable.detail
@@ -54,9 +54,9 @@ async def work_on(runtime: Runtime, import_id: str) -> None:
         log.info("import ended", import_id=import_id, status=run.status, rows=run.rows_read)
 
 
-async def _write_all(runtime: Runtime, run: Import) -> Import:
+async def _write_all(runtime: Runtime, run: Import, rows_max: int) -> Import:
     """While one chunk is written, a thread reads the next."""
-    reader = await asyncio.to_thread(_open, path_of(runtime.settings.home, run.id), run)
+    reader = await asyncio.to_thread(_open, path_of(runtime.settings.home, run.id), run, rows_max)
     reading = asyncio.create_task(asyncio.to_thread(reader.next))
     shown_at = 0.0
     try:
@@ -73,15 +73,15 @@ async def _write_all(runtime: Runtime, run: Import) -> Import:
         reader.close()
 
 
-def _open(path: Path, run: Import) -> ChunkReader:
+def _open(path: Path, run: Import, rows_max: int) -> ChunkReader:
     options = Options.of(run.options)
     rows = open_rows(str(path), actions.shape_of(run), [column.name for column in options.columns])
     row_reader = RowReader(options, rows.columns)
     rows.skip(run.rows_read)
-    return ChunkReader(rows, row_reader, run.rows_read)
+    return ChunkReader(rows, row_reader, run.rows_read, rows_max)
 
 
-async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: list[Staged], *, show: bool) -> Import:
+async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: bytes, *, show: bool) -> Import:
     """Nothing is counted before the commit, so a chunk that PostgreSQL took back can be written again."""
     for attempt in range(1, _TRIES + 1):
         try:

@@ -119,9 +119,10 @@ import_rejects = Table(
 import_numbers = Table(
     "import_numbers",
     metadata,
-    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("import_id", Uuid, primary_key=True),
     Column("phone", Text, primary_key=True),
     Column("line", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
 )
 
 templates = Table(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
+from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
@@ -50,7 +51,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
     if not await lock.acquire(blocking=False):
         return
     try:
-        has_more = await send_slice(runtime, UUID(campaign_id))
+        has_more = await send_slice(runtime, UUID(campaign_id), lock)
     finally:
         try:
             await lock.release()
@@ -60,7 +61,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         await start(send_campaign, campaign_id)
 
 
-async def send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
+async def send_slice(runtime: Runtime, campaign_id: UUID, lock: "Lock") -> bool:
     """True when the slice ended before the work did."""
     async with runtime.database.transaction() as tx:
         campaign = await campaign_store.campaign(tx, campaign_id)
@@ -72,16 +73,21 @@ async def send_slice(runtime: Runtime, campaign_id: UUID) -> bool:
     buckets = {f"sender:{sender.id}": sender.messages_per_second}
     if campaign.messages_per_second:
         buckets[f"campaign:{campaign_id}"] = campaign.messages_per_second
-    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets))
-    results = await asyncio.gather(*(lane.run() for _ in range(LANES)))
+    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets), lock)
+    # A lane that fails does not end the others in the middle of their requests.
+    results = await asyncio.gather(*(lane.run() for _ in range(LANES)), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
     return any(results)
 
 
 class Lane:
     """Claim, send, record, until nothing is due or the slice is over."""
 
-    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace) -> None:
+    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace, lock: "Lock") -> None:
         self._runtime = runtime
+        self._lock = lock
         self._gateway = gateway
         self._plan = plan
         self._pace = pace
@@ -96,6 +102,7 @@ class Lane:
             if grant.count == 0:
                 await asyncio.sleep(min(grant.wait_seconds, 0.5))
                 continue
+            await self._lock.reacquire()  # its time begins anew; raises when another sender has taken over
             started = time.monotonic()
             async with self._runtime.database.transaction() as tx:
                 claim = await sending.claim(tx, self._plan, grant.count, self._settings)

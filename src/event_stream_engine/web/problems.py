@@ -89,7 +89,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(OSError)
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError):
+        if isinstance(error, DBAPIError) and not _is_outage(error):
             return _unexpected(error)
         log.error("a server does not answer", error=str(error)[:300])
         detail = "The database or another server does not answer. Nothing was changed; try again shortly."
@@ -98,6 +98,18 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         return _unexpected(error)
+
+
+_OUTAGE_CLASSES = ("08", "53", "57")  # SQLSTATE: connection, resources, operator intervention (a restart)
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return (
+        error.connection_invalidated
+        or isinstance(error, OperationalError | InterfaceError)
+        or state.startswith(_OUTAGE_CLASSES)
+    )
 
 
 def _unexpected(error: Exception) -> JSONResponse:

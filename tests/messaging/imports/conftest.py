@@ -1,6 +1,5 @@
 """What the tests of imports share: a runtime on real servers, and a file's way through it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging import import_tasks
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import inspect, open_rows
+from event_stream_engine.messaging.files.chunks import ROWS_MAX
 from event_stream_engine.messaging.files.sampling import path_of, sample
 from event_stream_engine.messaging.model.imports import Column, Import, Options, suggest
 from event_stream_engine.messaging.store import imports as store
@@ -36,9 +36,7 @@ class Importer:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         async with self.runtime.database.transaction() as tx:
-            return await actions.add_upload(
-                tx, import_id, name, len(content), inspect(path), by=self.by
-            )
+            return await actions.add_upload(tx, import_id, name, len(content), inspect(path), by=self.by)
 
     async def start(self, uploaded: Import, *, dry_run: bool = False, **options: Any) -> Import:
         path = path_of(self.runtime.settings.home, uploaded.id)
@@ -46,13 +44,11 @@ class Importer:
         columns: list[Column] = options.pop("columns", None) or suggest(sampled.columns, sampled.values)
         given = Options(**{"columns": columns, "default_region": "US", "consent_source": "test", **options})
         async with self.runtime.database.transaction() as tx:
-            return await actions.start_import(
-                tx, uploaded.id, given, sampled.columns, dry_run=dry_run, by=self.by
-            )
+            return await actions.start_import(tx, uploaded.id, given, sampled.columns, dry_run=dry_run, by=self.by)
 
-    async def finish(self, started: Import) -> Import:
+    async def finish(self, started: Import, rows_max: int = ROWS_MAX) -> Import:
         """Work on it as a worker does, and read how it stands."""
-        await import_tasks.work_on(self.runtime, str(started.id))
+        await import_tasks.work_on(self.runtime, str(started.id), rows_max)
         return await self.read(started)
 
     async def read(self, known: Import) -> Import:
@@ -80,10 +76,10 @@ class Importer:
 
 
 @pytest.fixture
-async def importer(database: Database, tmp_path: Path) -> AsyncIterator[Importer]:
+async def importer(database: Database, tmp_path: Path) -> Importer:
     settings = load_settings({"ESE_HOME": str(tmp_path)})
     runtime = Runtime(settings, database, None)  # type: ignore[arg-type]  # imports use no Redis of their own
-    yield Importer(runtime, Principal(new_id(), "owner"))
+    return Importer(runtime, Principal(new_id(), "owner"))
 
 
 def counted(done: Import) -> dict[str, int]:

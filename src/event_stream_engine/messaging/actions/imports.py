@@ -1,7 +1,6 @@
 """Imports: take a file in, start it, write it chunk by chunk, stop it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import ConsentChanged, ContactsImported
 from event_stream_engine.events.monitoring import LiveUpdate
-from event_stream_engine.messaging.files.chunks import Staged
 from event_stream_engine.messaging.files.records import Shape
 from event_stream_engine.messaging.model.import_rows import Chunk
 from event_stream_engine.messaging.model.imports import (
@@ -122,9 +120,7 @@ async def take_up(tx: Transaction, import_id: UUID) -> Import | None:
     return run
 
 
-async def write_chunk(
-    tx: Transaction, run: Import, chunk: Chunk, staged: Sequence[Staged], *, show: bool
-) -> Import:
+async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes, *, show: bool) -> Import:
     """Write what follows `run.rows_read`, and count it, in one transaction. Raises `RunIsOver`.
 
     The row of the import is locked first and must stand where this chunk begins: whoever comes second, after a
@@ -137,38 +133,35 @@ async def write_chunk(
         or (current.started_at, current.rows_read) != (run.started_at, run.rows_read)
     ):
         raise RunIsOver
-    repeated = await import_chunks.stage(tx, run.id, staged) if staged else []
-    outcome = await _apply(tx, run, steps=_steps(chunk, bool(repeated)))
-    await import_chunks.refuse(tx, run.id, chunk.refused)
-    first_lines = {row["phone"]: row["first_line"] for row in repeated}
+    first_lines: dict[str, int] = {}
+    outcome = Outcome(0, 0, 0, 0)
+    if chunk.first:
+        first_lines = await import_chunks.stage(tx, run.id, staged, len(chunk.first))
+        outcome = await _apply(tx, run, chunk, len(first_lines))
+    if chunk.refused:
+        await import_chunks.refuse(tx, run.id, chunk.refused)
     _report_repeats(chunk, first_lines)
-    after = _counted(current, chunk, outcome, firsts=len(chunk.first) - len(repeated))
+    after = _counted(current, chunk, outcome, firsts=len(chunk.first) - len(first_lines))
     await store.save(tx, after)
     if show:
         await _show(tx, after)
     return after
 
 
-def _steps(chunk: Chunk, has_repeated: bool) -> list[int]:
-    return [step for step, is_needed in ((1, has_repeated), (2, bool(chunk.later))) if is_needed]
-
-
-async def _apply(tx: Transaction, run: Import, steps: list[int]) -> Outcome:
+async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> Outcome:
     """Step 0 decides what is counted; the further steps are rows that count as merged."""
     options = Options.of(run.options)
     create_only = options.mode == "create_only"
     if run.dry_run:
         return await import_chunks.look(tx, create_only=create_only)
-    writing = Writing(
-        run.id, f"import:{run.id}", options.consent_source, run.actor_id, create_only, clock.now()
-    )
+    writing = Writing(run.id, f"import:{run.id}", options.consent_source, run.actor_id, create_only, clock.now())
     created = await import_chunks.create(tx, writing)
     outcome = Outcome(created, 0, 0, 0)
-    if await import_chunks.lock(tx, 0) > created:
-        found = await import_chunks.look(tx, create_only=create_only)
-        outcome = replace(found, created=created)
+    if created < len(chunk.first) - repeated:
+        await import_chunks.lock(tx, 0)
+        outcome = replace(await import_chunks.look(tx, create_only=create_only), created=created)
         await _merge(tx, writing, 0)
-    for step in steps:
+    for step in [1] * bool(repeated) + [2] * bool(chunk.later):
         await import_chunks.lock(tx, step)
         await _merge(tx, writing, step)
     return outcome
@@ -258,9 +251,7 @@ async def _end(tx: Transaction, found: Import, status: Status, error: str | None
                 updated=ended.updated, unchanged=ended.unchanged, merged=ended.merged, rejected=ended.rejected,
             ),
         )  # fmt: skip
-        await outbox.record(
-            tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(ended.id), version=0)
-        )
+        await outbox.record(tx, LiveUpdate(topic="contacts", kind="contacts", entity_id=str(ended.id), version=0))
     return ended
 
 
@@ -285,7 +276,5 @@ async def _show(tx: Transaction, found: Import) -> None:
     patch = fields_of(found, clock.now())
     await outbox.record(
         tx,
-        LiveUpdate(
-            topic="imports", kind="import", entity_id=str(found.id), version=found.version, patch=patch
-        ),
+        LiveUpdate(topic="imports", kind="import", entity_id=str(found.id), version=found.version, patch=patch),
     )

@@ -7,7 +7,7 @@ is sent again only when Twilio, asked after a grace, does not have it.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,7 @@ from event_stream_engine.messaging.model.campaigns import Campaign, CampaignStat
 from event_stream_engine.messaging.model.compliance import Allowed, Deferred, QuietHours, judge
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
 from event_stream_engine.messaging.model.templates import content_variables, render
+from event_stream_engine.messaging.store import campaigns as campaigns_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store.messages import Claimable, Claimed
 from event_stream_engine.messaging.twilio.errors import describe
@@ -191,9 +192,9 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
         step = _after(message, item.outcome, now, settings)
         if step is not None:
             steps.append(step)
-    await _save_steps(tx, steps, now)
     for campaign_id, reason in sorted(faults.items()):
         await _pause_if_running(tx, campaign_id, reason)
+    await _save_steps(tx, steps, now)
 
 
 def _fault(outcome: SendOutcome) -> str | None:
@@ -310,9 +311,25 @@ def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
 
 
 async def _save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+    steps = await _not_back_into_a_canceled_campaign(tx, steps)
     await ledger.save(tx, [step.message for step in steps], now)
     await outbox.record_many(tx, [step.event for step in steps])
     await learn_from(tx, steps)
+
+
+async def _not_back_into_a_canceled_campaign(tx: Transaction, steps: Sequence[Step]) -> list[Step]:
+    """What was under way when its campaign was canceled, and did not leave, is canceled too."""
+    back = {step.message.campaign_id for step in steps if step.message.status == "queued"}
+    canceled = await campaigns_store.canceled(tx, sorted(id_ for id_ in back if id_ is not None)) if back else set()
+    return [
+        _canceled(step) if step.message.status == "queued" and step.message.campaign_id in canceled else step
+        for step in steps
+    ]
+
+
+def _canceled(step: Step) -> Step:
+    message = replace(step.message, status="canceled", due_at=None)
+    return Step(message, msgspec.structs.replace(step.event, status="canceled"))
 
 
 def _channel(name: Any) -> Channel:

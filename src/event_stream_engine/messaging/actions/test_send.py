@@ -59,8 +59,8 @@ async def send_test(
     message = Message(new_id(), None, None, number, "sending", attempt=1)
     request = _request(parts, message, contact, settings)
     await ledger.add_test_message(tx, message.id, number, request.body or "", clock.now() + timedelta(seconds=60))
-    await audit.record(tx, by.account_id, "campaign.test_send", campaign_id)
     outcome = await gateway.send(request)
+    await audit.record(tx, by.account_id, "campaign.test_send", campaign_id)
     now = clock.now()
     if isinstance(outcome, Accepted):
         step, detail = advance(message, "accepted", now, sid=outcome.sid), None

@@ -1,5 +1,7 @@
 """Some thousand rows of a file at a time, read, checked and ready to be staged."""
 
+import csv
+import io
 from collections.abc import Iterator
 
 from event_stream_engine.messaging.files.records import Record, Rows
@@ -13,24 +15,23 @@ from event_stream_engine.messaging.model.import_rows import (
     shown,
 )
 
-ROWS_MAX = 5000
-CHARACTERS_MAX = 4_000_000
+ROWS_MAX = 10_000
+CHARACTERS_MAX = 8_000_000
 """A chunk ends with the row that passes either bound: what is in memory at once is a few of them."""
-
-Staged = tuple[int, int, str, str | None, str, str, list[str], str | None, str | None]
 
 
 class ChunkReader:
     """Reads one file in chunks. `number` is how many rows came before."""
 
-    def __init__(self, rows: Rows, reader: RowReader, number: int) -> None:
+    def __init__(self, rows: Rows, reader: RowReader, number: int, rows_max: int = ROWS_MAX) -> None:
         self._rows = rows
         self._records: Iterator[Record] = iter(rows)
         self._reader = reader
         self._number = number
+        self._rows_max = rows_max
 
-    def next(self) -> tuple[Chunk, list[Staged]]:
-        """The next chunk and its rows for staging; without rows at the end of the file. Blocks.
+    def next(self) -> tuple[Chunk, bytes]:
+        """The next chunk and its rows as CSV for staging; without rows at the end of the file. Blocks.
 
         Raises `FileUnreadable` and `OSError`.
         """
@@ -41,7 +42,7 @@ class ChunkReader:
             chunk.rows_read += 1
             self._take(record, chunk)
             characters += len(record.raw)
-            if chunk.rows_read >= ROWS_MAX or characters >= CHARACTERS_MAX:
+            if chunk.rows_read >= self._rows_max or characters >= CHARACTERS_MAX:
                 break
         chunk.bytes_read = self._rows.bytes_read()
         for name, count in self._rows.unmapped.items():
@@ -56,19 +57,30 @@ class ChunkReader:
         problem = record.problem
         if problem is None:
             try:
-                chunk.add(self._reader.read(record.line, record.cells, chunk))
+                chunk.add(self._reader.read(self._number, record.line, record.cells, chunk))
             except RowRefused as refused:
                 problem = refused.code, refused.reason
         if problem is not None:
             chunk.refused.append(Refused(self._number, record.line, *problem, shown(record.raw)))
 
 
-def _staged(chunk: Chunk) -> list[Staged]:
-    return [_tuple(0, row) for row in chunk.first.values()] + [_tuple(2, row) for row in chunk.later.values()]
+def _staged(chunk: Chunk) -> bytes:
+    """One line for each contact: step, row number, line, and the values; what is absent is empty."""
+    written = io.StringIO()
+    lines = csv.writer(written, lineterminator="\n")
+    lines.writerows(_line(0, row) for row in chunk.first.values())
+    lines.writerows(_line(2, row) for row in chunk.later.values())
+    return written.getvalue().encode()
 
 
-def _tuple(step: int, row: Row) -> Staged:
+def _line(step: int, row: Row) -> tuple[object, ...]:
     return (
-        step, row.line, row.phone, row.country, attributes_json(row.attributes), row.consent, row.topics,
-        row.timezone, row.locale,
+        step, row.number, row.line, row.phone, row.country, attributes_json(row.attributes), row.consent,
+        _array(row.topics) if row.topics else "{}", row.timezone, row.locale,
     )  # fmt: skip
+
+
+def _array(texts: list[str]) -> str:
+    """PostgreSQL's array literal."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"

@@ -125,9 +125,7 @@ class DelimitedRows:
             try:
                 cells = next(reader, None)
             except RecordTooLong as error:
-                yield self._refused(
-                    line, _TOO_LONG if error.physical else _BAD_QUOTES, physical=error.physical
-                )
+                yield self._refused(line, _TOO_LONG if error.physical else _BAD_QUOTES, physical=error.physical)
                 continue
             except csv.Error:
                 yield self._refused(line, _BAD_QUOTES, physical=False)

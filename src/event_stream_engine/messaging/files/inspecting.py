@@ -8,7 +8,7 @@ from pathlib import Path
 from charset_normalizer import from_bytes
 
 from event_stream_engine.messaging.files.objects import ListObjects
-from event_stream_engine.messaging.files.records import FileUnreadable, Shape, open_text
+from event_stream_engine.messaging.files.records import FileUnreadable, Format, Shape, open_text
 
 SAMPLE_BYTES = 1 << 18
 _BLOCK = 1 << 20
@@ -154,7 +154,7 @@ def _text(head: bytes, encoding: str) -> str:
     return decoder.decode(head).removeprefix("\ufeff")
 
 
-def _json_kind(opening: str, sample: str, is_whole: bool) -> str:
+def _json_kind(opening: str, sample: str, is_whole: bool) -> Format:
     """A list, or an object a line; an object that wraps a list counts as a list."""
     if opening == "[":
         return "json"

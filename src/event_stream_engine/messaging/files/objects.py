@@ -43,19 +43,18 @@ class _Objects:
 
     def record(self, line: int, raw: str, value: object) -> Record:
         if not isinstance(value, dict):
-            return Record(
-                line, raw, [], ("not_an_object", 'The row is not an object such as {"phone": "+46…"}.')
-            )
+            return Record(line, raw, [], ("not_an_object", 'The row is not an object such as {"phone": "+46…"}.'))
         flat = _flat(value)
         if flat is None:
-            return Record(
-                line, raw, [], ("duplicate_name", "A name stands both in the object and in its attributes.")
-            )
-        for name in flat.keys() - self._known:
-            self._unknown(name)
+            return Record(line, raw, [], ("duplicate_name", "A name stands both in the object and in its attributes."))
+        if not flat.keys() <= self._known:
+            for name in flat:
+                self._note(name)
         return Record(line, raw, [flat.get(name) for name in self.columns], _damage_of(flat, raw))
 
-    def _unknown(self, name: str) -> None:
+    def _note(self, name: str) -> None:
+        if name in self._known:
+            return
         if self._discover:
             self._known.add(name)
             self.columns.append(name)
@@ -78,9 +77,7 @@ class LineObjects(_Objects):
             try:
                 value = _DECODER.decode(raw)
             except (ValueError, RecursionError) as error:
-                yield Record(
-                    line, raw, [], damage(raw) or (_BAD, f"The line is not valid JSON: {_why(error)}.")
-                )
+                yield Record(line, raw, [], damage(raw) or (_BAD, f"The line is not valid JSON: {_why(error)}."))
                 continue
             yield self.record(line, raw, value)
 

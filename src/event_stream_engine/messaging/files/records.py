@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from event_stream_engine.errors import Invalid
 
@@ -90,8 +90,8 @@ def open_text(path: str | Path, shape: Shape) -> io.TextIOWrapper:
 
 def position(text: io.TextIOWrapper) -> int:
     """Bytes read so far; a buffer ahead of what was parsed."""
-    binary: IO[bytes] = text.buffer
-    return binary.tell()
+    buffer: Any = text.buffer  # the stubs know less than io documents
+    return int(buffer.tell())
 
 
 def damage(raw: str) -> tuple[str, str] | None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -110,19 +111,23 @@ class Upload:
             raise Invalid.field("file", "Choose a file: the request has no part called file.")
 
 
-async def save_upload(
-    stream: AsyncIterator[bytes], content_type: str, path: Path, limit: int
-) -> tuple[str, int]:
+async def save_upload(stream: AsyncIterator[bytes], content_type: str, path: Path, limit: int) -> tuple[str, int]:
     """Write the file of a request to `path`; its name and size in bytes. Nothing is left where it fails.
 
     Raises `TooLarge`, `DiskFull`, `BadRequest` and `Invalid`.
     """
-    try:
-        return await _save(stream, content_type, path, limit)
-    except BaseException:
-        if path.is_file():
-            path.unlink(missing_ok=True)
-        raise
+    with removed_unless_kept(path) as keep:
+        saved = await _save(stream, content_type, path, limit)
+        keep()
+    return saved
+
+
+@contextmanager
+def removed_unless_kept(path: Path) -> Iterator[Callable[[], object]]:
+    """Remove the file at the end of the block, unless what this gives was called."""
+    with ExitStack() as stack:
+        stack.callback(path.unlink, missing_ok=True)
+        yield stack.pop_all
 
 
 async def _save(stream: AsyncIterator[bytes], content_type: str, path: Path, limit: int) -> tuple[str, int]:

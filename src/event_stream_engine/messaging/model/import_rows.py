@@ -26,22 +26,23 @@ RANK: dict[Consent, int] = {"unknown": 0, "opted_in": 1, "opted_out": 2, "stoppe
 """Merging two statements about consent keeps the higher one, so no file takes an opt-out back."""
 
 _WORDS: dict[str, Consent] = {
-    **dict.fromkeys(["optin", "optedin", "yes", "y", "true", "t", "1", "subscribe", "subscribed", "granted", "consented", "agreed"], "opted_in"),
-    **dict.fromkeys(
-        ["optout", "optedout", "no", "n", "false", "f", "0", "unsubscribe", "unsubscribed", "denied", "declined", "refused", "revoked", "withdrawn"],
-        "opted_out",
-    ),
-    **dict.fromkeys(["stop", "stopped", "stopall"], "stopped"),
+    **dict.fromkeys(("optin", "optedin", "yes", "y", "true", "t", "1", "subscribe", "subscribed"), "opted_in"),
+    **dict.fromkeys(("granted", "consented", "agreed"), "opted_in"),
+    **dict.fromkeys(("optout", "optedout", "no", "n", "false", "f", "0"), "opted_out"),
+    **dict.fromkeys(("unsubscribe", "unsubscribed", "denied", "declined"), "opted_out"),
+    **dict.fromkeys(("refused", "revoked", "withdrawn"), "opted_out"),
+    **dict.fromkeys(("stop", "stopped", "stopall"), "stopped"),
     "unknown": "unknown",
-}  # fmt: skip
+}
 _NOISE = re.compile(r"[\s_-]+")
 _TOPIC_ENDS = re.compile(r"[,;|]")
 
 
 @dataclass(slots=True)
 class Row:
-    """A contact as the file states it; empty cells are absent."""
+    """A contact as the file states it; empty cells are absent. `number` and `line` as in `Refused`."""
 
+    number: int
     line: int
     phone: str
     country: str | None
@@ -119,9 +120,7 @@ class RowReader:
     """Turns the cells of a file's rows into contacts, as the options say."""
 
     def __init__(self, options: Options, columns: list[str]) -> None:
-        place = {
-            column.target: columns.index(column.name) for column in options.columns if not column.attribute
-        }
+        place = {column.target: columns.index(column.name) for column in options.columns if not column.attribute}
         self._phone = place["phone"]
         self._consent = place.get("consent")
         self._timezone = place.get("timezone")
@@ -133,13 +132,14 @@ class RowReader:
         self._default_consent: Consent = options.default_consent
         self._phones = PhoneReader(options.default_region)
 
-    def read(self, line: int, cells: list[object], chunk: Chunk) -> Row:
+    def read(self, number: int, line: int, cells: list[object], chunk: Chunk) -> Row:
         """Raises `RowRefused`; what is odd but no reason to refuse is added to the chunk's warnings."""
         try:
             phone = self._phones.read(_text(cells[self._phone], "phone"))
         except PhoneInvalid as error:
             raise RowRefused(_PHONE_CODES[error.code], str(error)) from error
         return Row(
+            number,
             line,
             phone.e164,
             phone.country,
@@ -186,9 +186,7 @@ class RowReader:
     def _read_locale(self, cells: list[object]) -> str | None:
         written = _text(cells[self._locale], "locale").strip() if self._locale is not None else ""
         if len(written) > LOCALE_MAX:
-            raise RowRefused(
-                "value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US."
-            )
+            raise RowRefused("value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US.")
         return written or None
 
 

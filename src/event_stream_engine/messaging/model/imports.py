@@ -137,9 +137,7 @@ def checked_options(options: Options, known: list[str]) -> Options:
     problems = [*_columns_wrong(options.columns, known), *_attributes_wrong(options.columns)]
     region = (options.default_region or "").strip().upper() or None
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
-        problems.append(
-            FieldError("default_region", f"{region} is no country: write two letters such as SE.")
-        )
+        problems.append(FieldError("default_region", f"{region} is no country: write two letters such as SE."))
     source = options.consent_source.strip()
     if not source or len(source) > CONSENT_SOURCE_MAX or "\x00" in source:
         problems.append(
@@ -187,15 +185,18 @@ def _attributes_wrong(columns: list[Column]) -> list[FieldError]:
 
 
 _NAMED: dict[str, frozenset[str]] = {
-    "phone": frozenset(
-        ["phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone", "msisdn", "tel", "telephone", "telephonenumber", "whatsapp", "whatsappnumber", "number", "contactnumber", "telefon", "telefono", "mobil", "handy", "celular"]
-    ),
-    "consent": frozenset(
-        ["consent", "consentstate", "consentstatus", "optin", "optinstatus", "subscribed", "subscription", "permission"]
-    ),
-    "timezone": frozenset(["timezone", "tz", "zone", "ianatimezone"]),
-    "locale": frozenset(["locale", "language", "lang", "preferredlanguage"]),
-    "topics": frozenset(["topics", "topic", "tags", "interests", "lists"]),
+    "phone": frozenset((
+        "phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone", "msisdn", "tel",
+        "telephone", "telephonenumber", "whatsapp", "whatsappnumber", "number", "contactnumber", "telefon",
+        "telefono", "mobil", "handy", "celular",
+    )),
+    "consent": frozenset((
+        "consent", "consentstate", "consentstatus", "optin", "optinstatus", "subscribed", "subscription",
+        "permission",
+    )),
+    "timezone": frozenset(("timezone", "tz", "zone", "ianatimezone")),
+    "locale": frozenset(("locale", "language", "lang", "preferredlanguage")),
+    "topics": frozenset(("topics", "topic", "tags", "interests", "lists")),
 }  # fmt: skip
 _PHONE_LIKE = re.compile(r"\s*(whatsapp:|sms:)?[+＋(]?[0-9][0-9 ().-]{6,20}\s*")
 
@@ -225,11 +226,7 @@ def _attribute(name: str) -> Column:
     attribute = re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_")[:64]
     if not ATTRIBUTE_NAME.fullmatch(attribute):
         attribute = f"_{attribute}"[:64]
-    return (
-        Column(name, "attribute", attribute)
-        if ATTRIBUTE_NAME.fullmatch(attribute)
-        else Column(name, "ignore")
-    )
+    return Column(name, "attribute", attribute) if ATTRIBUTE_NAME.fullmatch(attribute) else Column(name, "ignore")
 
 
 _WARNINGS = {

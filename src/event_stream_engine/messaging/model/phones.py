@@ -61,11 +61,7 @@ class _Dialling:
 
     def is_plain(self, digits: str) -> bool:
         """Whether the digits can be nothing but the national number itself."""
-        return not (
-            digits.startswith(self.code)
-            or _strips(self.international, digits)
-            or _strips(self.prefix, digits)
-        )
+        return not (digits.startswith(self.code) or _strips(self.international, digits) or _strips(self.prefix, digits))
 
 
 class PhoneReader:

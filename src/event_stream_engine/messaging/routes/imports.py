@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -19,7 +19,7 @@ from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, open_rows
 from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
-from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, save_upload, too_large
+from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, removed_unless_kept, save_upload, too_large
 from event_stream_engine.messaging.model import imports as rules
 from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import imports as store
@@ -135,14 +135,13 @@ async def upload_import(request: Request, account: Account, platform: ThePlatfor
     import_id = new_id()
     path = path_of(platform.settings.home, import_id)
     name, size = await save_upload(request.stream(), request.headers.get("content-type", ""), path, limit)
-    try:
+    with removed_unless_kept(path) as keep:
         shape = await asyncio.to_thread(inspect, path)
         await _sampled(path, shape)
         tx = await request.state.unit.transaction()
-        return _import(await actions.add_upload(tx, import_id, name, size, shape, by=account))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+        added = await actions.add_upload(tx, import_id, name, size, shape, by=account)
+        keep()
+    return _import(added)
 
 
 def _check_length(request: Request, limit: int) -> None:
@@ -195,9 +194,7 @@ async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: Th
 
 
 @router.post("/imports/{import_id}/start", status_code=202, summary="Start an import")
-async def start_import(
-    import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform
-) -> Import:
+async def start_import(import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform) -> Import:
     """With `dry_run` every row is accounted for as a real run would, and no contact is written."""
     found = await actions.the_import(tx, import_id)
     if not found.may_start():
@@ -208,9 +205,7 @@ async def start_import(
         body.default_consent, body.mode,
     )  # fmt: skip
     return _import(
-        await actions.start_import(
-            tx, import_id, options, sampled.columns, dry_run=body.dry_run, by=account
-        )
+        await actions.start_import(tx, import_id, options, sampled.columns, dry_run=body.dry_run, by=account)
     )
 
 
@@ -229,15 +224,11 @@ async def list_import_rejects(
 
 
 @router.get("/imports/{import_id}/rejects.csv", summary="Refused rows as CSV", response_class=StreamingResponse)
-async def export_import_rejects(
-    import_id: UUID, tx: Tx, account: Account, platform: ThePlatform
-) -> StreamingResponse:
+async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it."""
     found = await actions.the_import(tx, import_id)
     headers = {"content-disposition": f'attachment; filename="rejects-{found.id}.csv"'}
-    return StreamingResponse(
-        _csv(platform, import_id), media_type="text/csv; charset=utf-8", headers=headers
-    )
+    return StreamingResponse(_csv(platform, import_id), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
@@ -245,9 +236,7 @@ async def _csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
     async with platform.database.transaction() as tx:  # the request's own is over when the body is sent
         async for slice_ in store.stream_rejects(tx, import_id):
             written = io.StringIO()
-            csv.writer(written).writerows(
-                [row.line, row.code, row.reason, harmless(row.row)] for row in slice_
-            )
+            csv.writer(written).writerows([row.line, row.code, row.reason, harmless(row.row)] for row in slice_)
             yield written.getvalue().encode()
 
 

@@ -74,6 +74,15 @@ async def sending_now(tx: Transaction, now: datetime) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+_STATUSES = "SELECT id, status FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR KEY SHARE"
+
+
+async def canceled(tx: Transaction, campaign_ids: list[UUID]) -> set[UUID]:
+    """Those that are canceled; the others are held from being canceled until `tx` commits."""
+    rows = await tx.execute(text(_STATUSES), {"ids": campaign_ids})
+    return {row[0] for row in rows if row[1] == "canceled"}
+
+
 _SENDING_NOW = """
 SELECT c.id FROM campaigns c
 WHERE c.status = 'running' AND EXISTS (

@@ -7,10 +7,9 @@ All locks on contacts are taken in the order of their numbers, so that two impor
 each other and never in a circle.
 """
 
-from collections.abc import Iterable, Sequence
+import io
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -20,29 +19,37 @@ from event_stream_engine.messaging.model.import_rows import Refused
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
-    step smallint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text, attributes jsonb NOT NULL,
-    consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
+    step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text,
+    attributes jsonb NOT NULL, consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
 ) ON COMMIT DELETE ROWS
 """
-_COLUMNS = ("step", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale")
+_COLUMNS = ("step", "number", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale")
 
-# A temporary table has no statistics and contacts may just be filling: one index look-up a row is right for any size.
-_PLAN = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+# The tables may have grown a thousandfold since a statement was planned first. Fresh statistics make PostgreSQL plan
+# each chunk anew, and one index look-up a row is right for any size.
+_PLAN = (
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off; "
+    "SET LOCAL jit = off"
+)
+_PLAN_ANEW = "ANALYZE staged_contacts (step, phone)"
 
+_REMEMBER = """
+INSERT INTO import_numbers (import_id, phone, line, number)
+SELECT $1::uuid, phone, line, number FROM staged_contacts WHERE step = 0 ORDER BY phone COLLATE "C"
+ON CONFLICT DO NOTHING
+"""
 _REPEATED = """
 UPDATE staged_contacts s SET step = 1 FROM import_numbers n
-WHERE s.step = 0 AND n.import_id = $1 AND n.phone = s.phone RETURNING s.line, s.phone, n.line AS first_line
-"""
-_REMEMBER = """
-INSERT INTO import_numbers (import_id, phone, line)
-SELECT $1::uuid, phone, line FROM staged_contacts WHERE step = 0 ORDER BY phone
+WHERE s.step = 0 AND n.import_id = $1 AND n.phone = s.phone COLLATE "C" AND n.number <> s.number
+RETURNING s.phone, n.line AS first_line
 """
 
 _CREATE = """
 INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone,
                       locale, import_id, created_at, updated_at)
 SELECT phone, country, attributes, consent, CASE WHEN consent <> 'unknown' THEN $2::text END,
-       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid, $3::timestamptz, $3::timestamptz
+       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid,
+       $3::timestamptz, $3::timestamptz
 FROM staged_contacts WHERE step = 0 ORDER BY phone
 ON CONFLICT (phone) DO NOTHING
 """
@@ -75,7 +82,8 @@ _IGNORED = f"s.consent IN ('opted_out', 'stopped') AND {_RISES}"
 
 _RECORD_CONSENT = f"""
 INSERT INTO consent_changes (contact_id, previous, consent, source, detail, actor_id, at)
-SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
+SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz
+FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
 AND {_RISES} ORDER BY c.phone RETURNING contact_id, previous, consent
 """  # noqa: S608
 
@@ -135,33 +143,39 @@ class Outcome:
     ignored: int
 
 
-async def stage(tx: Transaction, import_id: UUID, rows: Iterable[Sequence[Any]]) -> list[asyncpg.Record]:
-    """Stage rows (in the order of the columns); those whose number an earlier chunk had, with its line there."""
+async def stage(tx: Transaction, import_id: UUID, rows: bytes, firsts: int) -> dict[str, int]:
+    """Stage rows (CSV in the order of the columns, `firsts` of them of step 0).
+
+    Gives the numbers that an earlier chunk had, with the line where they stood first.
+    """
     connection = await raw(tx)
     await connection.execute(_STAGE)
     await connection.execute(_PLAN)
-    await connection.copy_records_to_table("staged_contacts", records=rows, columns=_COLUMNS)
-    repeated: list[asyncpg.Record] = await connection.fetch(_REPEATED, import_id)
-    await connection.execute(_REMEMBER, import_id)
-    return repeated
+    await connection.copy_to_table("staged_contacts", source=io.BytesIO(rows), columns=_COLUMNS, format="csv")
+    if _count(await connection.execute(_REMEMBER, import_id)) == firsts:
+        return {}
+    await connection.execute(_PLAN_ANEW)
+    return {row["phone"]: row["first_line"] for row in await connection.fetch(_REPEATED, import_id)}
 
 
 async def look(tx: Transaction, *, create_only: bool) -> Outcome:
     """What step 0 comes to beside the contacts as they are now; final once they are locked."""
-    found = await (await raw(tx)).fetchrow(_LOOK, 0, create_only)
-    return _outcome(found)
+    connection = await raw(tx)
+    await connection.execute(_PLAN_ANEW)
+    return _outcome(await connection.fetchrow(_LOOK, 0, create_only))
 
 
 async def create(tx: Transaction, writing: Writing) -> int:
     """Create the contacts that do not exist yet; how many."""
     connection = await raw(tx)
-    status = await connection.execute(_CREATE, writing.import_id, writing.source, writing.at)
-    return int(status.rsplit(" ", 1)[1])
+    return _count(await connection.execute(_CREATE, writing.import_id, writing.source, writing.at))
 
 
 async def lock(tx: Transaction, step: int) -> int:
     """Hold the existing contacts of a step until the commit: what they consent to does not change meanwhile."""
-    return int(await (await raw(tx)).fetchval(_LOCK, step))
+    connection = await raw(tx)
+    await connection.execute(_PLAN_ANEW)
+    return int(await connection.fetchval(_LOCK, step))
 
 
 async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list[ConsentStep]]:
@@ -171,14 +185,19 @@ async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list
     changed = await connection.fetch(
         _RECORD_CONSENT, step, only, writing.source, writing.detail, writing.actor_id, writing.at
     )
-    status = await connection.execute(_UPDATE, step, only, writing.source, writing.at)
-    return int(status.rsplit(" ", 1)[1]), [ConsentStep(*row) for row in changed]
+    updated = _count(await connection.execute(_UPDATE, step, only, writing.source, writing.at))
+    return updated, [ConsentStep(*row) for row in changed]
 
 
 async def refuse(tx: Transaction, import_id: UUID, refused: list[Refused]) -> None:
     """Keep the refused rows with their reasons."""
     rows = [(import_id, r.number, r.line, r.code, r.reason, r.row) for r in refused]
     await copy(tx, "import_rejects", ("import_id", "number", "line", "reason_code", "reason", "row"), rows)
+
+
+def _count(status: str) -> int:
+    """The number of rows in a command's status, such as `INSERT 0 17`."""
+    return int(status.rsplit(" ", 1)[1])
 
 
 def _outcome(found: asyncpg.Record | None) -> Outcome:

@@ -87,9 +87,7 @@ async def abandoned(tx: Transaction, now: datetime) -> list[UUID]:
 async def idle_since(tx: Transaction, before: datetime) -> list[UUID]:
     """Uploads that were never imported for real, and were last touched before `before`."""
     waiting = or_(imports.c.status == "uploaded", imports.c.dry_run & (imports.c.status == "completed"))
-    touched = or_(
-        imports.c.finished_at < before, imports.c.finished_at.is_(None) & (imports.c.created_at < before)
-    )
+    touched = or_(imports.c.finished_at < before, imports.c.finished_at.is_(None) & (imports.c.created_at < before))
     return list((await tx.execute(select(imports.c.id).where(waiting, touched).limit(100))).scalars())
 
 

@@ -1,0 +1,93 @@
+"""What preflight counts is what the gate decides, contact by contact."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from event_stream_engine import clock
+from event_stream_engine.messaging.actions import campaigns, preflight
+from event_stream_engine.messaging.model.compliance import Recipient, Refused, judge
+from event_stream_engine.messaging.model.templates import render, required_placeholders
+from event_stream_engine.messaging.store import preflight as store
+from event_stream_engine.messaging.tables import contacts
+from tests.messaging.conftest import BY, World, phone
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+CONSENTS = ("opted_in", "opted_out", "stopped", "unknown")
+BLOCKED: tuple[list[str], ...] = ([], ["sms"], ["whatsapp"], ["sms", "whatsapp"])
+NAMES = (None, "", "Ana")
+HEARD = (None, NOW - timedelta(hours=23), NOW - timedelta(hours=24), NOW - timedelta(days=9))
+BODY = "Hi {name}, {phone} {city|there}"
+
+
+@pytest.fixture
+async def everybody(world: World) -> World:
+    """One contact of each kind."""
+    kinds = itertools.product(CONSENTS, BLOCKED, NAMES, HEARD)
+    for number, (consent, blocked, name, heard) in enumerate(kinds):
+        contact_id = await world.add_contact(number, **({"name": name} if name is not None else {}))
+        values = {"consent": consent, "blocked_channels": blocked, "last_inbound_at": heard}
+        async with world.database.transaction() as tx:
+            await tx.execute(update(contacts).where(contacts.c.id == contact_id).values(**values))
+    return world
+
+
+async def test_the_gate_and_preflights_sql_give_each_contact_the_same_verdict(everybody: World) -> None:
+    async with everybody.database.transaction() as tx:
+        people = list(await tx.execute(select(contacts)))
+        for channel, approved in itertools.product(("sms", "whatsapp"), (True, False)):
+            decided = store.verdict(
+                channel=channel, is_approved_template=approved, required=required_placeholders(BODY), now=NOW
+            )  # fmt: skip
+            rows = await tx.execute(select(contacts.c.id, decided))
+            sql = {row[0]: row[1] for row in rows}
+            for person in people:
+                verdict = judge(
+                    Recipient(person.consent, None, tuple(person.blocked_channels), person.last_inbound_at),
+                    channel=channel,
+                    is_approved_template=approved,
+                    has_missing=bool(render(BODY, person.attributes, person.phone).missing),
+                    quiet=None,
+                    now=NOW,
+                )
+                expected = verdict.reason if isinstance(verdict, Refused) else "allowed"
+                assert sql[person.id] == expected, (channel, approved, person)
+    assert len(people) == len(CONSENTS) * len(BLOCKED) * len(NAMES) * len(HEARD)
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+async def test_what_preflight_announces_is_what_the_launch_does(everybody: World, channel: str) -> None:
+    with clock.frozen(NOW):
+        campaign = await everybody.draft(body=BODY, channel=channel)
+        announced = await everybody.act(preflight.preflight, campaign)
+        await everybody.launch(campaign)
+        claim = await everybody.claim(campaign, 1000)
+    assert announced.eligible == len(claim.outgoing)
+    rows = (await everybody.rows(campaign)).values()
+    refused = [row.reason for row in rows if row.status == "refused"]
+    assert {e["reason"]: e["count"] for e in announced.exclusions} == {r: refused.count(r) for r in set(refused)}
+    assert announced.audience == len(rows)
+    texts = {str(p["contact_id"]): p["text"] for p in announced.previews}
+    claimed = {str(row.contact_id): row.body for row in rows if row.status == "sending"}
+    assert texts.items() <= claimed.items()
+    await everybody.assert_counted(campaign)
+
+
+async def test_a_deleted_contact_is_refused_and_stays_accounted_for(world: World) -> None:
+    campaign = await world.launched(2)
+    async with world.database.transaction() as tx:
+        await tx.execute(contacts.delete().where(contacts.c.phone == phone(0)))
+    assert len((await world.claim(campaign)).outgoing) == 1
+    assert (await world.rows(campaign))[phone(0)].reason == "contact_deleted"
+    await world.assert_counted(campaign)
+
+
+async def test_preflight_names_what_forbids_a_launch(world: World) -> None:
+    await world.add_contact(1)
+    campaign = await world.draft(channel="whatsapp", sender_id=None)
+    found = await world.act(preflight.preflight, campaign)
+    assert not found.can_launch
+    with pytest.raises(campaigns.CampaignNotReady):
+        await world.act(campaigns.launch_campaign, campaign, by=BY)

@@ -1,0 +1,109 @@
+"""The application in this process, on real servers, and clients that are signed in or not."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+
+from event_stream_engine import jobs
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.api import create_app
+from event_stream_engine.identity import actions as identity
+from event_stream_engine.settings import Settings, load_settings
+from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
+from tests.web.client import ORIGIN, Client
+
+PASSWORD = "correct horse battery"
+
+
+def settings_for(database_url: str, redis_url: str, home: Path, **changes: str) -> Settings:
+    return load_settings(
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "ESE_HOME": str(home),
+            "ESE_SECRET_KEY": "k" * 40,
+            "ESE_PUBLIC_URL": ORIGIN,
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "TWILIO_API_BASE_URL": "http://127.0.0.1:1",
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    return settings_for(database_url, redis_url, tmp_path)
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """Started, as Granian starts it."""
+    jobs.configure(settings)
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+def client_of(app: FastAPI) -> Callable[..., Client]:
+    """Clients with cookies of their own, as browsers have them."""
+
+    def make(**given: Any) -> Client:
+        return Client(app, **given)
+
+    return make
+
+
+@pytest.fixture
+def anonymous(client_of: Callable[..., Client]) -> Client:
+    return client_of()
+
+
+@pytest.fixture
+async def owner(client_of: Callable[..., Client]) -> Client:
+    """The first account, signed in by an access token."""
+    client = client_of()
+    body = {"email": "ana@example.com", "password": PASSWORD, "display_name": "Ana"}
+    assert (await client.post("/api/v1/auth/register", json=body)).status_code == 201
+    session = await client.post("/api/v1/auth/login", json={"email": body["email"], "password": PASSWORD})
+    assert session.status_code == 200, session.text
+    client.cookies.clear()
+    client.headers["authorization"] = f"Bearer {session.json()['access_token']}"
+    return client
+
+
+@pytest.fixture
+async def browser(client_of: Callable[..., Client], owner: Client) -> Client:
+    """The same account, signed in by cookies on the platform's own page."""
+    client = client_of(headers={"origin": ORIGIN, "sec-fetch-site": "same-origin"})
+    body = {"email": "ana@example.com", "password": PASSWORD}
+    assert (await client.post("/api/v1/auth/login", json=body)).status_code == 200
+    return client
+
+
+@pytest.fixture
+def link_token(database: Database) -> Callable[..., Any]:
+    """Makes the token of a one-time sign-in link."""
+
+    async def make(valid_for: timedelta = timedelta(hours=1)) -> str:
+        async with database.transaction() as tx:
+            return await identity.make_sign_in_link(tx, valid_for=valid_for)
+
+    return make
+
+
+async def add_contact(client: Client, number: int = 0, **given: Any) -> dict[str, Any]:
+    answer = await client.post("/api/v1/contacts", json={"phone": f"+1415234{number:04d}", **given})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def unique(name: str) -> str:
+    return f"{name} {uuid4().hex[:8]}"
