@@ -23,7 +23,7 @@ lint: ## Check style, types, import contracts and the UI's sources
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(BIN)/python tools/frontend.py typecheck lint
+	@$(BIN)/python tools/frontend.py generated typecheck lint
 
 format: ## Format the code and mend what can be mended by itself
 	@$(prepare) --development --no-ui

@@ -1,4 +1,4 @@
-"""One figure: printed, and written to `benchmarks/results/<name>.json`."""
+"""One figure: kept for the table, and written to `benchmarks/results/<name>.json`."""
 
 import json
 import os
@@ -7,18 +7,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 RESULTS = Path(__file__).with_name("results")
+
+_figures: list[dict[str, Any]] = []
 
 
 def record(
     name: str, value: float, unit: str, *, beside: str, beside_value: float, ratio: float, goal: str, met: bool
-) -> dict[str, Any]:
-    """Keep a figure. `ratio` is to what the same machine did in the same run: `beside`, `beside_value`."""
+) -> None:
+    """Keep a figure. `ratio` is to what the same machine did in the same run: `beside_value`, called `beside`."""
     figure = {
         "name": name,
         "value": round(value, 3),
         "unit": unit,
-        "beside": {"what": beside, "value": round(beside_value, 3)},
+        "beside": round(beside_value, 3),
+        "beside_what": beside,
         "ratio": round(ratio, 3),
         "goal": goal,
         "met": met,
@@ -27,7 +33,13 @@ def record(
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(figure, indent=2) + "\n")
-    verdict = "met" if met else "MISSED"
-    print(f"{name:20} {value:>12,.1f} {unit:14} ratio {ratio:6.3f}  goal {goal:28} {verdict}", flush=True)
-    print(f"{'':20} {beside_value:>12,.1f} {beside}", flush=True)
-    return figure
+    _figures.append(figure)
+
+
+def print_table() -> None:
+    """Every figure of this run."""
+    table = Table("figure", "value", "beside", "ratio", "goal", "met")
+    for f in _figures:
+        value, beside = f"{f['value']:,.1f} {f['unit']}", f"{f['beside']:,.1f} {f['beside_what']}"
+        table.add_row(f["name"], value, beside, f"{f['ratio']:.3f}", f["goal"], "yes" if f["met"] else "no")
+    Console(width=160).print(table)

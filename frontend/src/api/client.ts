@@ -1,4 +1,5 @@
 import createClient from "openapi-fetch";
+import type { paths } from "./schema";
 import { problemFrom, unreachable } from "./problem";
 import { goToSignIn, refreshSession } from "./session";
 
@@ -24,17 +25,16 @@ async function sessionFetch(request: Request): Promise<Response> {
   return send(again);
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- the features state the type of each answer through `unwrap`
-export const client = createClient<any>({ baseUrl: location.origin, fetch: sessionFetch });
+export const client = createClient<paths>({ baseUrl: location.origin, fetch: sessionFetch });
 
-interface Answer {
-  data?: unknown;
+interface Answer<T> {
+  data?: T;
   error?: unknown;
   response: Response;
 }
 
 /** The body of a good answer; a Problem is thrown for any other. */
-export async function unwrap<T>(call: Promise<Answer>): Promise<T> {
+export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await call;
   if (!response.ok) throw problemFrom(response.status, error, response.headers);
   return data as T;

@@ -1,11 +1,11 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { client, unwrap, upload } from "./client";
-import type { Import, ImportPreview, ImportStart, Page, Reject } from "./types";
+import type { Import, ImportStart } from "./types";
 
 export const importsQuery = () =>
   infiniteQueryOptions({
     queryKey: ["imports", "list"],
-    queryFn: ({ pageParam, signal }) => unwrap<Page<Import>>(client.GET("/api/v1/imports", { params: { query: { limit: 50, cursor: pageParam } }, signal })),
+    queryFn: ({ pageParam, signal }) => unwrap(client.GET("/api/v1/imports", { params: { query: { limit: 50, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
@@ -15,13 +15,13 @@ const at = (id: string) => ({ params: { path: { import_id: id } } });
 export const importQuery = (id: string) =>
   queryOptions({
     queryKey: ["imports", "detail", id],
-    queryFn: ({ signal }) => unwrap<Import>(client.GET("/api/v1/imports/{import_id}", { ...at(id), signal })),
+    queryFn: ({ signal }) => unwrap(client.GET("/api/v1/imports/{import_id}", { ...at(id), signal })),
   });
 
 export const importPreviewQuery = (id: string) =>
   queryOptions({
     queryKey: ["imports", "preview", id],
-    queryFn: ({ signal }) => unwrap<ImportPreview>(client.GET("/api/v1/imports/{import_id}/preview", { ...at(id), signal })),
+    queryFn: ({ signal }) => unwrap(client.GET("/api/v1/imports/{import_id}/preview", { ...at(id), signal })),
     staleTime: Infinity,
   });
 
@@ -29,7 +29,7 @@ export const rejectsQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: ["imports", "rejects", id],
     queryFn: ({ pageParam, signal }) =>
-      unwrap<Page<Reject>>(
+      unwrap(
         client.GET("/api/v1/imports/{import_id}/rejects", { params: { path: { import_id: id }, query: { limit: 200, cursor: pageParam } }, signal }),
       ),
     initialPageParam: undefined as string | undefined,
@@ -38,5 +38,5 @@ export const rejectsQuery = (id: string) =>
 
 export const uploadImport = (file: File, onProgress: (ratio: number) => void, signal?: AbortSignal) =>
   upload<Import>("/api/v1/imports", file, onProgress, signal);
-export const startImport = (id: string, body: ImportStart) => unwrap<Import>(client.POST("/api/v1/imports/{import_id}/start", { ...at(id), body }));
-export const cancelImport = (id: string) => unwrap<void>(client.DELETE("/api/v1/imports/{import_id}", at(id)));
+export const startImport = (id: string, body: ImportStart) => unwrap(client.POST("/api/v1/imports/{import_id}/start", { ...at(id), body }));
+export const cancelImport = (id: string) => unwrap(client.DELETE("/api/v1/imports/{import_id}", at(id)));

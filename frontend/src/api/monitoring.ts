@@ -1,15 +1,15 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { client, unwrap } from "./client";
-import type { Dashboard, Inbound, Page, SandboxState } from "./types";
+import type { InboundKind, SandboxState } from "./types";
 
 export const dashboardQuery = () =>
   queryOptions({
     queryKey: ["dashboard"],
-    queryFn: ({ signal }) => unwrap<Dashboard>(client.GET("/api/v1/monitoring/dashboard", { signal })),
+    queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/dashboard", { signal })),
   });
 
 export interface InboundFilters {
-  kind?: string;
+  kind?: InboundKind;
   search?: string;
 }
 
@@ -17,7 +17,7 @@ export const inboundQuery = (filters: InboundFilters) =>
   infiniteQueryOptions({
     queryKey: ["inbound", filters],
     queryFn: ({ pageParam, signal }) =>
-      unwrap<Page<Inbound>>(client.GET("/api/v1/monitoring/inbound", { params: { query: { ...filters, limit: 50, cursor: pageParam } }, signal })),
+      unwrap(client.GET("/api/v1/monitoring/inbound", { params: { query: { ...filters, kind: filters.kind && [filters.kind], limit: 50, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
@@ -28,11 +28,11 @@ export const sandboxQuery = () =>
     queryKey: ["sandbox"],
     queryFn: async ({ signal }): Promise<SandboxState> => {
       const { data, response } = await client.GET("/api/v1/sandbox", { signal });
-      return response.ok ? (data as SandboxState) : { active: false, url: null };
+      return response.ok ? data! : { active: false, url: null };
     },
     staleTime: Infinity,
     retry: false,
   });
 
 export const injectInbound = (body: { from: string; to: string; body: string }) =>
-  unwrap<unknown>(client.POST("/api/v1/sandbox/inbound", { body }));
+  unwrap(client.POST("/api/v1/sandbox/inbound", { body }));

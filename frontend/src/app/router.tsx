@@ -2,7 +2,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
 import type { InboundKind } from "../api/types";
-import { oneOf, str, type Raw } from "./search";
+import { oneOf, str, whole, type Raw } from "./search";
 import { Shell } from "./shell";
 import { NotFound, RouteError } from "./errors";
 
@@ -58,7 +58,12 @@ export const builderRoute = createRoute({
 export const campaignRoute = createRoute({
   getParentRoute: () => root,
   path: "/campaigns/$campaignId",
-  validateSearch: (raw: Raw): RecipientFilters => ({ status: str(raw.status), reason: str(raw.reason), search: str(raw.search) }),
+  validateSearch: (raw: Raw): RecipientFilters => ({
+    status: oneOf(raw.status, ["queued", "deferred", "sending", "unknown", "accepted", "sent", "delivered", "read", "undelivered", "failed", "refused", "canceled"]),
+    reason: str(raw.reason),
+    error_code: whole(raw.error_code),
+    search: str(raw.search),
+  }),
   component: lazyRouteComponent(() => import("../features/campaigns/report")),
 });
 

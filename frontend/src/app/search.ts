@@ -7,3 +7,8 @@ export const str = (value: unknown): string | undefined => {
 };
 
 export const oneOf = <T extends string>(value: unknown, known: readonly T[]): T | undefined => known.find((entry) => entry === value);
+
+export const whole = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && value !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isInteger(number) && number >= 0 ? number : undefined;
+};

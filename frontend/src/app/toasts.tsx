@@ -11,7 +11,7 @@ export default function Toasts() {
       theme={theme === "dark" ? "dark" : "light"}
       position="bottom-right"
       toastOptions={{
-        style: { background: "var(--solid)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: 10, font: "inherit", fontSize: 14 },
+        style: { background: "var(--solid)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: 10, fontFamily: "var(--font-sans)", fontSize: 14 },
         classNames: { description: "!text-muted", actionButton: "!bg-accent !text-on-accent" },
       }}
     />

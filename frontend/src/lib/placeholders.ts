@@ -1,4 +1,4 @@
-/** `{name}` in a template stands for the contact's attribute of that name. */
+/** `{name}` in a template stands for the contact's attribute of that name, `{name|there}` says what stands there without one. */
 
 export interface Piece {
   text: string;
@@ -8,9 +8,9 @@ export interface Piece {
 /** The body cut into plain text and placeholders, in order; joined again it is the body. */
 export function pieces(body: string): Piece[] {
   return body
-    .split(/(\{\w+\})/g)
+    .split(/(\{[A-Za-z_]\w{0,63}(?:\|[^{}]*)?\})/g)
     .filter((text) => text !== "")
-    .map((text) => ({ text, placeholder: /^\{\w+\}$/.test(text) ? text.slice(1, -1) : null }));
+    .map((text) => ({ text, placeholder: /^\{([A-Za-z_]\w{0,63})(?:\|[^{}]*)?\}$/.exec(text)?.[1] ?? null }));
 }
 
 export const placeholdersOf = (body: string): string[] => [...new Set(pieces(body).flatMap((piece) => piece.placeholder ?? []))];

@@ -24,6 +24,24 @@ describe("patches", () => {
     expect(patched(row, update(2, { status: "running" }))).toBe(row);
   });
 
+  it("counts by the counts' own sequence, whatever the row's version is", () => {
+    const cache = new QueryClient();
+    const counts = (delivered: number) => ({ counts: { audience: 10, delivered } });
+    cache.setQueryData(["campaigns", "detail", "a"], { id: "a", version: 7, counts: { audience: 10, delivered: 0 } });
+    const delivered = () => cache.getQueryData<{ version: number; counts: { delivered: number } }>(["campaigns", "detail", "a"]);
+    const patcher = new LivePatcher(cache);
+    patcher.apply(update(2, counts(4), "a", "campaign_counts"));
+    patcher.apply(update(1, counts(1), "a", "campaign_counts"));
+    expect(delivered()).toMatchObject({ version: 7, counts: { delivered: 4 } });
+  });
+
+  it("keeps the counts when the row changes", () => {
+    const cache = new QueryClient();
+    cache.setQueryData(["campaigns", "detail", "a"], { id: "a", version: 1, status: "running", counts: { audience: 3 } });
+    new LivePatcher(cache).apply(update(2, { status: "paused" }));
+    expect(cache.getQueryData(["campaigns", "detail", "a"])).toEqual({ id: "a", version: 2, status: "paused", counts: { audience: 3 } });
+  });
+
   it("leaves a list that does not hold the row as it is, so nothing redraws", () => {
     const data = pages({ id: "b", version: 1 });
     expect(patchPages(data, update(2, { status: "paused" }))).toBe(data);

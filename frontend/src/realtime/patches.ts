@@ -1,6 +1,6 @@
 /** Live updates into the query cache: newer versions patch what is there, unknown kinds make their family stale. */
 import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
-import type { Campaign, CampaignSummary, Dashboard, Import, Inbound, Page } from "../api/types";
+import type { Campaign, CampaignSummary, Counts, Dashboard, Import, Inbound, Page } from "../api/types";
 import type { LiveUpdate } from "./stream";
 
 interface Versioned {
@@ -33,6 +33,8 @@ export function prependInbound(data: InfiniteData<Page<Inbound>> | undefined, it
 export class LivePatcher {
   #cache: QueryClient;
   #due = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Counts have a sequence of their own, which no fetched row carries: the newest seen per campaign. */
+  #counted = new Map<string, number>();
 
   constructor(cache: QueryClient) {
     this.#cache = cache;
@@ -40,28 +42,52 @@ export class LivePatcher {
 
   apply = (update: LiveUpdate): void => {
     if (update.kind === "campaign") this.#campaign(update);
+    else if (update.kind === "campaign_counts") this.#counts(update);
     else if (update.kind === "import") this.#import(update);
     else if (update.kind === "inbound") this.#inbound(update);
     else if (update.kind === "contacts") this.#soon(["contacts", "list"], 1000);
-    else if (update.kind === "dashboard") this.#soon(["dashboard"], 1000);
+    else if (update.kind === "dashboard") this.#soon(["dashboard"], 2000);
     else this.#soon([update.kind], 1000);
   };
 
   resync = (): void => {
+    this.#counted.clear();
     void this.#cache.invalidateQueries();
   };
 
   #campaign(update: LiveUpdate): void {
-    this.#cache.setQueryData<Campaign>(["campaigns", "detail", update.id], (old) => old && patched(old, update));
-    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", update.id], (old) => {
-      if (!old) return old;
-      const campaign = patched(old.campaign, update);
-      return { ...old, campaign, counts: campaign === old.campaign ? old.counts : campaign.counts };
-    });
-    this.#cache.setQueryData<Dashboard>(["dashboard"], (old) => old && { ...old, running: old.running.map((row) => patched(row, update)) });
-    this.#lists<Campaign>(["campaigns", "list"], update);
-    this.#soon(["campaigns", "summary", update.id], 2000); // timeline, rate and errors are computed by the server
+    this.#row(update.id, (row) => patched(row, update));
+    this.#soon(["campaigns", "list"], 1000); // a filter or the order may no longer fit
+    this.#soon(["campaigns", "summary", update.id], 1000);
+  }
+
+  #counts(update: LiveUpdate): void {
+    if (update.version <= (this.#counted.get(update.id) ?? -1)) return;
+    this.#counted.set(update.id, update.version);
+    const counts = update.patch.counts as Counts;
+    this.#row(update.id, (row) => (row.id === update.id ? { ...row, counts } : row));
+    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", update.id], (old) => old && { ...old, counts });
+    this.#soon(["campaigns", "summary", update.id], 1000); // timeline, rate and errors are computed by the server
     this.#soon(["campaigns", "recipients", update.id], 3000);
+  }
+
+  /** Changes one campaign wherever it is held. */
+  #row(id: string, change: (row: Campaign) => Campaign): void {
+    this.#answersOnTheirWay(id);
+    this.#cache.setQueryData<Campaign>(["campaigns", "detail", id], (old) => old && change(old));
+    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", id], (old) => old && { ...old, campaign: change(old.campaign) });
+    this.#cache.setQueryData<Dashboard>(["dashboard"], (old) => old && { ...old, running: old.running.map(change) });
+    for (const [key, data] of this.#cache.getQueriesData<InfiniteData<Page<Campaign>>>({ queryKey: ["campaigns", "list"] })) {
+      if (holds(data, id)) this.#cache.setQueryData(key, { ...data!, pages: data!.pages.map((page) => ({ ...page, items: page.items.map(change) })) });
+      else this.#soon(key, 1000);
+    }
+  }
+
+  /** An answer that left the server before this update would put the old figures back: such queries are asked again. */
+  #answersOnTheirWay(id: string): void {
+    for (const queryKey of [["campaigns", "detail", id], ["campaigns", "summary", id], ["campaigns", "list"], ["dashboard"]]) {
+      for (const query of this.#cache.getQueryCache().findAll({ queryKey, fetchStatus: "fetching" })) this.#soon(query.queryKey, 1000);
+    }
   }
 
   #import(update: LiveUpdate): void {

@@ -1,5 +1,5 @@
 /** Holds the browser's one live connection; every tab is a port that asks for topics. */
-import { LiveStream, type LiveNotice } from "./stream";
+import { isFollowed, LiveStream, type LiveNotice } from "./stream";
 
 export type FromTab = { type: "topics"; topics: string[] } | { type: "ping" } | { type: "bye" } | { type: "retry" };
 
@@ -20,7 +20,7 @@ const stream = new LiveStream({
   },
 });
 
-const wants = (tab: Tab, notice: LiveNotice): boolean => notice.type !== "update" || tab.topics.includes(notice.update.topic);
+const wants = (tab: Tab, notice: LiveNotice): boolean => notice.type !== "update" || isFollowed(tab.topics, notice.update);
 
 /** The session is renewed by one tab, not by all of them at once. */
 function askOneTab(notice: LiveNotice): void {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { LiveStream, type LiveNotice, type Source } from "./stream";
+import { isFollowed, LiveStream, type LiveNotice, type Source } from "./stream";
 
 /** A source the test drives by hand. */
 class FakeSource implements Source {
@@ -119,5 +119,18 @@ describe("the live stream", () => {
     expect(last().closed).toBe(true);
     expect(stream.status).toBe("idle");
     expect(retries).toEqual([]);
+  });
+});
+
+describe("isFollowed", () => {
+  const update = { topic: "imports", kind: "import", id: "7", version: 1, patch: {} };
+
+  it("takes the family's update for a topic that names one of it", () => {
+    expect(isFollowed(["import:7"], update)).toBe(true);
+    expect(isFollowed(["imports"], update)).toBe(true);
+  });
+
+  it("leaves other entities and families alone", () => {
+    expect(isFollowed(["import:8", "campaign:7", "dashboard"], update)).toBe(false);
   });
 });

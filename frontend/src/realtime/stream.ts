@@ -11,6 +11,10 @@ export interface LiveUpdate {
   patch: Record<string, unknown>;
 }
 
+/** Whether one of these topics covers the update: the server names the family ("imports") where one was asked for ("import:7"). */
+export const isFollowed = (topics: readonly string[], update: LiveUpdate): boolean =>
+  topics.includes(update.topic) || topics.includes(`${update.topic.replace(/s$/, "")}:${update.id}`);
+
 export type LiveStatus = "connecting" | "live" | "reconnecting" | "idle";
 
 export type LiveNotice =

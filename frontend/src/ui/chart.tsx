@@ -26,6 +26,11 @@ interface Props {
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const MINUTE = 60;
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map((minutes) => minutes * MINUTE);
+const SHORTEST = 10 * MINUTE;
+const DOTS_UP_TO = 12;
+
 function options(series: Series[], width: number, height: number): uPlot.Options {
   const axis = { stroke: css("--muted"), font: "11px Inter Variable, sans-serif", ticks: { show: false }, grid: { stroke: css("--line"), width: 1 } };
   return {
@@ -33,9 +38,9 @@ function options(series: Series[], width: number, height: number): uPlot.Options
     height,
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.12)] } },
+    scales: { x: { time: true, range: (_plot, min, max) => [min, Math.max(max, min + SHORTEST)] }, y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.12)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, size: 30, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
+      { ...axis, grid: { show: false }, space: 64, size: 30, incrs: TICKS, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
       { ...axis, size: 48, splits: undefined, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) },
     ],
     series: [
@@ -46,7 +51,7 @@ function options(series: Series[], width: number, height: number): uPlot.Options
         width: 2,
         dash: line.dash,
         fill: line.fill ? `color-mix(in srgb, ${css(line.color)} 14%, transparent)` : undefined,
-        points: { show: false },
+        points: { show: (plot: uPlot) => (plot.data[0]?.length ?? 0) <= DOTS_UP_TO, size: 6, fill: css(line.color) },
       })),
     ],
   };

@@ -1,21 +1,21 @@
-import type { Counts } from "../api/types";
+import type { Counts, MessageStatus } from "../api/types";
 import type { Part } from "./progress";
 
 /** The states of a campaign's people in the order they pass through them; the parts sum to the audience. */
-export function countParts(counts: Counts): Part[] {
+export function countParts(counts: Counts): (Part & { id: MessageStatus })[] {
   return [
     { id: "read", label: "Read", value: counts.read, tone: "ok" },
-    { id: "delivered", label: "Delivered", value: counts.delivered, tone: "ok" },
+    { id: "delivered", label: "Delivered", value: counts.delivered, tone: "ok", pale: counts.read > 0 },
     { id: "sent", label: "Sent", value: counts.sent, tone: "info" },
-    { id: "accepted", label: "Accepted", value: counts.accepted, tone: "info" },
+    { id: "accepted", label: "Accepted", value: counts.accepted, tone: "info", pale: true },
     { id: "sending", label: "Sending", value: counts.sending, tone: "accent" },
-    { id: "unknown", label: "Being checked", value: counts.unknown, tone: "accent" },
+    { id: "unknown", label: "Being checked", value: counts.unknown, tone: "accent", pale: true },
     { id: "queued", label: "Queued", value: counts.queued, tone: "neutral" },
-    { id: "deferred", label: "Deferred", value: counts.deferred, tone: "neutral" },
+    { id: "deferred", label: "Deferred", value: counts.deferred, tone: "neutral", pale: true },
     { id: "refused", label: "Refused", value: counts.refused, tone: "warn" },
-    { id: "undelivered", label: "Undelivered", value: counts.undelivered, tone: "bad" },
+    { id: "undelivered", label: "Undelivered", value: counts.undelivered, tone: "bad", pale: true },
     { id: "failed", label: "Failed", value: counts.failed, tone: "bad" },
-    { id: "canceled", label: "Canceled", value: counts.canceled, tone: "neutral" },
+    { id: "canceled", label: "Canceled", value: counts.canceled, tone: "neutral", pale: true },
   ];
 }
 

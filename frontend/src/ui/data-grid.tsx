@@ -26,7 +26,7 @@ interface Props<T> {
   card: (row: T) => ReactNode;
   cardHeight?: number;
   onOpen?: (row: T) => void;
-  total?: number;
+  total?: number | null;
   sort?: string;
   onSort?: (sort: string) => void;
   hasMore?: boolean;
@@ -84,7 +84,7 @@ export function DataGrid<T>({ label, columns, rows, rowKey, card, cardHeight = 9
           </div>
         </div>
       </div>
-      <GridFooter loaded={rows.length} total={total} loadingMore={loadingMore} />
+      <GridFooter loaded={rows.length} total={total ?? undefined} loadingMore={loadingMore} />
     </div>
   );
 }

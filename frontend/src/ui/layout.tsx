@@ -22,20 +22,20 @@ export function PageHeader({ title, meta, back, actions }: HeaderProps) {
     if (active === null || active === document.body || active.closest("nav")) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <div className="mb-5 flex flex-wrap items-end justify-between gap-x-6 gap-y-3">
-      <div className="min-w-0 flex-1 basis-72 sm:basis-96">
-        {back && (
-          <Link to={back.to} className="mb-1 -ml-1 inline-flex min-h-6 items-center gap-0.5 rounded-md pr-2 text-sm text-muted hover:text-text">
-            <ChevronLeft aria-hidden className="size-4" />
-            {back.label}
-          </Link>
-        )}
-        <h1 ref={heading} tabIndex={-1} className="text-xl font-semibold wrap-anywhere">
+    <div className="mb-5 grid gap-y-1.5">
+      {back && (
+        <Link to={back.to} className="-ml-1 inline-flex min-h-6 items-center gap-0.5 justify-self-start rounded-md pr-2 text-sm text-muted hover:text-text">
+          <ChevronLeft aria-hidden className="size-4" />
+          {back.label}
+        </Link>
+      )}
+      <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
+        <h1 ref={heading} tabIndex={-1} className="min-w-0 flex-1 basis-60 text-xl font-semibold wrap-anywhere">
           {title}
         </h1>
-        {meta && <div className="mt-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">{meta}</div>}
+        {actions && <div className="flex flex-wrap items-center gap-2 max-sm:order-last">{actions}</div>}
       </div>
-      {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+      {meta && <div className="flex min-h-7 flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">{meta}</div>}
     </div>
   );
 }

@@ -3,11 +3,11 @@ import type { Channel } from "../api/types";
 import { cx } from "./cx";
 
 /** The message as the person will see it; solid ground, never glass, so that its contrast is its own. */
-export function PhonePreview({ channel, text, sender, recipient, pending }: { channel: Channel; text: string; sender?: string; recipient?: string; pending?: boolean }) {
+export function PhonePreview({ channel, text, sender, recipient, pending, short }: { channel: Channel; text: string; sender?: string; recipient?: string; pending?: boolean; short?: boolean }) {
   const whatsapp = channel === "whatsapp";
   return (
     <figure className="relative mx-auto w-full max-w-[300px] rounded-[34px] border-[9px] border-[#1b2236] bg-[#1b2236] shadow-card">
-      <div className={cx("flex h-[460px] flex-col overflow-hidden rounded-[25px]", whatsapp ? "bg-[#efe7dd] text-[#111b21]" : "bg-white text-[#0f172a]")}>
+      <div className={cx("flex flex-col overflow-hidden rounded-[25px]", short ? "min-h-[240px]" : "h-[460px]", whatsapp ? "bg-[#efe7dd] text-[#111b21]" : "bg-white text-[#0f172a]")}>
         <div className={cx("flex items-center gap-2.5 px-4 pt-5 pb-3 text-sm font-medium", whatsapp ? "bg-[#075e54] text-white" : "border-b border-[#dfe3ec] bg-[#f4f6fc]")}>
           <span aria-hidden className={cx("grid size-8 place-items-center rounded-full text-xs", whatsapp ? "bg-white/20" : "bg-[#dfe3ec]")}>
             {(sender ?? "ES").slice(0, 2).toUpperCase()}

@@ -24,11 +24,15 @@ export interface Part {
   label: string;
   value: number;
   tone: "ok" | "info" | "accent" | "warn" | "bad" | "neutral";
+  /** A paler shade, for the lesser of two states of one tone. */
+  pale?: boolean;
 }
 
 const fills: Record<Part["tone"], string> = {
   ok: "bg-ok", info: "bg-info", accent: "bg-accent", warn: "bg-warn", bad: "bg-bad", neutral: "bg-line-strong/60",
 };
+
+const fill = (part: Part): string => cx(fills[part.tone], part.pale && "opacity-55");
 
 /** A whole divided into parts that sum to it; every part with people in it stays visible. */
 export function PartsBar({ label, parts, thin }: { label: string; parts: Part[]; thin?: boolean }) {
@@ -38,7 +42,7 @@ export function PartsBar({ label, parts, thin }: { label: string; parts: Part[];
   return (
     <div role="img" aria-label={`${label}: ${summary || "none yet"}`} className={cx("flex gap-px overflow-hidden rounded-full bg-line", thin ? "h-1.5" : "h-3")}>
       {filled.map((part) => (
-        <div key={part.id} title={`${part.label}: ${count(part.value)}`} className={cx("min-w-[3px] transition-[flex-grow] duration-200", fills[part.tone])} style={{ flexGrow: part.value / total, flexBasis: 0 }} />
+        <div key={part.id} title={`${part.label}: ${count(part.value)}`} className={cx("min-w-[3px] transition-[flex-grow] duration-200", fill(part))} style={{ flexGrow: part.value / total, flexBasis: 0 }} />
       ))}
     </div>
   );
@@ -51,7 +55,7 @@ export function PartsLegend({ parts, all }: { parts: Part[]; all?: boolean }) {
         .filter((part) => all || part.value > 0)
         .map((part) => (
           <li key={part.id} className="flex items-center gap-2">
-            <span aria-hidden className={cx("size-2.5 rounded-[3px]", fills[part.tone])} />
+            <span aria-hidden className={cx("size-2.5 rounded-[3px]", fill(part))} />
             <span className="text-muted">{part.label}</span>
             <span className="font-medium tabular">{count(part.value)}</span>
           </li>

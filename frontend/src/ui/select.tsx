@@ -8,19 +8,19 @@ import { Select as AriaSelect, SelectValue } from "react-aria-components/Select"
 import { cx, popoverClass } from "./cx";
 import { FieldNotes, LabelText, type FieldProps } from "./field";
 
-export interface Option {
-  id: string;
+export interface Option<T extends string = string> {
+  id: T;
   label: string;
   hint?: string;
 }
 
-interface SelectProps extends Omit<FieldProps, "label"> {
+interface SelectProps<T extends string = string> extends Omit<FieldProps, "label"> {
   label: string;
   /** Hides the label from sight (it stays for assistive technology). */
   bare?: boolean;
-  value: string | null;
-  onChange: (value: string) => void;
-  options: Option[];
+  value: T | null;
+  onChange: (value: T) => void;
+  options: readonly Option<T>[];
   placeholder?: string;
   disabled?: boolean;
 }
@@ -40,12 +40,12 @@ function OptionRow({ option, selected }: { option: Option; selected: boolean }) 
   );
 }
 
-export function Select({ label, bare, hint, error, required, className, value, onChange, options, placeholder = "Choose", disabled }: SelectProps) {
+export function Select<T extends string>({ label, bare, hint, error, required, className, value, onChange, options, placeholder = "Choose", disabled }: SelectProps<T>) {
   return (
     <AriaSelect
       aria-label={bare ? label : undefined}
       value={value}
-      onChange={(key) => key !== null && onChange(String(key))}
+      onChange={(key) => key !== null && onChange(String(key) as T)}
       isInvalid={Boolean(error)}
       isDisabled={disabled}
       isRequired={required}

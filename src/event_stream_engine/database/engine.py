@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import asyncpg
 import msgspec
@@ -80,12 +81,18 @@ class Database:
         await self.engine.dispose()
 
 
+_begun: WeakSet[object] = WeakSet()  # transactions whose BEGIN is known to be sent
+
+
 async def raw(tx: Transaction) -> asyncpg.Connection[asyncpg.Record]:
     """The driver's own connection inside `tx`, for COPY and hot paths.
 
     `jsonb` goes in as text and comes out decoded; select it `::text` to keep it as it is.
     """
-    await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy sends BEGIN with the first statement, and only then
+    transaction = tx.get_transaction()
+    if transaction is not None and transaction.sync_transaction not in _begun:
+        await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy sends BEGIN with the first statement, and only then
+        _begun.add(transaction.sync_transaction)
     wrapper = await tx.get_raw_connection()
     connection: asyncpg.Connection[asyncpg.Record] = wrapper.driver_connection  # type: ignore[assignment]
     return connection

@@ -119,7 +119,10 @@ async def me(principal: Account, tx: Tx) -> AccountOut:
 
 
 @router.patch("/me", summary="Change name, e-mail address or password")
-async def change_me(body: ProfileIn, principal: Account, tx: Tx) -> AccountOut:
+async def change_me(
+    body: ProfileIn, principal: Account, request: Request, response: Response, tx: Tx
+) -> AccountOut:
+    """A new password ends every session; this one goes on with new cookies."""
     changed = await actions.change_profile(
         tx,
         principal.account_id,
@@ -128,6 +131,10 @@ async def change_me(body: ProfileIn, principal: Account, tx: Tx) -> AccountOut:
         password=body.password,
         current_password=body.current_password,
     )
+    if body.password is not None:
+        settings = _settings(request)
+        session = await actions.open_session(tx, changed, settings.identity, settings.secret_key)
+        _set_cookies(response, session, settings)
     return _account(changed)
 
 

@@ -1,15 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Ban, Pause, Pencil, Play } from "lucide-react";
+import { Ban, CalendarX, Pause, Pencil, Play } from "lucide-react";
 import { useState } from "react";
-import { cancelCampaign, pauseCampaign, resumeCampaign } from "../../api/campaigns";
+import { cancelCampaign, pauseCampaign, resumeCampaign, unscheduleCampaign } from "../../api/campaigns";
 import type { Campaign } from "../../api/types";
 import { count, plural } from "../../lib/format";
 import { Button, buttonClass } from "../../ui/button";
 import { ConfirmDialog } from "../../ui/dialog";
 import { openCount } from "../../ui/counts";
 
-type Asking = "pause" | "resume" | "cancel" | null;
+type Asking = "unschedule" | "pause" | "resume" | "cancel" | null;
 
 /** What can be done with a campaign in its present state. */
 export function Controls({ campaign }: { campaign: Campaign }) {
@@ -30,6 +30,11 @@ export function Controls({ campaign }: { campaign: Campaign }) {
           <Pencil aria-hidden /> Edit
         </Link>
       )}
+      {status === "scheduled" && (
+        <Button icon={<CalendarX aria-hidden />} onPress={() => setAsking("unschedule")}>
+          Take off schedule
+        </Button>
+      )}
       {status === "running" && (
         <Button variant="primary" icon={<Pause aria-hidden />} onPress={() => setAsking("pause")}>
           Pause campaign
@@ -45,6 +50,9 @@ export function Controls({ campaign }: { campaign: Campaign }) {
           Cancel campaign
         </Button>
       )}
+      <ConfirmDialog title="Take it off the schedule?" open={asking === "unschedule"} onClose={close} onConfirm={run(unscheduleCampaign)} action="Back to a draft">
+        <p>It becomes a draft again and is launched only when you say so.</p>
+      </ConfirmDialog>
       <ConfirmDialog title="Pause this campaign?" open={asking === "pause"} onClose={close} onConfirm={run(pauseCampaign)} action="Pause">
         <p>{plural(open, "person waits", "people wait")}; nothing more is sent to them until you resume. Messages that Twilio has already accepted are delivered.</p>
       </ConfirmDialog>

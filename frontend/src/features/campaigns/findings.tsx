@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import type { RecipientFilters } from "../../api/campaigns";
 import type { CampaignSummary } from "../../api/types";
 import { count, percent } from "../../lib/format";
 import { Card } from "../../ui/layout";
@@ -12,12 +13,12 @@ const stages = [
 ] as const;
 
 /** Each stage against the audience, and how many of the stage before came through. */
-export function Funnel({ data }: { data: CampaignSummary }) {
+export function Funnel({ data, read }: { data: CampaignSummary; read: boolean }) {
   const { funnel } = data;
   if (funnel.audience === 0) return <p className="py-6 text-muted">The audience is worked out at launch.</p>;
   return (
     <ol className="grid gap-3.5 pt-1">
-      {stages.map(([key, label], index) => {
+      {stages.filter(([key]) => read || key !== "read").map(([key, label], index) => {
         const value = funnel[key];
         const before = index === 0 ? null : funnel[stages[index - 1]![0]];
         return (
@@ -39,6 +40,9 @@ export function Funnel({ data }: { data: CampaignSummary }) {
   );
 }
 
+/** Errors are told by Twilio's number; a failure that never got one has a reason in words. */
+const errorFilter = (code: string): RecipientFilters => (/^\d+$/.test(code) ? { error_code: Number(code) } : { reason: code });
+
 export function Errors({ campaignId, errors }: { campaignId: string; errors: CampaignSummary["errors"] }) {
   return (
     <Card title="Errors, and what to do">
@@ -51,7 +55,7 @@ export function Errors({ campaignId, errors }: { campaignId: string; errors: Cam
               <p className="font-medium">
                 {error.title} <span className="ml-1 font-mono text-xs font-normal text-muted">{error.code}</span>
               </p>
-              <Link to="/campaigns/$campaignId" params={{ campaignId }} search={{ reason: error.code }} hash="people" className="font-medium tabular underline-offset-4 hover:underline" aria-label={`${count(error.count)} people with error ${error.code}`}>
+              <Link to="/campaigns/$campaignId" params={{ campaignId }} search={errorFilter(error.code)} hash="people" className="font-medium tabular underline-offset-4 hover:underline" aria-label={`${count(error.count)} people with error ${error.code}`}>
                 {count(error.count)}
               </Link>
               <p className="col-span-2 text-sm text-muted">{error.what_to_do}</p>

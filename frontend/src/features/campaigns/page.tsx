@@ -125,7 +125,7 @@ export default function Campaigns() {
   );
 }
 
-const states = ["draft", "scheduled", "running", "paused", "completed", "canceled"];
+const states = ["draft", "scheduled", "running", "paused", "completed", "canceled"] as const;
 
 function Filters({ filters }: { filters: CampaignFilters }) {
   const navigate = useNavigate();
@@ -142,7 +142,7 @@ function Filters({ filters }: { filters: CampaignFilters }) {
         bare
         value={filters.status ?? "any"}
         onChange={(status) => change({ status: status === "any" ? undefined : status })}
-        options={[{ id: "any", label: "Any state" }, ...states.map((id) => ({ id, label: sentence(id) }))]}
+        options={[{ id: "any" as const, label: "Any state" }, ...states.map((id) => ({ id, label: sentence(id) }))]}
       />
     </div>
   );

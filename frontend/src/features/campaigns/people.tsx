@@ -15,7 +15,10 @@ import { Card, Definition } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
 
-const why = (row: Recipient): string => (row.reason ? sentence(row.reason) : row.error_code ? `${row.error_title ?? "Error"} (${row.error_code})` : "");
+function why(row: Recipient): string {
+  if (row.error_code !== null) return `${row.error_title ?? "Error"} (${row.error_code})`;
+  return row.reason ? sentence(row.reason) : "";
+}
 
 function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
   return [
@@ -48,22 +51,23 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
   );
   const search = useCallback((text: string) => change({ ...filters, search: text || undefined }), [change, filters]);
   if (counts.audience === 0) return null;
-  const narrowed = Boolean(filters.reason || filters.search || filters.status);
+  const narrowed = Boolean(filters.reason || filters.error_code !== undefined || filters.search || filters.status);
   return (
     <div id="people" className="scroll-mt-20">
       <Card
         title="People"
         padded={false}
         aside={
-          <a href={`/api/v1/reporting/campaigns/${campaignId}/recipients.csv`} className={buttonClass("secondary", "sm")}>
+          <a href={csvAddress(campaignId, filters)} className={buttonClass("secondary", "sm")}>
             <Download aria-hidden /> Export CSV
           </a>
         }
       >
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
           <SearchField label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
-          <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts)} />
+          <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts)} />
           {filters.reason && <span className="text-sm text-muted">Reason: {sentence(filters.reason)}</span>}
+          {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}
           {narrowed && (
             <Button size="sm" variant="ghost" onPress={() => change({})}>
               Clear filters
@@ -106,7 +110,13 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
   );
 }
 
-function stateOptions(counts: Counts) {
+/** The file holds what the filters let through, as the list does. */
+function csvAddress(campaignId: string, filters: RecipientFilters): string {
+  const query = new URLSearchParams(Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
+  return `/api/v1/reporting/campaigns/${campaignId}/recipients.csv${query.size > 0 ? `?${query}` : ""}`;
+}
+
+function stateOptions(counts: Counts): { id: MessageStatus | "any"; label: string }[] {
   return [
     { id: "any", label: `Any state (${count(counts.audience)})` },
     ...countParts(counts).filter((part) => part.value > 0).map((part) => ({ id: part.id, label: `${part.label} (${count(part.value)})` })),
@@ -123,7 +133,7 @@ function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: 
             ["State", <MessageChip key="s" status={recipient.status} />],
             ...(why(recipient) ? [["Reason", why(recipient)] as [string, string]] : []),
             ["Last change", dateTime(recipient.updated_at)],
-            ["Contact", <Link key="c" to="/contacts/$contactId" params={{ contactId: recipient.contact_id }} className="text-accent underline underline-offset-4">Open the contact</Link>],
+            ["Contact", recipient.contact_id ? <Link key="c" to="/contacts/$contactId" params={{ contactId: recipient.contact_id }} className="text-accent underline underline-offset-4">Open the contact</Link> : "Deleted since"],
           ]}
         />
         <QueryState query={message} skeleton={<Skeleton rows={3} />}>

@@ -4,10 +4,11 @@ import { CircleAlert, Hourglass, PauseCircle } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { summaryQuery } from "../../api/campaigns";
 import type { CampaignSummary } from "../../api/types";
-import { ago, count, dateTime, duration, percent } from "../../lib/format";
+import { ago, count, dateTime, duration, percent, plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { CampaignChip, channelName } from "../../ui/chip";
+import { cx } from "../../ui/cx";
 import { countParts, doneRatio, openCount } from "../../ui/counts";
 import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
@@ -16,6 +17,7 @@ import { QueryState, Skeleton } from "../../ui/states";
 import { Controls } from "./controls";
 import { Errors, Funnel, Refusals } from "./findings";
 import { People } from "./people";
+import { withQuietMinutes, type Minute } from "./timeline";
 
 const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ default: module.TimeChart })));
 
@@ -63,11 +65,11 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
           <Card title="Over time">
             <Suspense fallback={<Skeleton rows={1} height={266} />}>
-              <Timeline points={data.timeline} />
+              <Timeline points={data.timeline} read={tellsRead(data)} />
             </Suspense>
           </Card>
           <Card title="Funnel">
-            <Funnel data={data} />
+            <Funnel data={data} read={tellsRead(data)} />
           </Card>
         </div>
         {(data.errors.length > 0 || data.refusals.length > 0) && (
@@ -121,7 +123,7 @@ function pace(data: CampaignSummary): string {
   const open = openCount(counts);
   if (campaign.status === "completed") return campaign.completed_at ? `Completed ${dateTime(campaign.completed_at)}` : "Completed";
   if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
-  if (campaign.status !== "running") return `${count(open)} wait`;
+  if (campaign.status !== "running") return `${plural(open, "person waits", "people wait")}`;
   const rate = data.rate_per_second === null ? "rate not known yet" : `${count(Math.round(data.rate_per_second))} messages/s`;
   const eta = data.eta ? `, done ${ago(data.eta)}` : "";
   return `${count(open)} to go, ${rate}${eta}`;
@@ -145,12 +147,15 @@ function Progress({ data }: { data: CampaignSummary }) {
   );
 }
 
+/** WhatsApp says when a message was read; SMS never does. */
+const tellsRead = (data: CampaignSummary): boolean => data.campaign.template?.channel !== "sms";
+
 function Figures({ data }: { data: CampaignSummary }) {
   const { rates, counts, seconds_to_deliver: speed } = data;
   return (
-    <dl className="grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3 xl:grid-cols-6">
+    <dl className={cx("grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3", tellsRead(data) ? "xl:grid-cols-6" : "xl:grid-cols-5")}>
       <Stat label="Delivery rate" value={percent(rates.delivery)} hint={`${count(counts.delivered + counts.read)} delivered`} />
-      <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read`} />
+      {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read`} />}
       <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
       <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
       <Stat label="Replies" value={count(data.replies)} />
@@ -159,15 +164,16 @@ function Figures({ data }: { data: CampaignSummary }) {
   );
 }
 
-function Timeline({ points }: { points: CampaignSummary["timeline"] }) {
+function Timeline({ points: told, read }: { points: Minute[]; read: boolean }) {
+  const points = useMemo(() => withQuietMinutes(told), [told]);
   const series = useMemo(
     () => [
       { id: "accepted", label: "Accepted", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
       { id: "delivered", label: "Delivered", color: "--ok", dash: [6, 4], values: points.map((point) => point.delivered) },
-      { id: "read", label: "Read", color: "--chart-6", dash: [10, 3, 2, 3], values: points.map((point) => point.read) },
-      { id: "failed", label: "Failed", color: "--bad", dash: [2, 3], values: points.map((point) => point.failed) },
+      ...(read ? [{ id: "read", label: "Read", color: "--chart-6", dash: [10, 3, 2, 3], values: points.map((point) => point.read) }] : []),
+      { id: "failed", label: "Failed or undelivered", color: "--bad", dash: [2, 3], values: points.map((point) => point.failed + point.undelivered) },
     ],
-    [points],
+    [points, read],
   );
   const times = useMemo(() => points.map((point) => point.minute), [points]);
   if (points.length === 0) return <p className="py-6 text-muted">Nothing has been sent yet.</p>;

@@ -4,7 +4,7 @@ import { CalendarClock, CircleAlert, Rocket, RotateCw, TriangleAlert } from "luc
 import { useState } from "react";
 import { launchCampaign, preflightQuery, scheduleCampaign, testSend } from "../../api/campaigns";
 import type { Campaign, Preflight } from "../../api/types";
-import { count, dateTime, duration, plural, sentence } from "../../lib/format";
+import { count, dateTime, duration, plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { instantIn, wallIn, zones } from "../../lib/zones";
 import { Button } from "../../ui/button";
@@ -77,13 +77,13 @@ function Figures({ data }: { data: Preflight }) {
       <Stat label="Audience" value={count(data.audience)} hint="people the rules name" />
       <Stat label="Will be sent to" value={count(data.eligible)} hint={`${count(data.audience - data.eligible)} left out`} tone={data.eligible === 0 ? "bad" : "ok"} />
       <Stat label="Expected finish" value={data.expected_seconds > 0 ? duration(data.expected_seconds) : "–"} hint={data.eligible > 0 ? `by ${dateTime(data.expected_finish)}${data.quiet_now > 0 ? `; ${count(data.quiet_now)} wait for their quiet hours to end` : ""}` : "nobody to send to"} />
-      {parts ? <Stat label="SMS segments" value={count(parts.total)} hint={`${perMessage} per message, ${parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
+      {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding === "mixed" ? "GSM-7 or UCS-2" : parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
     </dl>
   );
 }
 
 function Exclusions({ data }: { data: Preflight }) {
-  const left: Part[] = data.exclusions.map((entry, index) => ({ id: entry.reason, label: sentence(entry.reason), value: entry.count, tone: (["warn", "bad", "neutral", "accent", "info"] as const)[index % 5] ?? "neutral" }));
+  const left: Part[] = data.exclusions.map((entry, index) => ({ id: entry.reason, label: entry.title, value: entry.count, tone: (["warn", "bad", "neutral", "accent", "info"] as const)[index % 5] ?? "neutral" }));
   const parts: Part[] = [{ id: "eligible", label: "Will be sent to", value: data.eligible, tone: "ok" }, ...left];
   return (
     <div className="grid gap-3">
@@ -119,9 +119,9 @@ function Previews({ data, campaign }: { data: Preflight; campaign: Campaign }) {
     <Card title="As they will read it">
       <ul className="flex snap-x gap-4 overflow-x-auto pb-2" tabIndex={0} aria-label="Previews">
         {data.previews.map((preview) => (
-          <li key={preview.contact_id} className="w-[264px] shrink-0 snap-start">
+          <li key={preview.contact_id} className="flex w-[264px] shrink-0 snap-start flex-col">
             <p className="mb-2 text-sm text-muted tabular">{preview.phone}</p>
-            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} recipient={preview.phone} sender={campaign.sender?.name} />
+            <PhonePreview channel={campaign.template?.channel ?? "whatsapp"} text={preview.text} recipient={preview.phone} sender={campaign.sender?.name} short />
           </li>
         ))}
       </ul>
@@ -200,15 +200,19 @@ function ScheduleDialog({ campaign, data, onClose, onDone }: { campaign: Campaig
   );
 }
 
+const taken: ReadonlySet<string> = new Set(["accepted", "sent", "delivered", "read"]);
+
 function TestDialog({ campaign, onClose }: { campaign: Campaign; onClose: () => void }) {
   const [phone, setPhone] = useState("");
   const send = useMutation({
     mutationFn: () => testSend(campaign.id, phone.trim()),
-    onSuccess: () => {
+    onSuccess: (sent) => {
+      if (!taken.has(sent.status)) return;
       toast.done(`Test sent to ${phone.trim()}`);
       onClose();
     },
   });
+  const refused = send.data && !taken.has(send.data.status) ? send.data : null;
   return (
     <Dialog
       title="Send a test"
@@ -232,6 +236,11 @@ function TestDialog({ campaign, onClose }: { campaign: Campaign; onClose: () => 
         }}
       >
         <TextField label="To" type="tel" required value={phone} onChange={setPhone} autoFocus placeholder="+351 912 345 678" hint="The consent gate holds for tests too." />
+        {refused && (
+          <p role="alert" className="rounded-md border border-bad bg-bad-soft px-3 py-2 text-sm">
+            <span className="font-semibold">Not sent ({refused.status}).</span> {refused.detail}
+          </p>
+        )}
         <Problems error={send.error} />
       </form>
     </Dialog>

@@ -4,7 +4,7 @@ import { Ban, CircleCheck, Copy, FileUp, MessageSquareReply, Pencil, Send, Trash
 import { useState } from "react";
 import { contactQuery, createContact, deleteContact, timelineQuery, updateContact } from "../../api/contacts";
 import type { Contact, TimelineEntry } from "../../api/types";
-import { ago, dateTime } from "../../lib/format";
+import { ago, dateTime, sentence } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { Button, IconButton } from "../../ui/button";
@@ -153,6 +153,22 @@ function ConsentDialog({ contact, to, open, onClose }: { contact: Contact; to: "
 
 const icons: Record<TimelineEntry["kind"], LucideIcon> = { consent: CircleCheck, message: Send, inbound: MessageSquareReply, import: FileUp, created: UserPlus, edited: Pencil };
 
+const sources: [RegExp, string][] = [
+  [/^import:/, "By an import"],
+  [/^inbound:stop$/, "By writing STOP"],
+  [/^inbound:start$/, "By writing START"],
+  [/^inbound:/, "By writing a message"],
+];
+
+/** An entry in words; the API gives states and sources as it stores them. */
+function inWords({ kind, title, detail }: TimelineEntry): { title: string; detail: string | null } {
+  const source = detail && (sources.find(([pattern]) => pattern.test(detail))?.[1] ?? detail);
+  if (kind === "consent") return { title: `Consent: ${title.split(" → ").map(sentence).join(" → ")}`, detail: source };
+  if (kind === "inbound") return { title: ["stop", "start", "help"].includes(title) ? `Wrote ${title.toUpperCase()}` : "Wrote a message", detail };
+  if (kind === "import") return { title: `In the file ${title}`, detail };
+  return { title, detail: source };
+}
+
 function Timeline({ contactId }: { contactId: string }) {
   const timeline = useQuery(timelineQuery(contactId));
   const now = useNow();
@@ -164,6 +180,7 @@ function Timeline({ contactId }: { contactId: string }) {
         <ol className="relative grid gap-5 before:absolute before:top-3 before:bottom-3 before:left-[15px] before:w-px before:bg-line">
           {entries.map((entry, index) => {
             const Icon = icons[entry.kind] ?? Pencil;
+            const { title, detail } = inWords(entry);
             return (
               <li key={`${entry.at}-${index}`} className="relative flex gap-3.5">
                 <span className="z-10 grid size-8 shrink-0 place-items-center rounded-full border border-line-strong/60 bg-solid text-muted">
@@ -174,17 +191,17 @@ function Timeline({ contactId }: { contactId: string }) {
                     <span className="font-medium wrap-anywhere">
                       {entry.campaign_id ? (
                         <Link to="/campaigns/$campaignId" params={{ campaignId: entry.campaign_id }} className="underline-offset-4 hover:underline">
-                          {entry.title}
+                          {title}
                         </Link>
                       ) : (
-                        entry.title
+                        title
                       )}
                     </span>
                     <time dateTime={entry.at} title={dateTime(entry.at)} className="text-xs text-muted tabular">
                       {ago(entry.at, now)}
                     </time>
                   </p>
-                  {entry.detail && <p className="mt-0.5 text-sm wrap-anywhere text-muted">{entry.detail}</p>}
+                  {detail && <p className="mt-0.5 line-clamp-4 text-sm wrap-anywhere text-muted">{detail}</p>}
                 </div>
               </li>
             );

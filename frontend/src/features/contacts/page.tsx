@@ -18,7 +18,10 @@ import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { pendingUpload } from "../../lib/pending-upload";
 import { ContactForm } from "./form";
 
-const attributeText = (contact: Contact): string => Object.entries(contact.attributes).map(([name, value]) => `${name}: ${value}`).join(" · ");
+/** Who it is comes first, then the rest by name. */
+function attributeText({ attributes: { name, ...others } }: Contact): string {
+  return [...(name ? [name] : []), ...Object.entries(others).map(([key, value]) => `${key}: ${value}`)].join(" · ");
+}
 
 const columns: Column<Contact>[] = [
   { id: "phone", header: "Phone", width: "minmax(9.5rem, 1.1fr)", sort: { asc: "phone" }, cell: (row) => <ContactLink contact={row} /> },
@@ -58,7 +61,7 @@ export default function Contacts() {
       <PageHeader
         title="Contacts"
         meta={
-          total !== undefined && (
+          typeof total === "number" && (
             <>
               <span className="tabular">{filtered ? `${count(total)} match` : `${count(total)} people`}</span>
               <Freshness at={contacts.dataUpdatedAt} />
@@ -94,7 +97,7 @@ export default function Contacts() {
               rowKey={(row) => row.id}
               total={total}
               sort={filters.sort ?? "-created_at"}
-              onSort={(sort) => void navigate({ to: "/contacts", search: { ...filters, sort }, replace: true })}
+              onSort={(sort) => void navigate({ to: "/contacts", search: { ...filters, sort: sort as ContactFilters["sort"] }, replace: true })}
               onOpen={(row) => void navigate({ to: "/contacts/$contactId", params: { contactId: row.id } })}
               hasMore={contacts.hasNextPage}
               loadingMore={contacts.isFetchingNextPage}

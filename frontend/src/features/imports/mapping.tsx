@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { cancelImport, importPreviewQuery, startImport } from "../../api/imports";
 import { attributesQuery } from "../../api/contacts";
 import { asProblem } from "../../api/problem";
-import type { Import, ImportPreview, ImportStart } from "../../api/types";
+import type { Import, ImportPreview } from "../../api/types";
 import { plural } from "../../lib/format";
 import { Button } from "../../ui/button";
 import { RadioCards } from "../../ui/choice";
@@ -13,7 +13,7 @@ import { ComboBox, Select, type Option } from "../../ui/select";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { regions } from "./regions";
-import { attributeName, mappingProblem, targetFrom, targetKey } from "./mapping-model";
+import { attributeName, choicesFor, keepChoices, mappingProblem, startWith, targetKey, type Choices } from "./mapping-model";
 
 export function MappingPhase({ item, onStarted }: { item: Import; onStarted: () => void }) {
   const preview = useQuery(importPreviewQuery(item.id));
@@ -43,22 +43,15 @@ function optionsFor(column: string, known: string[], chosen: string): Option[] {
 function MappingForm({ item, preview, onStarted }: { item: Import; preview: ImportPreview; onStarted: () => void }) {
   const cache = useQueryClient();
   const attributes = useQuery(attributesQuery());
-  const [keys, setKeys] = useState(() => preview.columns.map((column) => targetKey(column.suggested)));
-  const [region, setRegion] = useState("");
-  const [source, setSource] = useState("");
-  const [consent, setConsent] = useState<ImportStart["default_consent"]>("unknown");
-  const [mode, setMode] = useState<ImportStart["mode"]>("merge");
+  const [choices, setChoices] = useState<Choices>(
+    () => choicesFor(item.id) ?? { keys: preview.columns.map((column) => targetKey(column.suggested)), region: "", source: "", consent: "unknown", mode: "merge" },
+  );
+  const { keys, region, source, consent, mode } = choices;
+  const change = (patch: Partial<Choices>) => setChoices((old) => ({ ...old, ...patch }));
   const start = useMutation({
-    mutationFn: (dryRun: boolean) =>
-      startImport(item.id, {
-        mapping: preview.columns.map((column, index) => ({ column: column.name, target: targetFrom(keys[index] ?? "ignore") })),
-        default_region: region || null,
-        consent_source: source.trim(),
-        default_consent: consent,
-        mode,
-        dry_run: dryRun,
-      }),
+    mutationFn: (dryRun: boolean) => startImport(item.id, startWith(preview.columns, choices, dryRun)),
     onSuccess: (started) => {
+      keepChoices(item.id, choices);
       cache.setQueryData(["imports", "detail", item.id], started);
       void cache.invalidateQueries({ queryKey: ["imports", "rejects", item.id] });
       onStarted();
@@ -81,7 +74,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
                   {column.samples.map((sample) => (sample === "" ? "(empty)" : sample)).join("  ·  ")}
                 </p>
               </div>
-              <Select label={`${column.name} goes to`} bare value={keys[index] ?? "ignore"} onChange={(key) => setKeys(keys.map((old, at) => (at === index ? key : old)))} options={optionsFor(column.name, known, keys[index] ?? "")} />
+              <Select label={`${column.name} goes to`} bare value={keys[index] ?? "ignore"} onChange={(key) => change({ keys: keys.map((old, at) => (at === index ? key : old)) })} options={optionsFor(column.name, known, keys[index] ?? "")} />
             </li>
           ))}
         </ul>
@@ -90,12 +83,12 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
       <div className="grid content-start gap-4">
         <Card title="How to read it">
           <div className="grid gap-4">
-            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={setRegion} options={regions()} placeholder="Portugal" error={answer?.field("default_region")} />
-            <TextField label="Where these people agreed" required value={source} onChange={setSource} placeholder="Checkout form, October 2026" hint="Kept with each consent as its source." error={answer?.field("consent_source")} />
+            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={(next) => change({ region: next })} options={regions()} placeholder="Portugal" error={answer?.field("default_region")} />
+            <TextField label="Where these people agreed" required value={source} onChange={(next) => change({ source: next })} placeholder="Checkout form, October 2026" hint="Kept with each consent as its source." error={answer?.field("consent_source")} />
             <RadioCards
               label="People whose row says nothing about consent"
               value={consent}
-              onChange={setConsent}
+              onChange={(next) => change({ consent: next })}
               options={[
                 { id: "unknown", label: "Unknown", hint: "They get nothing until they agree." },
                 { id: "opted_in", label: "Opted in", hint: "They agreed where you say above." },
@@ -104,7 +97,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
             <RadioCards
               label="People who are contacts already"
               value={mode}
-              onChange={setMode}
+              onChange={(next) => change({ mode: next })}
               options={[
                 { id: "merge", label: "Merge", hint: "New values win; others stay." },
                 { id: "create_only", label: "Leave them", hint: "Only new people are added." },

@@ -1,8 +1,8 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CircleAlert, Download, TriangleAlert } from "lucide-react";
 import { useState } from "react";
-import { cancelImport, rejectsQuery } from "../../api/imports";
+import { cancelImport, importPreviewQuery, rejectsQuery, startImport } from "../../api/imports";
 import type { Import, Reject } from "../../api/types";
 import { count, duration, percent, plural } from "../../lib/format";
 import { Button, buttonClass } from "../../ui/button";
@@ -12,6 +12,8 @@ import { Card, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, Progress, type Part } from "../../ui/progress";
 import { QueryState, Skeleton } from "../../ui/states";
+import { toast } from "../../ui/toast";
+import { choicesFor, startWith, type Choices } from "./mapping-model";
 
 export function ResultPhase({ item, at, onRemap }: { item: Import; at: number; onRemap?: () => void }) {
   return (
@@ -55,11 +57,7 @@ function Headline({ item, at, onRemap }: { item: Import; at: number; onRemap?: (
         )}
       </div>
       <div className="flex flex-wrap gap-2">
-        {onRemap && (
-          <Button variant="primary" onPress={onRemap}>
-            {item.status === "completed" ? "Import for real" : "Back to the mapping"}
-          </Button>
-        )}
+        {onRemap && <AfterDryRun item={item} onRemap={onRemap} />}
         {!item.dry_run && item.status === "completed" && (
           <Link to="/contacts" className={buttonClass("primary")}>
             See contacts
@@ -67,6 +65,36 @@ function Headline({ item, at, onRemap }: { item: Import; at: number; onRemap?: (
         )}
       </div>
     </div>
+  );
+}
+
+/** What was tried is what is imported: the same mapping, without asking for it again. */
+function AfterDryRun({ item, onRemap }: { item: Import; onRemap: () => void }) {
+  const cache = useQueryClient();
+  const choices = choicesFor(item.id);
+  const start = useMutation({
+    mutationFn: async (kept: Choices) => {
+      const preview = await cache.ensureQueryData(importPreviewQuery(item.id));
+      return startImport(item.id, startWith(preview.columns, kept, false));
+    },
+    onSuccess: (started) => {
+      cache.setQueryData(["imports", "detail", item.id], started);
+      void cache.invalidateQueries({ queryKey: ["imports", "rejects", item.id] });
+    },
+    onError: toast.failed,
+  });
+  const ready = item.status === "completed" && choices !== null;
+  return (
+    <>
+      <Button variant={ready ? "secondary" : "primary"} onPress={onRemap}>
+        Change the mapping
+      </Button>
+      {ready && (
+        <Button variant="primary" isPending={start.isPending} onPress={() => start.mutate(choices)}>
+          Import {plural(item.rows_read - item.rejected, "row")} for real
+        </Button>
+      )}
+    </>
   );
 }
 

@@ -58,7 +58,7 @@ export default function Inbound() {
   useLive("inbound");
   const all = useMemo(() => inbound.data?.pages.flatMap((page) => page.items) ?? [], [inbound.data]);
   const tail = useTail(all);
-  const change = useCallback((patch: InboundFilters) => void navigate({ to: "/inbound", search: { ...filters, ...patch } as { kind?: InboundKind; search?: string }, replace: true }), [navigate, filters]);
+  const change = useCallback((patch: InboundFilters) => void navigate({ to: "/inbound", search: { ...filters, ...patch }, replace: true }), [navigate, filters]);
   const search = useCallback((text: string) => change({ search: text || undefined }), [change]);
   const filtered = Boolean(filters.kind || filters.search);
   return (

@@ -103,7 +103,7 @@ const levels = {
 function Attention({ entries }: { entries: Dashboard["attention"] }) {
   if (entries.length === 0) return <p className="py-6 text-muted">Nothing waits for you.</p>;
   return (
-    <ul className="grid divide-y divide-line">
+    <ul className="grid grid-cols-1 divide-y divide-line">
       {entries.map((entry) => {
         const { icon: Icon, look } = levels[entry.level as keyof typeof levels] ?? levels.info;
         return (
@@ -128,7 +128,7 @@ function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
   const now = useNow();
   if (errors.length === 0) return <p className="py-6 text-muted">No message failed in the last 24 hours.</p>;
   return (
-    <ul className="grid divide-y divide-line">
+    <ul className="grid grid-cols-1 divide-y divide-line">
       {errors.map((error) => (
         <li key={`${error.code}${error.campaign_id}${error.at}`} className="flex items-baseline gap-3 py-2.5 first:pt-1">
           <span className="min-w-0 grow">
@@ -139,7 +139,7 @@ function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
           </span>
           <span className="shrink-0 text-right">
             <span className="block font-medium tabular">{count(error.count)}</span>
-            <span className="block text-xs text-muted tabular">{ago(error.at, now)}</span>
+            <span className="block text-xs text-muted tabular">{ago(error.at, Math.max(now, Date.parse(error.at)))}</span>
           </span>
         </li>
       ))}

@@ -12,7 +12,7 @@ export function RunningCampaigns({ campaigns }: { campaigns: Campaign[] }) {
       {campaigns.length === 0 ? (
         <p className="py-6 text-muted">No campaign is running.</p>
       ) : (
-        <ul className="grid divide-y divide-line">
+        <ul className="grid grid-cols-1 divide-y divide-line">
           {campaigns.map((campaign) => (
             <Row key={campaign.id} campaign={campaign} />
           ))}

@@ -46,6 +46,10 @@ function Size({ ready, estimating, data }: { ready: boolean; estimating: boolean
   );
 }
 
+function shortly({ attributes: { name, ...others } }: Contact): string {
+  return [name, ...Object.values(others)].filter(Boolean).join(" · ");
+}
+
 function Sample({ people, dim }: { people: Contact[]; dim: boolean }) {
   if (people.length === 0) return null;
   return (
@@ -58,7 +62,7 @@ function Sample({ people, dim }: { people: Contact[]; dim: boolean }) {
               <Link to="/contacts/$contactId" params={{ contactId: contact.id }} className="inline-flex min-h-6 items-center tabular underline-offset-4 hover:underline">
                 {contact.phone}
               </Link>
-              <span className="block truncate text-xs text-muted">{Object.values(contact.attributes).join(" · ")}</span>
+              <span className="block truncate text-xs text-muted">{shortly(contact)}</span>
             </span>
             <ConsentChip consent={contact.consent} />
           </li>

@@ -38,13 +38,16 @@ export default function Settings() {
 function Profile({ account }: { account: Account }) {
   const cache = useQueryClient();
   const [name, setName] = useState(account.display_name);
+  const [email, setEmail] = useState(account.email ?? "");
+  const unchanged = name === account.display_name && email === (account.email ?? "");
   const save = useMutation({
-    mutationFn: () => updateMe({ display_name: name.trim() }),
+    mutationFn: () => updateMe({ display_name: name.trim(), ...(email === (account.email ?? "") ? {} : { email: email.trim() }) }),
     onSuccess: (stored) => {
       cache.setQueryData(["me"], stored);
-      toast.done("Name saved");
+      toast.done("Profile saved");
     },
   });
+  const problem = save.error ? asProblem(save.error) : null;
   return (
     <Card title="Profile">
       <form
@@ -54,10 +57,10 @@ function Profile({ account }: { account: Account }) {
           save.mutate();
         }}
       >
-        <TextField label="Name" value={name} onChange={setName} autoComplete="name" hint="Shown beside what you change." error={save.error ? asProblem(save.error).field("display_name") : undefined} />
-        <TextField label="Email" value={account.email ?? ""} onChange={() => undefined} disabled hint={account.email ? undefined : "You signed in by link; there is no address yet."} />
+        <TextField label="Name" value={name} onChange={setName} autoComplete="name" hint="Shown beside what you change." error={problem?.field("display_name")} />
+        {account.email && <TextField label="Email" type="email" value={email} onChange={setEmail} autoComplete="email" hint="You sign in with it." error={problem?.field("email")} />}
         <Problems error={save.error} />
-        <Button type="submit" variant="primary" className="justify-self-start" isDisabled={name.trim() === "" || name === account.display_name} isPending={save.isPending}>
+        <Button type="submit" variant="primary" className="justify-self-start" isDisabled={name.trim() === "" || unchanged} isPending={save.isPending}>
           Save
         </Button>
       </form>
@@ -65,19 +68,21 @@ function Profile({ account }: { account: Account }) {
   );
 }
 
-const SHORTEST = 12;
+const SHORTEST = 10;
 
 function Password({ account }: { account: Account }) {
   const cache = useQueryClient();
+  const [email, setEmail] = useState(account.email ?? "");
   const [current, setCurrent] = useState("");
   const [password, setPassword] = useState("");
+  const needsEmail = account.email === null; // without one there is nothing to sign in with
   const save = useMutation({
-    mutationFn: () => updateMe({ password, ...(account.has_password ? { current_password: current } : {}) }),
+    mutationFn: () => updateMe({ password, ...(needsEmail ? { email: email.trim() } : {}), ...(account.has_password ? { current_password: current } : {}) }),
     onSuccess: (stored) => {
       cache.setQueryData(["me"], stored);
       setCurrent("");
       setPassword("");
-      toast.done("Password saved");
+      toast.done(needsEmail ? `From now on sign in as ${stored.email}` : "Password saved; other sessions have ended");
     },
   });
   const problem = save.error ? asProblem(save.error) : null;
@@ -90,11 +95,15 @@ function Password({ account }: { account: Account }) {
           save.mutate();
         }}
       >
-        <input type="email" autoComplete="username" value={account.email ?? ""} readOnly hidden />
+        {needsEmail ? (
+          <TextField label="Email" type="email" required value={email} onChange={setEmail} autoComplete="username" hint="You sign in with it; nothing is sent to it." error={problem?.field("email")} />
+        ) : (
+          <input type="email" autoComplete="username" value={account.email ?? ""} readOnly hidden />
+        )}
         {account.has_password && <TextField label="Current password" type="password" value={current} onChange={setCurrent} autoComplete="current-password" error={problem?.field("current_password")} />}
         <TextField label="New password" type="password" value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters.`} error={problem?.field("password")} />
         <Problems error={save.error} />
-        <Button type="submit" variant="primary" className="justify-self-start" isDisabled={password.length < SHORTEST || (account.has_password && current === "")} isPending={save.isPending}>
+        <Button type="submit" variant="primary" className="justify-self-start" isDisabled={password.length < SHORTEST || (needsEmail && !email.includes("@")) || (account.has_password && current === "")} isPending={save.isPending}>
           Save password
         </Button>
       </form>

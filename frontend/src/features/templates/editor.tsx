@@ -2,7 +2,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { attributesQuery } from "../../api/contacts";
+import { attributesQuery, contactPickerQuery } from "../../api/contacts";
 import { createTemplate, deleteTemplate, templatePreviewQuery, templateQuery, updateTemplate } from "../../api/content";
 import { asProblem } from "../../api/problem";
 import type { Template, TemplateInput } from "../../api/types";
@@ -19,7 +19,8 @@ import { toast } from "../../ui/toast";
 import { BodyEditor } from "./body-editor";
 import { PreviewPanel } from "./preview-panel";
 
-const blank: TemplateInput = { name: "", channel: "whatsapp", locale: "en", body: "", content_sid: null };
+type Draft = Required<TemplateInput>;
+const blank: Draft = { name: "", channel: "sms", locale: "en", body: "", content_sid: null };
 
 export default function TemplatePage() {
   const { templateId } = useParams({ from: "/templates/$templateId" });
@@ -35,21 +36,23 @@ function Existing({ id }: { id: string }) {
   );
 }
 
-const fields = (template: Template): TemplateInput => ({ name: template.name, channel: template.channel, locale: template.locale, body: template.body, content_sid: template.content_sid });
+const fields = (template: Template): Draft => ({ name: template.name, channel: template.channel, locale: template.locale, body: template.body, content_sid: template.content_sid });
 
 function Editor({ template }: { template?: Template }) {
   const navigate = useNavigate();
   const cache = useQueryClient();
-  const [saved, setSaved] = useState<TemplateInput>(template ? fields(template) : blank);
-  const [draft, setDraft] = useState<TemplateInput>(saved);
+  const [saved, setSaved] = useState<Draft>(template ? fields(template) : blank);
+  const [draft, setDraft] = useState<Draft>(saved);
   const [deleting, setDeleting] = useState(false);
   const [side, setSide] = useState<"edit" | "preview">("edit");
-  const [contactId, setContactId] = useState("");
+  const [picked, setContactId] = useState<string | null>(null);
   const attributes = useQuery(attributesQuery());
+  const someone = useQuery({ ...contactPickerQuery(""), enabled: picked === null });
+  const contactId = picked ?? someone.data?.items[0]?.id ?? ""; // real values from the first look on
   const body = useDebounced(draft.body, 250);
   const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
   const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
-  const change = (patch: Partial<TemplateInput>) => setDraft((old) => ({ ...old, ...patch }));
+  const change = (patch: Partial<Draft>) => setDraft((old) => ({ ...old, ...patch }));
 
   const save = useMutation({
     mutationFn: () => (template ? updateTemplate(template, draft) : createTemplate(draft)),
@@ -99,7 +102,7 @@ function Editor({ template }: { template?: Template }) {
             </div>
             <div className="grid gap-1.5">
               <span className="text-sm font-medium">Channel</span>
-              <Segmented label="Channel" value={draft.channel} onChange={(channel) => change({ channel })} options={[{ id: "whatsapp", label: "WhatsApp" }, { id: "sms", label: "SMS" }]} />
+              <Segmented label="Channel" value={draft.channel} onChange={(channel) => change({ channel })} options={[{ id: "sms", label: "SMS" }, { id: "whatsapp", label: "WhatsApp" }]} />
             </div>
             <BodyEditor value={draft.body} onChange={(text) => change({ body: text })} attributes={attributes.data?.items ?? []} unknown={preview.data?.unknown ?? []} error={problem?.field("body")} />
             {draft.channel === "whatsapp" && (

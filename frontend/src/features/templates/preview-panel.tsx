@@ -35,11 +35,12 @@ export function PreviewPanel({ channel, empty, preview, contactId, onContact }: 
 
 const label = (contact: Contact): string => (contact.attributes.name ? `${contact.attributes.name}, ${contact.phone}` : contact.phone);
 
+/** Drawn once the first people are known, so that the field begins with the one whose values are shown. */
 function ContactPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
   const [text, setText] = useState("");
   const found = useQuery({ ...contactPickerQuery(useDebounced(text, 250)), placeholderData: keepPreviousData });
   const options = (found.data?.items ?? []).map((contact) => ({ id: contact.id, label: label(contact) }));
-  return <ComboBox label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
+  return <ComboBox key={found.data && value ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
 }
 
 function Findings({ data, channel }: { data: TemplatePreview; channel: Channel }) {

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
-from event_stream_engine.messaging.routes.schemas import Campaign, Counts, Exclusion, Shape
+from event_stream_engine.messaging.routes.schemas import Campaign, Channel, Counts, Exclusion, Shape
 
 
 class Funnel(BaseModel):
@@ -117,7 +117,7 @@ class MessageLog(BaseModel):
 class Inbound(BaseModel):
     id: UUID
     phone_masked: str
-    channel: str
+    channel: Channel
     kind: Literal["stop", "start", "help", "text", "media", "empty"]
     text: str
     received_at: datetime

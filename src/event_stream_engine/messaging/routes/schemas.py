@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from event_stream_engine.messaging.model.contacts import ATTRIBUTES_MAX
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
@@ -205,11 +205,14 @@ class SenderList(BaseModel):
     items: list[Sender]
 
 
+WallTime = Annotated[time, PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)]
+
+
 class QuietHours(BaseModel):
     """Local time of each contact; may pass midnight."""
 
-    start: time = Field(examples=["21:00"])
-    end: time = Field(examples=["08:00"])
+    start: WallTime = Field(examples=["21:00"])
+    end: WallTime = Field(examples=["08:00"])
 
 
 class Counts(Shape):

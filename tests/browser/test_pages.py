@@ -1,0 +1,90 @@
+"""Every page, in both themes and at desktop and phone width: no barrier that axe knows, no sideways scrolling, no
+complaint in the console."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import Content
+from tests.browser.watching import Watched, overflow, settle, violations, watched
+from tests.journeys import campaign as story
+from tests.journeys.running_platform import RunningPlatform
+
+pytestmark = pytest.mark.browser
+DESKTOP, PHONE, NARROWEST = (1440, 900), (390, 844), (320, 640)
+PAGES = (
+    "/", "/inbound", "/contacts", "/contacts/{contact}", "/imports", "/imports/new", "/imports/{uploaded}",
+    "/imports/{imported}", "/segments", "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}",
+    "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
+    "/settings", "/sign-in", "/sign-in/link?token=none", "/nowhere",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known(platform: RunningPlatform, content: Content) -> dict[str, str]:
+    """Something to show on each page: ids by what they stand for."""
+    api = platform.api
+    first = {kind: api.get(f"/api/v1/{kind}s")["items"][0]["id"] for kind in ("template", "segment", "sender")}
+    made = {**first, "contact": api.get("/api/v1/contacts", search="Gold 1")["items"][0]["id"]}
+    made["draft"] = api.post("/api/v1/campaigns", draft(made, "Draft to look at"))["id"]
+    made["campaign"] = api.post("/api/v1/campaigns", draft(made, "Campaign to look at"))["id"]
+    api.post(f"/api/v1/campaigns/{made['campaign']}/launch")
+    made["uploaded"] = upload(platform, "waiting.csv")
+    made["imported"] = upload(platform, "done.csv")
+    mapping = [{"column": "phone", "target": "phone"}, {"column": "name", "target": {"attribute": "name"}}]
+    api.post(f"/api/v1/imports/{made['imported']}/start", {"mapping": mapping, "consent_source": "A form"})
+    settled = story.Launched(made["campaign"], ("",) * content.recipients)
+    story.wait_settled(platform, settled, 60)
+    return made
+
+
+def draft(known: dict[str, str], name: str) -> dict[str, object]:
+    parts = {f"{kind}_id": known[kind] for kind in ("template", "segment", "sender")}
+    return {"name": name, "messages_per_second": 20, **parts}
+
+
+def upload(platform: RunningPlatform, name: str) -> str:
+    rows = [f"{story.phone(7000 + n)},Ca {n}" for n in range(20)] + ["no number,Da"]
+    found = platform.api.upload("/api/v1/imports", name, "\n".join(["phone,name", *rows]).encode())
+    return str(found["id"])
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, platform: RunningPlatform) -> Iterator[Watched]:
+    with watched(browser, base_url=platform.api.origin) as session:
+        session.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
+        yield session
+
+
+@pytest.fixture(scope="module")
+def page(session: Watched) -> Page:
+    return session.page()
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_shuts_nobody_out(session: Watched, page: Page, known: dict[str, str], address: str) -> None:
+    session.complaints.clear()
+    found = []
+    look_at(page, DESKTOP, "light")
+    page.goto(address.format(**known))
+    for size in (DESKTOP, PHONE):
+        for theme in ("light", "dark"):
+            look_at(page, size, theme)
+            settle(page)
+            found += [f"{size[0]} {theme}: {violation}" for violation in violations(page)]
+        found += sideways(page, size)
+    look_at(page, NARROWEST, "light")
+    found += sideways(page, NARROWEST)
+    assert found == []
+    assert [text for text in session.complaints if "/nowhere" not in text] == []
+
+
+def look_at(page: Page, size: tuple[int, int], theme: str) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+
+
+def sideways(page: Page, size: tuple[int, int]) -> list[str]:
+    wide = overflow(page)
+    return [f"at {size[0]}: {wide}"] if wide else []
