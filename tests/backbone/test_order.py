@@ -114,16 +114,14 @@ async def test_a_rolled_back_change_is_never_published(
 
 async def test_an_event_committed_after_a_later_sequence_number_falls_in_the_next_tick(database: Database) -> None:
     """The hole of `seq > last`: the lower number commits second."""
+    await hold_lease(database)
     async with database.transaction() as first_tx:
         early = await outbox.record(first_tx, ProofFact(entity="early", version=1))
         async with database.transaction() as second_tx:
             late = await outbox.record(second_tx, ProofFact(entity="late", version=1))
-        await hold_lease(database)
-        async with database.transaction() as tx:
-            one = await ticks.take(tx, BEFORE_ALL, 1)
-        assert one is not None
-    async with database.transaction() as tx:
-        two = await ticks.take(tx, one, 1)
+        one = await take(database, BEFORE_ALL)
+    assert one is not None
+    two = await take(database, one)
     assert two is not None
     assert await ids_in(database, BEFORE_ALL, one) == [late]
     assert await ids_in(database, one, two) == [early]
@@ -132,8 +130,7 @@ async def test_an_event_committed_after_a_later_sequence_number_falls_in_the_nex
 async def test_a_batch_read_again_later_is_the_same_batch(database: Database, record: Record) -> None:
     await hold_lease(database)
     expected = await record("a", "b", "a")
-    async with database.transaction() as tx:
-        tick = await ticks.take(tx, BEFORE_ALL, 1)
+    tick = await take(database, BEFORE_ALL)
     assert tick is not None
     await record("c")
     assert await ids_in(database, BEFORE_ALL, tick) == expected
@@ -143,11 +140,9 @@ async def test_a_batch_read_again_later_is_the_same_batch(database: Database, re
 async def test_no_tick_is_stored_when_nothing_was_written(database: Database, record: Record) -> None:
     await hold_lease(database)
     await record("a")
-    async with database.transaction() as tx:
-        tick = await ticks.take(tx, BEFORE_ALL, 1)
-        assert tick is not None
-    async with database.transaction() as tx:
-        assert await ticks.take(tx, tick, 1) is None
+    tick = await take(database, BEFORE_ALL)
+    assert tick is not None
+    assert await take(database, tick) is None
 
 
 async def test_an_event_that_is_too_large_is_refused_and_nothing_is_recorded(database: Database, log: Log) -> None:
@@ -176,10 +171,15 @@ async def hold_lease(database: Database) -> None:
         await tx.execute(text(statement))
 
 
+async def take(database: Database, previous: ticks.Tick) -> ticks.Tick | None:
+    async with database.driver() as connection:
+        return await ticks.take(connection, previous, 1)
+
+
 async def ids_in(database: Database, previous: ticks.Tick, tick: ticks.Tick) -> list[UUID]:
-    async with database.transaction() as tx:
+    async with database.driver() as connection:
         return [
             UUID(entry.fields["id"])
-            async for slice_ in ticks.batches(tx, previous, tick, 10, STREAM)
+            async for slice_ in ticks.batches(connection, previous, tick, 2, STREAM)
             for _, entry in slice_
         ]
