@@ -38,9 +38,10 @@ journey: ## Run a campaign of 2,000 people, kill every process meanwhile, accoun
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m tests.journeys.journey
 
-docs: ## Write the generated documents anew (events, settings, command line)
+docs: ## Write the generated documents anew (events, settings, command line, the API and its types)
 	@$(prepare) --development --no-ui
-	@exec $(BIN)/python tools/documents.py
+	@$(BIN)/python tools/documents.py
+	@exec $(BIN)/python tools/frontend.py generate
 
 clean: ## Remove what is installed and built; keeps .ese/, where the data is
 	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .cache

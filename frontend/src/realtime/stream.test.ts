@@ -123,14 +123,14 @@ describe("the live stream", () => {
 });
 
 describe("isFollowed", () => {
-  const update = { topic: "imports", kind: "import", id: "7", version: 1, patch: {} };
+  const imported = { topic: "imports", kind: "import", id: "7", version: 1, patch: {} };
 
-  it("takes the family's update for a topic that names one of it", () => {
-    expect(isFollowed(["import:7"], update)).toBe(true);
-    expect(isFollowed(["imports"], update)).toBe(true);
+  it("takes the family's imported for a topic that names one of it", () => {
+    expect(isFollowed(["import:7"], imported)).toBe(true);
+    expect(isFollowed(["imports"], imported)).toBe(true);
   });
 
   it("leaves other entities and families alone", () => {
-    expect(isFollowed(["import:8", "campaign:7", "dashboard"], update)).toBe(false);
+    expect(isFollowed(["import:8", "campaign:7", "dashboard"], imported)).toBe(false);
   });
 });

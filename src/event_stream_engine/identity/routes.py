@@ -119,9 +119,7 @@ async def me(principal: Account, tx: Tx) -> AccountOut:
 
 
 @router.patch("/me", summary="Change name, e-mail address or password")
-async def change_me(
-    body: ProfileIn, principal: Account, request: Request, response: Response, tx: Tx
-) -> AccountOut:
+async def change_me(body: ProfileIn, principal: Account, request: Request, response: Response, tx: Tx) -> AccountOut:
     """A new password ends every session; this one goes on with new cookies."""
     changed = await actions.change_profile(
         tx,

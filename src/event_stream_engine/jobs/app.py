@@ -26,6 +26,7 @@ class Schedule:
 
 
 SCHEDULES: list[Schedule] = []
+ROUTES: dict[str, dict[str, str]] = {}
 
 
 def configure(settings: Settings) -> Celery:
@@ -41,6 +42,7 @@ def configure(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_default_queue="default",
+        task_routes=ROUTES,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=True,
@@ -70,7 +72,8 @@ def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
             run(lambda runtime: function(runtime, *args))
 
         task.__name__, task.__doc__, task.__module__ = function.__name__, function.__doc__, function.__module__
-        return CELERY.task(name=name, queue=queue)(task)
+        ROUTES[name] = {"queue": queue}
+        return CELERY.task(name=name)(task)
 
     return register
 
