@@ -39,7 +39,7 @@ journey: ## Run a campaign of 2,000 people, kill every process meanwhile, accoun
 	@exec $(BIN)/python -m tests.journeys.journey
 
 docs: ## Write the generated documents anew (events, settings, command line, the API and its types)
-	@$(prepare) --development --no-ui
+	@$(prepare) --development
 	@$(BIN)/python tools/documents.py
 	@exec $(BIN)/python tools/frontend.py generate
 

@@ -14,8 +14,8 @@ from event_stream_engine.messaging.twilio.errors import describe
 
 
 async def learn_from(tx: Transaction, steps: Sequence[Step]) -> None:
-    """Apply the suppression of each failed message to its contact."""
-    for step in steps:
+    """Apply the suppression of each failed message to its contact, in one order for all who do so."""
+    for step in sorted(steps, key=lambda step: str(step.message.contact_id)):
         message = step.message
         if message.error_code is None or message.contact_id is None or message.campaign_id is None:
             continue
