@@ -79,10 +79,15 @@ def watched(browser: Browser, **options: Any) -> Iterator[Watched]:
         context.close()
 
 
+_STILL = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
+  done(document.getAnimations().every((animation) => animation.playState !== 'running')))))"""
+
+
 def settle(page: Page) -> None:
-    """Until nothing on the page stands for something still to come."""
+    """Until nothing on the page stands for something still to come, and nothing moves or changes colour."""
     page.locator("h1").first.wait_for()
     page.wait_for_function("() => !document.querySelector('.skeleton') && document.fonts.status === 'loaded'")
+    page.wait_for_function(_STILL)
 
 
 def violations(page: Page) -> list[str]:
