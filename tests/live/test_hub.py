@@ -162,3 +162,16 @@ async def test_the_stream_of_a_client_ends_with_its_session(hub: Hub, redis: "Re
     assert body[0].startswith(b"retry:")
     assert body[1].startswith(f"id: {epoch}:".encode())
     assert b'"version":2' in body[1]
+
+
+async def test_a_client_that_was_sent_nothing_learns_where_it_stands(hub: Hub, redis: "Redis") -> None:
+    epoch = await hub.epoch()
+    async with client(hub, "campaigns") as frames:
+        listening = await following(hub, redis, frames)
+        (position,) = await publish(redis, update("one", 1))
+        await listening
+    body = [part async for part in stream(hub, frozenset({"imports"}), None, lifetime=0)]
+    assert body[1] == f"id: {epoch}:{position}\nevent: heartbeat\ndata: {{}}\n\n".encode()
+    await publish(redis, update("one", 2))
+    async with client(hub, "campaigns", after=f"{epoch}:{position}") as frames:
+        assert seen(await collect(frames, 1)) == [("one", 2)]

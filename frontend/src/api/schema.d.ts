@@ -919,7 +919,8 @@ export interface paths {
         };
         /**
          * Live updates
-         * @description Server-Sent Events: `update` with {topic, kind, id, version, patch}, or `resync`: fetch everything again.
+         * @description Server-Sent Events: `update` with {topic, kind, id, version, patch}, `resync`: fetch everything
+         *     again, or `heartbeat` at least every ten seconds, whose id a client may resume after.
          */
         get: operations["live"];
         put?: never;

@@ -33,6 +33,7 @@ class FakeSource implements Source {
 let opened: FakeSource[];
 let notices: LiveNotice[];
 let retries: (() => void)[];
+let silences: (() => void)[];
 let stream: LiveStream;
 
 const last = (): FakeSource => opened.at(-1)!;
@@ -42,6 +43,7 @@ beforeEach(() => {
   opened = [];
   notices = [];
   retries = [];
+  silences = [];
   stream = new LiveStream({
     open: (url) => {
       const source = new FakeSource(url);
@@ -50,6 +52,10 @@ beforeEach(() => {
     },
     notify: (notice) => notices.push(notice),
     backoff: () => 0,
+    watch: (run) => {
+      silences.push(run);
+      return () => (silences = silences.filter((other) => other !== run));
+    },
     later: (run) => {
       retries.push(run);
       return () => (retries = retries.filter((other) => other !== run));
@@ -111,6 +117,26 @@ describe("the live stream", () => {
     first.fail(2);
     expect(stream.status).toBe("live");
     expect(opened).toHaveLength(2);
+  });
+
+  it("resumes where a heartbeat said it stands, although no update came", () => {
+    stream.follow(["dashboard"]);
+    last().open();
+    last().send("heartbeat", "epoch:9-4");
+    last().fail(0);
+    retries[0]!();
+    expect(last().url).toContain("after=epoch%3A9-4");
+  });
+
+  it("gives a connection up on which nothing is heard any more", () => {
+    stream.follow(["dashboard"]);
+    last().open();
+    last().send("heartbeat", "epoch:9-4");
+    expect(silences).toHaveLength(1);
+    silences[0]!();
+    expect(last().closed).toBe(true);
+    expect(stream.status).toBe("reconnecting");
+    expect(retries).toHaveLength(1);
   });
 
   it("closes and is idle when nobody listens", () => {

@@ -39,7 +39,11 @@ export interface StreamOptions {
   backoff?: (attempt: number) => number;
   /** Schedules a call and returns how to cancel it. */
   later?: (run: () => void, ms: number) => () => void;
+  /** The same, for the call that ends a connection on which nothing is heard. */
+  watch?: (run: () => void, ms: number) => () => void;
 }
+
+const SILENT_MS = 25_000; // the server says something every 10 s
 
 const CLOSED = 2;
 const jitter = (attempt: number): number => Math.min(15_000, 1500 * 2 ** Math.min(attempt, 3)) * (0.75 + Math.random() / 2);
@@ -57,9 +61,10 @@ export class LiveStream {
   #attempt = 0;
   #status: LiveStatus = "idle";
   #cancelRetry: (() => void) | null = null;
+  #cancelWatch: (() => void) | null = null;
 
   constructor(options: StreamOptions) {
-    this.#options = { backoff: jitter, later: defaultLater, ...options };
+    this.#options = { backoff: jitter, later: defaultLater, watch: defaultLater, ...options };
   }
 
   get status(): LiveStatus {
@@ -90,13 +95,23 @@ export class LiveStream {
     const after = this.#position === null ? "" : `&after=${encodeURIComponent(this.#position)}`;
     const source = this.#options.open(`/api/v1/live?topics=${encodeURIComponent(this.#topics.join(","))}${after}`);
     this.#source = source;
+    this.#heard(source);
     source.onopen = () => {
       this.#attempt = 0;
+      this.#heard(source);
       this.#setStatus("live");
     };
     source.onerror = () => this.#failed(source);
-    source.addEventListener("update", (event) => this.#received(event));
+    source.addEventListener("heartbeat", (event) => {
+      this.#heard(source);
+      if (event.lastEventId) this.#position = event.lastEventId;
+    });
+    source.addEventListener("update", (event) => {
+      this.#heard(source);
+      this.#received(event);
+    });
     source.addEventListener("resync", (event) => {
+      this.#heard(source);
       this.#position = event.lastEventId || null;
       this.#options.notify({ type: "resync" });
     });
@@ -129,7 +144,15 @@ export class LiveStream {
     this.#cancelRetry = this.#options.later(() => this.#reopen(), this.#options.backoff(this.#attempt++));
   }
 
+  /** A half-open connection reports no error: silence longer than two heartbeats is one. */
+  #heard(source: Source): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = this.#options.watch(() => this.#failed(source), SILENT_MS);
+  }
+
   #close(): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = null;
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#source?.close();

@@ -31,7 +31,8 @@ async def live(
     after: Annotated[str | None, Query(max_length=100, description="Resume after this event id.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> StreamingResponse:
-    """Server-Sent Events: `update` with {topic, kind, id, version, patch}, or `resync`: fetch everything again."""
+    """Server-Sent Events: `update` with {topic, kind, id, version, patch}, `resync`: fetch everything
+    again, or `heartbeat` at least every ten seconds, whose id a client may resume after."""
     wanted = frozenset(topic for topic in topics.split(",") if topic)
     if not 0 < len(wanted) <= TOPICS_MAX:
         raise Invalid.field("topics", f"Name 1 to {TOPICS_MAX} topics.")

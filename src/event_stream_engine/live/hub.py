@@ -113,6 +113,11 @@ class Hub:
                 log.warning("live updates interrupted", error=str(error)[:200])
                 await asyncio.sleep(min(0.2 * 2**failures, 5))
 
+    @property
+    def position(self) -> str:
+        """The last entry handed to the mailboxes; empty before the first reading."""
+        return self._position
+
     def stop(self) -> None:
         """End the reading and every client's stream; browsers reconnect to whoever serves next."""
         self._stopped.set()
@@ -127,7 +132,9 @@ class Hub:
     async def follow(self, topics: frozenset[str], after: str | None) -> AsyncIterator[list[Frame]]:
         """Frames for one client as they come; an empty list is a heartbeat. Raises `TooManyRequests`."""
         with self._mailbox(topics) as mailbox:
-            if after is not None:
+            if after is None:
+                yield mailbox.take()
+            else:
                 for frame in await self._missed(mailbox, after):
                     yield [frame]
             while not self._stopped.is_set():
