@@ -28,7 +28,7 @@ const css = (name: string): string => getComputedStyle(document.documentElement)
 
 const MINUTE = 60;
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map((minutes) => minutes * MINUTE);
-const SHORTEST = 10 * MINUTE;
+const SHORTEST = 5 * MINUTE;
 const DOTS_UP_TO = 12;
 
 function options(series: Series[], width: number, height: number): uPlot.Options {
