@@ -6,7 +6,6 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL
 from datetime import timedelta
-from urllib.parse import urlencode
 from uuid import UUID
 
 from pyreqwest.client import ClientBuilder
@@ -75,11 +74,7 @@ async def _contacts(database: Database) -> None:
 
 
 async def _bare_loop(port: int) -> float:
-    """Requests a second of the fastest client doing nothing else: the same form, connections and answers."""
-    form = urlencode({
-        "To": "+14155550123", "From": "+14155550100", "Body": "Hi Ana 123, our sale starts today.",
-        "StatusCallback": f"http://127.0.0.1:8700/webhooks/twilio/status?m={new_id()}#rc=5&rp=all",
-    }).encode()  # fmt: skip
+    """Requests a second of the same client in a plain loop: such messages, connections and answers, nothing kept."""
     url = f"http://127.0.0.1:{port}/2010-04-01/Accounts/AC{'0' * 32}/Messages.json"
     headers = {"authorization": "Basic eA==", "content-type": "application/x-www-form-urlencoded"}
     builder = ClientBuilder().max_connections(AT_ONCE).no_proxy().timeout(timedelta(seconds=30))
@@ -87,8 +82,13 @@ async def _bare_loop(port: int) -> float:
         left = iter(range(MESSAGES))
 
         async def sender() -> None:
-            for _ in left:
-                response = await client.post(url).body_bytes(form).build().send()
+            for number in left:
+                form = {
+                    "To": f"+1415{5550000 + number}", "From": "+14155550100",
+                    "Body": f"Hi Ana {number}, our sale starts today.",
+                    "StatusCallback": f"http://127.0.0.1:8700/webhooks/twilio/status?m={new_id()}#rc=5&rp=all",
+                }  # fmt: skip
+                response = await client.post(url).form(form).build().send()
                 await response.json()
 
         begin = time.perf_counter()

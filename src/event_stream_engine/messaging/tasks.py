@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 __all__ = ["ask_silent", "dispatch", "import_tasks", "recover", "send_campaign"]
 """Importing this module registers every chore of the feature, those of imports included."""
 
-OUTCOMES = Counter("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
+OUTCOMES = Metric("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
 
 SLICE_SECONDS = 5.0
 """A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
@@ -93,7 +94,6 @@ class Lane:
         self._pace = pace
         self._settings = runtime.settings.messaging
         self._ends = time.monotonic() + SLICE_SECONDS
-        self._slots = asyncio.Semaphore(self._settings.concurrency)
 
     async def run(self) -> bool:
         """True when the slice ended before the work did."""
@@ -114,18 +114,26 @@ class Lane:
         return True
 
     async def _send_and_record(self, outgoing: Sequence[Outgoing], claimed_at: float) -> None:
-        sent = await asyncio.gather(*(self._send(item, claimed_at) for item in outgoing))
+        sent: list[Sent] = []
+        waiting = iter(outgoing)
+
+        async def connection() -> None:
+            for item in waiting:
+                answer = await self._send(item, claimed_at)
+                sent.append(answer)
+
+        at_once = min(len(outgoing), self._settings.concurrency // LANES)
+        await asyncio.gather(*(connection() for _ in range(at_once)))
         async with self._runtime.database.transaction() as tx:
             await sending.record_outcomes(tx, sent, self._settings)
-        for item in sent:
-            OUTCOMES.labels(type(item.outcome).__name__.lower()).inc()
+        for outcome, count in Counter(type(item.outcome).__name__.lower() for item in sent).items():
+            OUTCOMES.labels(outcome).inc(count)
 
     async def _send(self, item: Outgoing, claimed_at: float) -> Sent:
         """Never send under a lease that may expire meanwhile: after a long pause somebody else has the message."""
-        async with self._slots:
-            if time.monotonic() - claimed_at > self._settings.lease_seconds - _REQUEST_SECONDS:
-                return Sent(item, NotSent("the lease was about to expire"))
-            return Sent(item, await self._gateway.send(item.request))
+        if time.monotonic() - claimed_at > self._settings.lease_seconds - _REQUEST_SECONDS:
+            return Sent(item, NotSent("the lease was about to expire"))
+        return Sent(item, await self._gateway.send(item.request))
 
 
 @every(1)

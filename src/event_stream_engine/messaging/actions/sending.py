@@ -7,7 +7,7 @@ is sent again only when Twilio, asked after a grace, does not have it.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -328,7 +328,7 @@ async def _not_back_into_a_canceled_campaign(tx: Transaction, steps: Sequence[St
 
 
 def _canceled(step: Step) -> Step:
-    message = replace(step.message, status="canceled", due_at=None)
+    message = msgspec.structs.replace(step.message, status="canceled", due_at=None)
     return Step(message, msgspec.structs.replace(step.event, status="canceled"))
 
 

@@ -26,6 +26,9 @@ m.accepted_at, m.sent_at, m.delivered_at, m.read_at
 """
 
 
+_WIDTH = len(Message.__struct_fields__)
+
+
 @dataclass(frozen=True, slots=True)
 class Claimable:
     """A locked ledger row and what the gate must know about its contact, which may be gone."""
@@ -82,7 +85,7 @@ def _claimable(row: Any) -> Claimable:
 
 
 def _message(row: Any) -> Message:
-    return Message(*(row[index] for index in range(14)))
+    return Message(*row[:_WIDTH])
 
 
 @dataclass(frozen=True, slots=True)
