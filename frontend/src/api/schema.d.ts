@@ -2190,9 +2190,8 @@ export interface components {
             /**
              * Messages Per Second
              * @description Messages per second.
-             * @default 1
              */
-            messages_per_second?: number;
+            messages_per_second: number;
         };
         /** SenderList */
         SenderList: {

@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
 import type { InboundKind } from "../api/types";
@@ -55,6 +55,13 @@ export const builderRoute = createRoute({
   validateSearch: (raw: Raw): { step?: "audience" | "template" | "delivery" | "review" } => ({ step: oneOf(raw.step, ["audience", "template", "delivery", "review"]) }),
   component: lazyRouteComponent(() => import("../features/campaigns/builder")),
 });
+const newCampaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/new",
+  beforeLoad: () => {
+    throw redirect({ to: "/campaigns/$campaignId/edit", params: { campaignId: "new" } });
+  },
+});
 export const campaignRoute = createRoute({
   getParentRoute: () => root,
   path: "/campaigns/$campaignId",
@@ -73,7 +80,7 @@ const settings = createRoute({ getParentRoute: () => root, path: "/settings", co
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, builderRoute, campaignRoute, senders, settings,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, settings,
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

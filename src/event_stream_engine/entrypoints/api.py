@@ -43,7 +43,7 @@ def main() -> None:
         interface=Interfaces.ASGI,
         workers=settings.http.workers,
         loop=Loops.uvloop,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
         respawn_failed_workers=True,
         workers_kill_timeout=5,
         websockets=False,

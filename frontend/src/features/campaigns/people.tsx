@@ -141,11 +141,11 @@ function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: 
             <>
               <section>
                 <h3 className="mb-2 font-semibold">Message</h3>
-                <p className="rounded-md border border-line bg-solid px-4 py-3 whitespace-pre-wrap wrap-anywhere">{message.data.body || "Not rendered yet."}</p>
+                <p className="rounded-md border border-line bg-solid px-4 py-3 whitespace-pre-wrap wrap-anywhere">{message.data.body || (message.data.status === "queued" || message.data.status === "deferred" ? "Not written yet: its turn has not come." : "Never sent.")}</p>
               </section>
               <section>
                 <h3 className="mb-2 font-semibold">Receipts from Twilio</h3>
-                {message.data.receipts.length === 0 && <p className="text-muted">None yet.</p>}
+                {message.data.receipts.length === 0 && <p className="text-muted">None.</p>}
                 <ol className="grid gap-2">
                   {message.data.receipts.map((receipt) => (
                     <li key={receipt.status + receipt.received_at} className="flex items-center justify-between gap-3">

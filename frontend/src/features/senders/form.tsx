@@ -18,10 +18,10 @@ export function SenderForm({ sender, onClose }: { sender?: Sender; onClose: () =
   const [name, setName] = useState(sender?.name ?? "");
   const [channel, setChannel] = useState<Channel>(sender?.channel ?? "whatsapp");
   const [address, setAddress] = useState(sender?.address ?? "");
-  const [rate, setRate] = useState(sender ? String(sender.messages_per_second) : "");
+  const [rate, setRate] = useState<string | null>(sender ? String(sender.messages_per_second) : null);
   const save = useMutation({
     mutationFn: () => {
-      const body: SenderInput = { name: name.trim(), channel, address: address.trim(), messages_per_second: Number(rate || usualRate[channel]) };
+      const body: SenderInput = { name: name.trim(), channel, address: address.trim(), messages_per_second: Number(rate ?? usualRate[channel]) };
       return sender ? updateSender(sender.id, { name: body.name, address: body.address, messages_per_second: body.messages_per_second }) : createSender(body);
     },
     onSuccess: () => {
@@ -61,7 +61,7 @@ export function SenderForm({ sender, onClose }: { sender?: Sender; onClose: () =
           </div>
         )}
         <TextField label="Number or messaging service" required mono value={address} onChange={setAddress} placeholder="+351210000001 or MG…" error={problem?.field("address")} />
-        <TextField label="Messages per second" inputMode="decimal" value={rate} onChange={setRate} placeholder={usualRate[channel]} hint="What Twilio allows this sender. Sending faster only makes a queue at Twilio." error={problem?.field("messages_per_second")} />
+        <TextField label="Messages per second" inputMode="decimal" value={rate ?? usualRate[channel]} onChange={setRate} required hint="What Twilio allows this sender. Sending faster only makes a queue at Twilio." error={problem?.field("messages_per_second")} />
         <Problems error={save.error} />
       </form>
     </Dialog>

@@ -119,12 +119,15 @@ async def _seconds_to_deliver(tx: Transaction, campaign_id: UUID) -> dict[str, f
     return {name: round(value, 2) for name, value in zip(("p50", "p90", "p95"), found, strict=True)}
 
 
+# A STOP belongs to the last campaign its writer had got a message of.
 # The rate counts what was accepted in the last minute; a young campaign is divided by its own age.
 _PACE = """
 SELECT count(*) FILTER (WHERE m.accepted_at > :since) AS accepted, min(m.accepted_at) AS first_at,
     max(m.updated_at) AS last_at,
     (SELECT count(DISTINCT i.contact_id) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
-     WHERE s.campaign_id = :campaign_id AND i.kind = 'stop' AND i.received_at >= s.accepted_at) AS opt_outs,
+     WHERE s.campaign_id = :campaign_id AND i.kind = 'stop' AND i.received_at >= s.accepted_at
+       AND NOT EXISTS (SELECT FROM messages later WHERE later.contact_id = s.contact_id
+                       AND later.accepted_at > s.accepted_at AND later.accepted_at <= i.received_at)) AS opt_outs,
     (SELECT count(*) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
      WHERE s.campaign_id = :campaign_id AND i.kind NOT IN ('stop', 'start', 'help')
        AND i.received_at >= s.accepted_at) AS replies

@@ -191,7 +191,7 @@ class SenderInput(BaseModel):
     name: Name
     channel: Channel = "sms"
     address: ShortText = Field(examples=["+14155550100"])
-    messages_per_second: Rate = 1
+    messages_per_second: Rate
 
 
 class SenderPatch(BaseModel):
