@@ -177,7 +177,7 @@ async def make(client: Client, kind: str) -> tuple[str, dict[str, Any], dict[str
     bodies: dict[str, Any] = {
         "templates": {"name": unique("T"), "body": "Hi"},
         "segments": {"name": unique("S"), "definition": {"all": []}},
-        "senders": {"name": unique("N"), "address": "+14155550100"},
+        "senders": {"name": unique("N"), "address": "+14155550100", "messages_per_second": 5},
     }
     if kind == "campaigns":
         template = (await client.post("/api/v1/templates", json=bodies["templates"])).json()
