@@ -1,6 +1,20 @@
 """The backbone's tables."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, PrimaryKeyConstraint, Table, Text, Uuid, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
@@ -35,6 +49,7 @@ outbox = Table(
     Column("causation_id", Uuid),
     Column("traceparent", Text),
     Column("data", JSONB, nullable=False),
+    Column("generation", SmallInteger, nullable=False, server_default=text("1")),
     postgresql_partition_by="RANGE (recorded_at)",
 )
 
@@ -43,6 +58,30 @@ outbox_ticks = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("snapshot", PgType("pg_snapshot"), nullable=False),
+    Column("generation", SmallInteger, nullable=False, server_default=text("1")),
+)
+
+outbox_generations = Table(
+    "outbox_generations",
+    metadata,
+    Column("generation", SmallInteger, primary_key=True, autoincrement=False),
+    Column("system_identifier", Text, nullable=False),
+    Column("timeline", Integer, nullable=False),
+    Column("accepted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("accepted_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+outbox_parked = Table(
+    "outbox_parked",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("entry_id", Text, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("parked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("stream", "entry_id"),
 )
 
 relay_lease = Table(
@@ -59,6 +98,24 @@ relay_positions = Table(
     metadata,
     Column("stream", Text, primary_key=True),
     Column("entry_id", Text, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("tick", BigInteger, nullable=False, server_default=text("0")),
+    Column("state", Text, nullable=False, server_default=text("'ok'")),
+    Column("code", Text),
+    Column("rebuild", Boolean, nullable=False, server_default=text("false")),
+)
+
+relay_status = Table(
+    "relay_status",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("handed", BigInteger, nullable=False, server_default=text("0")),
+    Column("ticks_per_minute", Integer, nullable=False, server_default=text("0")),
+    Column("events_per_minute", Integer, nullable=False, server_default=text("0")),
+    Column("memory_used", BigInteger),
+    Column("memory_max", BigInteger),
+    Column("refused", Text),
+    Column("held_by", Text),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
