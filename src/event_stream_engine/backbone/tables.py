@@ -50,6 +50,7 @@ outbox = Table(
     Column("traceparent", Text),
     Column("data", JSONB, nullable=False),
     Column("generation", SmallInteger, nullable=False, server_default=text("1")),
+    Column("schema_version", SmallInteger, nullable=False, server_default=text("1")),
     postgresql_partition_by="RANGE (recorded_at)",
 )
 

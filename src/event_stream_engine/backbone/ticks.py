@@ -65,7 +65,8 @@ RETURNING id, snapshot::text, generation
 """
 
 _BATCH_COLUMNS = """
-stream, seq, key, key_version, event_id, type, time, correlation_id, causation_id, traceparent, data::text AS data
+stream, seq, key, key_version, event_id, type, time, correlation_id, causation_id, traceparent,
+schema_version, data::text AS data
 """
 
 _BATCH_ROWS = """
@@ -220,5 +221,6 @@ def _fields(row: asyncpg.Record) -> dict[str, str]:
         "correlationid": row["correlation_id"],
         "causationid": row["causation_id"],
         "traceparent": row["traceparent"],
+        "schemaversion": row["schema_version"] if row["schema_version"] != 1 else None,
     }
     return fields | {name: str(value) for name, value in optional.items() if value is not None}

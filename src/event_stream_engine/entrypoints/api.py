@@ -111,6 +111,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
     app.include_router(health.router)
     app.include_router(identity.router)
+    app.include_router(identity.accounts)
     app.include_router(identity.pages)
     backbone = (streams, events)
     for feature in (contacts, imports, content, campaigns, reporting, live, *backbone, sandbox_panel):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from event_stream_engine.errors import Conflict, Forbidden, Invalid, Unauthorized
+from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 
 Role = Literal["owner", "member"]
 
@@ -26,6 +26,11 @@ class Account:
     role: Role
     password_hash: str | None
     created_at: datetime
+    disabled_at: datetime | None = None
+
+    @property
+    def status(self) -> Literal["active", "disabled"]:
+        return "active" if self.disabled_at is None else "disabled"
 
 
 class WrongCredentials(Unauthorized):
@@ -38,6 +43,18 @@ class SessionEnded(Unauthorized):
 
 class EmailTaken(Conflict):
     code = "email_taken"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+
+
+class OwnersOnly(Forbidden):
+    code = "owners_only"
 
 
 class RegistrationClosed(Forbidden):

@@ -7,6 +7,7 @@ down_revision = "0004"
 
 STATEMENTS = """
 ALTER TABLE outbox ADD COLUMN generation smallint NOT NULL DEFAULT 1;
+ALTER TABLE outbox ADD COLUMN schema_version smallint NOT NULL DEFAULT 1;
 ALTER TABLE outbox_ticks ADD COLUMN generation smallint NOT NULL DEFAULT 1;
 
 CREATE TABLE outbox_generations (
