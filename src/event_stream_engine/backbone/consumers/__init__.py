@@ -144,7 +144,7 @@ class Consumer:
             fed = 0 if self.lease.paused else await replay.feed(self.database, self.group.name)
             if fed:
                 self._parked.set()
-            await self._pause(0.1 if fed else 0.5)
+            await self._pause(0.1 if fed else 1.0)
 
     async def _consume(self) -> None:
         streams = self.group.streams

@@ -110,7 +110,7 @@ class RedisStreams:
         self,
         group: str,
         consumer: str,
-        positions: Mapping[tuple[str, int], str],  # noqa: ARG002
+        positions: Mapping[tuple[str, int], str],
     ) -> None:
         """The group is made anew: whatever was pending is read again from the position on."""
         for (stream, _), after in positions.items():
