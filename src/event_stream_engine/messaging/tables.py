@@ -114,6 +114,18 @@ import_rejects = Table(
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("row", Text, nullable=False),
+    Column("cells", ARRAY(Text)),
+)
+
+import_merges = Table(
+    "import_merges",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("line", BigInteger, nullable=False),
+    Column("first_line", BigInteger, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("stated", JSONB, nullable=False),
 )
 
 import_numbers = Table(
