@@ -418,9 +418,49 @@ export interface paths {
         };
         /**
          * Refused rows as CSV
-         * @description A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
+         * @description The columns of the file, then the line, the reason, and the row as it stood where it does not fit the columns.
+         *     Corrected, it can be uploaded as it is: the last three columns are not imported.
+         *
+         *     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
          */
         get: operations["export_import_rejects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{import_id}/merges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows that were merged into an earlier one */
+        get: operations["list_import_merges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{import_id}/merges.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merged rows as CSV
+         * @description The line, the line it was merged into, the number, and what the row says; cells are made harmless as above.
+         */
+        get: operations["export_import_merges"];
         put?: never;
         post?: never;
         delete?: never;
@@ -931,6 +971,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitoring/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes of the platform
+         * @description Those heard within the last hour, the last heard first; at most 200.
+         */
+        get: operations["list_processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sandbox": {
         parameters: {
             query?: never;
@@ -1002,7 +1062,7 @@ export interface components {
              * Level
              * @enum {string}
              */
-            level: "error" | "warning";
+            level: "error" | "warning" | "info";
             /** Message */
             message: string;
             /** Link */
@@ -1056,6 +1116,11 @@ export interface components {
             sender_id: string | null;
             /** Messages Per Second */
             messages_per_second: number | null;
+            /**
+             * Effective Messages Per Second
+             * @description The lower of its own limit and its sender's; null while neither is known.
+             */
+            effective_messages_per_second: number | null;
             quiet_hours: components["schemas"]["QuietHours-Output"] | null;
             /** Timezone */
             timezone: string;
@@ -1156,15 +1221,23 @@ export interface components {
             opt_outs: number;
             /** Replies */
             replies: number;
-            /** Timeline */
-            timeline: components["schemas"]["TimelineMinute"][];
+            /**
+             * Timeline
+             * @description Oldest first, without gaps, at most 360.
+             */
+            timeline: components["schemas"]["TimelinePoint"][];
+            /**
+             * Timeline Seconds
+             * @description How long one point of the timeline lasts.
+             */
+            timeline_seconds: number;
             seconds_to_deliver: components["schemas"]["Percentiles"] | null;
             /** Rate Per Second */
             rate_per_second: number | null;
             /** Eta */
             eta: string | null;
-            /** Stalled Since */
-            stalled_since: string | null;
+            /** @description Null while it moves, or has nothing left to do. */
+            standstill: components["schemas"]["Standstill"] | null;
         };
         /** ColumnMapping */
         ColumnMapping: {
@@ -1581,6 +1654,31 @@ export interface components {
             /** Password */
             password: string;
         };
+        /**
+         * MergedRow
+         * @description A row whose number stands earlier in the file.
+         */
+        MergedRow: {
+            /**
+             * Line
+             * @description The physical line of the file on which the row starts.
+             */
+            line: number;
+            /**
+             * First Line
+             * @description The line with the same number that came first.
+             */
+            first_line: number;
+            /** Phone */
+            phone: string;
+            /**
+             * Stated
+             * @description What the row says, by field: these values were merged; an opt-out is never taken back.
+             */
+            stated: {
+                [key: string]: string;
+            };
+        };
         /** Message */
         Message: {
             /**
@@ -1749,6 +1847,15 @@ export interface components {
         Page_Inbound_: {
             /** Items */
             items: components["schemas"]["Inbound"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[MergedRow] */
+        Page_MergedRow_: {
+            /** Items */
+            items: components["schemas"]["MergedRow"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -2036,6 +2143,47 @@ export interface components {
             /** Row */
             row: string;
         };
+        /** RunningProcess */
+        RunningProcess: {
+            /**
+             * Name
+             * @description Its `ese` command.
+             * @example work
+             */
+            name: string;
+            /** Host */
+            host: string;
+            /** Pid */
+            pid: number;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+            /**
+             * Is Alive
+             * @description Heard within the last ten seconds.
+             */
+            is_alive: boolean;
+        };
+        /** RunningProcesses */
+        RunningProcesses: {
+            /** Items */
+            items: components["schemas"]["RunningProcess"][];
+            /**
+             * Missing
+             * @description What campaigns need and is not alive.
+             * @example [
+             *       "work"
+             *     ]
+             */
+            missing: string[];
+        };
         /**
          * SandboxInbound
          * @example {
@@ -2254,6 +2402,30 @@ export interface components {
              */
             encoding: "GSM-7" | "UCS-2" | "mixed";
         };
+        /**
+         * Standstill
+         * @description A running campaign of which nothing has moved for 15 seconds although people wait, and why.
+         */
+        Standstill: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Waiting */
+            waiting: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "not_known";
+            /** Message */
+            message: string;
+            /** Goes On */
+            goes_on: string;
+            /** Resumes At */
+            resumes_at: string | null;
+        };
         /** StatusSummary */
         StatusSummary: {
             /** Total */
@@ -2449,13 +2621,16 @@ export interface components {
             /** Message Id */
             message_id?: string | null;
         };
-        /** TimelineMinute */
-        TimelineMinute: {
+        /**
+         * TimelinePoint
+         * @description What happened from `at` on, for `timeline_seconds`.
+         */
+        TimelinePoint: {
             /**
-             * Minute
+             * At
              * Format: date-time
              */
-            minute: string;
+            at: string;
             /** Accepted */
             accepted: number;
             /** Sent */
@@ -4369,6 +4544,125 @@ export interface operations {
         };
     };
     export_import_rejects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_import_merges: {
+        parameters: {
+            query?: {
+                /** @description At most this many items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MergedRow_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_import_merges: {
         parameters: {
             query?: never;
             header?: never;
@@ -7301,6 +7595,53 @@ export interface operations {
             };
             /** @description Too many requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunningProcesses"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

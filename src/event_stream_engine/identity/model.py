@@ -30,6 +30,13 @@ class Account:
 
 class WrongCredentials(Unauthorized):
     code = "wrong_credentials"
+    title = "The e-mail address or the password is wrong"
+
+
+class WrongPassword(WrongCredentials):
+    """The account is known; the password given beside the change is not its own."""
+
+    title = "The current password is wrong"
 
 
 class SessionEnded(Unauthorized):

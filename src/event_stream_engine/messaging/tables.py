@@ -195,6 +195,7 @@ campaigns = Table(
     Column("frozen", JSONB(none_as_null=True)),
     _at("scheduled_at"),
     _at("launched_at"),
+    _at("resumed_at"),
     _at("completed_at"),
     _now("created_at"),
     _version(),
