@@ -1697,6 +1697,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */
@@ -1746,6 +1751,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */
@@ -2101,6 +2111,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */

@@ -26,6 +26,7 @@ export type ImportPreview = Schemas["ImportPreview"];
 export type ImportStart = Schemas["ImportStart"];
 export type Target = Schemas["ColumnPreview"]["suggested"];
 export type Reject = Schemas["Reject"];
+export type MergedRow = Schemas["MergedRow"];
 
 export type Template = Schemas["Template"];
 export type TemplateInput = Schemas["TemplateInput"];

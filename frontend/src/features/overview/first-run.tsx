@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowRight, Check } from "lucide-react";
 import { campaignsQuery } from "../../api/campaigns";
-import { segmentsQuery, templatesQuery } from "../../api/content";
+import { segmentsQuery, sendersQuery, templatesQuery } from "../../api/content";
 import { cx } from "../../ui/cx";
 import { Card } from "../../ui/layout";
 
@@ -17,20 +17,22 @@ interface Step {
 export function FirstRun({ contacts }: { contacts: number }) {
   const templates = useQuery(templatesQuery());
   const segments = useQuery(segmentsQuery());
+  const senders = useQuery(sendersQuery());
   const campaigns = useInfiniteQuery(campaignsQuery());
   const made = campaigns.data?.pages.flatMap((page) => page.items);
-  if (!templates.data || !segments.data || !made) return null;
+  if (!templates.data || !segments.data || !senders.data || !made) return null;
   if (made.some((campaign) => campaign.status !== "draft")) return null;
   const steps: Step[] = [
     { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is written before you have seen a dry run.", to: "/imports/new" },
     { done: templates.data.items.length > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },
     { done: segments.data.items.length > 0, title: "Build a segment", text: "Rules over attributes, consent and topics, with a live count.", to: "/segments/new" },
+    { done: senders.data.items.length > 0, title: "Add a sender", text: "The WhatsApp or SMS number that messages come from, and how fast it may send.", to: "/senders" },
     { done: made.length > 0, title: "Prepare a campaign", text: "The preflight says who gets it, who does not and why, and when it ends.", to: "/campaigns/new/edit" },
   ];
   const next = steps.findIndex((step) => !step.done);
   return (
-    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of 4 done</span>}>
-      <ol className="grid gap-3 md:grid-cols-2 2xl:grid-cols-4">
+    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of {steps.length} done</span>}>
+      <ol className="grid gap-3 md:grid-cols-2 xl:grid-cols-3 2xl:grid-cols-5">
         {steps.map((step, index) => (
           <li key={step.title}>
             <Link

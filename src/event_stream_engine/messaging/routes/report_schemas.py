@@ -87,6 +87,7 @@ class Recipient(Shape):
     phone: str
     status: MessageStatus
     reason: str | None
+    reason_title: str | None = Field(description="The reason in words, as the export has it.")
     error_code: int | None
     error_title: str | None
     updated_at: datetime

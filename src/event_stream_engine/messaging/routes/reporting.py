@@ -175,7 +175,11 @@ def _next(found: Any, limit: int) -> str | None:
 
 def _message(row: Any) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    return {**row._mapping, "message_id": row.id, "error_title": title}
+    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": _reason(row.reason)}
+
+
+def _reason(code: str | None) -> str | None:
+    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
 
 
 def _recipient(row: Any) -> schemas.Recipient:
@@ -224,7 +228,7 @@ def _cells(row: Any) -> list[Any]:
     return [
         row.phone,
         row.status,
-        REFUSALS.get(row.reason or "", row.reason or ""),
+        _reason(row.reason) or "",
         code if code is not None else "",
         describe(code).title if code is not None else "",
         *(moment.isoformat() if moment else "" for moment in times),
