@@ -1410,6 +1410,7 @@ export interface components {
         };
         /** Dashboard */
         Dashboard: {
+            setup: components["schemas"]["Setup"];
             contacts: components["schemas"]["ContactFigures"];
             campaigns: components["schemas"]["CampaignFigures"];
             messages_24h: components["schemas"]["MessageFigures"];
@@ -2400,6 +2401,22 @@ export interface components {
              */
             expires_in: number;
             account: components["schemas"]["AccountOut"];
+        };
+        /**
+         * Setup
+         * @description What there is to run a first campaign with, and whether one was launched or scheduled.
+         */
+        Setup: {
+            /** Templates */
+            templates: number;
+            /** Segments */
+            segments: number;
+            /** Senders */
+            senders: number;
+            /** Campaigns */
+            campaigns: number;
+            /** Launched */
+            launched: boolean;
         };
         /** SmsSegments */
         SmsSegments: {

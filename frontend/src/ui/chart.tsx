@@ -1,6 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { useTheme } from "../lib/appearance";
 import { clockTime, count, dayTime, duration, time } from "../lib/format";
 import { cx } from "./cx";

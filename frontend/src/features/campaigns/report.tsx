@@ -134,6 +134,7 @@ function pace(data: CampaignSummary): string {
   if (campaign.status === "completed") return campaign.completed_at ? `Completed ${dateTime(campaign.completed_at)}` : "Completed";
   if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
   if (campaign.status !== "running") return `${plural(open, "person waits", "people wait")}`;
+  if (data.standstill) return `${count(open)} to go`;
   const rate = data.rate_per_second === null ? "rate not known yet" : `${count(Math.round(data.rate_per_second))} messages/s`;
   const eta = data.eta ? `, done ${ago(data.eta)}` : "";
   return `${count(open)} to go, ${rate}${eta}`;

@@ -43,7 +43,7 @@ export default function Overview() {
 function Board({ data }: { data: Dashboard }) {
   return (
     <div className="grid gap-4">
-      <FirstRun contacts={data.contacts.total} />
+      <FirstRun contacts={data.contacts.total} setup={data.setup} />
       <Figures data={data} />
       <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
         <Card title="Messages per minute, last hour">

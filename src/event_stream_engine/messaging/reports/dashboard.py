@@ -40,9 +40,21 @@ async def figures(tx: Transaction, heard: Heard | None) -> dict[str, Any]:
         "delivery_rate_24h": round(messages_24h["delivered"] / accepted, 4) if accepted else None,
         "throughput": await _throughput(tx, now),
         "recent_errors": await _recent_errors(tx, now),
+        "setup": await _setup(tx),
         "attention": await _attention(tx, heard),
         "generated_at": now,
     }
+
+
+_SETUP = """
+SELECT (SELECT count(*) FROM templates) AS templates, (SELECT count(*) FROM segments) AS segments,
+    (SELECT count(*) FROM senders) AS senders, (SELECT count(*) FROM campaigns) AS campaigns,
+    EXISTS (SELECT FROM campaigns WHERE status <> 'draft') AS launched
+"""
+
+
+async def _setup(tx: Transaction) -> dict[str, Any]:
+    return dict((await tx.execute(text(_SETUP))).one()._mapping)
 
 
 _LAST_DAY = """

@@ -19,10 +19,10 @@ Reason = Literal[
 ]  # fmt: skip
 
 COMMANDS = {
-    "work": "worker (`ese work`)",
-    "beat": "scheduler (`ese beat`)",
-    "relay": "relay (`ese relay`)",
-    "consume": "consumer (`ese consume`)",
+    "work": "worker (ese work)",
+    "beat": "scheduler (ese beat)",
+    "relay": "relay (ese relay)",
+    "consume": "consumer (ese consume)",
 }
 
 _REASONS: dict[str, tuple[Reason, str]] = {
@@ -46,7 +46,7 @@ class Standstill:
 
 
 _STATE = """
-SELECT c.id, greatest(k.updated_at, c.launched_at, c.resumed_at) AS last_at, k.is_frozen, k.queued + k.deferred AS waiting,
+SELECT c.id, greatest(k.updated_at, c.launched_at, c.resumed_at) AS last_at, k.queued + k.deferred AS waiting,
     k.sending + k.unknown AS asked, k.queued + k.deferred + k.sending + k.unknown AS open,
     next.due_at, next.status AS next_status, next.reason AS next_reason, s.name AS sender_name,
     s.messages_per_second AS sender_rate, others.accepted AS others_accepted

@@ -188,7 +188,18 @@ class Attention(BaseModel):
     link: str
 
 
+class Setup(BaseModel):
+    """What there is to run a first campaign with, and whether one was launched or scheduled."""
+
+    templates: int
+    segments: int
+    senders: int
+    campaigns: int
+    launched: bool
+
+
 class Dashboard(BaseModel):
+    setup: Setup
     contacts: ContactFigures
     campaigns: CampaignFigures
     messages_24h: MessageFigures
