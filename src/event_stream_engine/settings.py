@@ -90,7 +90,22 @@ class BackboneSettings(Section):
         description="The pause after a batch that was not full: fewer, larger transactions.",
     )  # fmt: skip
     claim_idle_ms: int = Field(30_000, alias="ESE_CONSUME_CLAIM_IDLE_MS", ge=1000)
-    retention_days: int = Field(14, alias="ESE_RETENTION_DAYS", ge=1, le=3650)
+    entry_bytes_max: int = Field(
+        2_097_152, alias="ESE_RELAY_ENTRY_BYTES_MAX", ge=1024, le=536_870_912,
+        description="A larger event is parked, and a tombstone stands in its place in the stream.",
+    )  # fmt: skip
+    memory_share: float = Field(
+        0.9, alias="ESE_RELAY_MEMORY_SHARE", gt=0, le=1,
+        description="Of the transport's memory limit; above it nothing is appended and the outbox keeps it.",
+    )  # fmt: skip
+    stream_retention_hours: int = Field(
+        72, alias="ESE_STREAM_RETENTION_HOURS", ge=1, le=87_600,
+        description="Older entries leave the streams, unless a consumer group has not read them.",
+    )  # fmt: skip
+    retention_days: int = Field(
+        14, alias="ESE_RETENTION_DAYS", ge=1, le=3650,
+        description="How long the outbox and the inbox are kept: as far back as replay reaches.",
+    )  # fmt: skip
 
 
 class MessagingSettings(Section):

@@ -32,6 +32,7 @@ class Row(NamedTuple):
     time: datetime
     correlation_id: UUID
     causation_id: UUID | None
+    schema_version: int
     data: str
 
 
@@ -43,8 +44,8 @@ async def record(tx: Transaction, event: Event) -> UUID:
 
 
 _INSERT = text(
-    "INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, causation_id, data) "
-    "VALUES (:stream, :key, :event_id, :type, :time, :correlation_id, :causation_id, "
+    "INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, causation_id, schema_version, "
+    "data) VALUES (:stream, :key, :event_id, :type, :time, :correlation_id, :causation_id, :schema_version, "
     "CAST(CAST(:data AS text) AS jsonb))"
 )
 
@@ -73,6 +74,7 @@ def prepare(event: Event) -> Row:
         clock.now(),
         correlation.get() or event_id,
         causation.get(),
+        event.schema_version,
         data,
     )
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import asyncpg
 
-from event_stream_engine.backbone.streams import Entry
+from event_stream_engine.backbone.streams import Entry, position
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -22,10 +22,14 @@ _START = "0:0:"  # before the first tick nothing was visible
 
 @dataclass(frozen=True)
 class Tick:
-    """A stored snapshot; `snapshot` is PostgreSQL's text form `xmin:xmax:xip,xip`."""
+    """A stored snapshot; `snapshot` is PostgreSQL's text form `xmin:xmax:xip,xip`.
+
+    `generation` counts the lives of the database: transaction ids of two generations do not compare.
+    """
 
     id: int
     snapshot: str
+    generation: int = 1
 
     @property
     def xmax(self) -> str:
@@ -36,6 +40,10 @@ class Tick:
         listed = self.snapshot.split(":")[2]
         return listed.split(",") if listed else []
 
+    def before(self, generation: int) -> "Tick":
+        """What precedes the next tick of `generation`: itself, or nothing where a generation begins."""
+        return self if self.generation == generation else Tick(self.id, _START, generation)
+
 
 BEFORE_ALL = Tick(0, _START)
 
@@ -43,34 +51,58 @@ BEFORE_ALL = Tick(0, _START)
 # that a relay that was paused past its lease cannot add a tick.
 _TAKE = """
 WITH fresh AS (
-    SELECT EXISTS (SELECT FROM outbox WHERE xid >= $1::text::xid8)
-        OR EXISTS (SELECT FROM outbox WHERE xid = ANY ($2::text[]::xid8[])) AS any_row
+    SELECT EXISTS (SELECT FROM outbox WHERE xid >= $1::text::xid8 AND generation = $5)
+        OR EXISTS (SELECT FROM outbox WHERE xid = ANY ($2::text[]::xid8[]) AND generation = $5) AS any_row
 )
-INSERT INTO outbox_ticks (id, snapshot)
-SELECT greatest($3::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), pg_current_snapshot()
+INSERT INTO outbox_ticks (id, snapshot, generation)
+SELECT greatest($3::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+       pg_current_snapshot(), $5
 FROM fresh
 WHERE any_row AND EXISTS (
     SELECT FROM relay_lease WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp()
 )
-RETURNING id, snapshot::text
+RETURNING id, snapshot::text, generation
 """
 
 _BATCH_COLUMNS = """
-stream, seq, key, key_version, event_id, type, time, correlation_id, causation_id, traceparent, data::text AS data
+stream, seq, key, key_version, event_id, type, time, correlation_id, causation_id, traceparent,
+schema_version, data::text AS data
 """
 
-_BATCH = f"""
-SELECT {_BATCH_COLUMNS} FROM (
+_BATCH_ROWS = """
+SELECT * FROM (
     SELECT * FROM outbox
-    WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8
+    WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8 AND generation = $6
       AND pg_visible_in_snapshot(xid, $3::text::pg_snapshot)
     UNION ALL
     SELECT * FROM outbox
-    WHERE xid = ANY ($4::text[]::xid8[]) AND pg_visible_in_snapshot(xid, $3::text::pg_snapshot)
+    WHERE xid = ANY ($4::text[]::xid8[]) AND generation = $6 AND pg_visible_in_snapshot(xid, $3::text::pg_snapshot)
 ) AS batch
 WHERE $5::text IS NULL OR stream = $5
-ORDER BY seq
-"""  # noqa: S608
+"""
+_BATCH = f"SELECT {_BATCH_COLUMNS} FROM ({_BATCH_ROWS}) AS rows ORDER BY seq"  # noqa: S608
+
+
+# The same as `_BATCH` for many ticks at once. The tick before the range is its first predecessor.
+HISTORY_ROWS = """
+SELECT t.id AS tick, o.*
+FROM (
+    SELECT id, snapshot, generation,
+           lag(snapshot) OVER (PARTITION BY generation ORDER BY id) AS previous
+    FROM outbox_ticks
+    WHERE id <= $2 AND id >= coalesce((SELECT max(id) FROM outbox_ticks WHERE id <= $1), 0)
+) AS t
+CROSS JOIN LATERAL (
+    SELECT * FROM outbox
+    WHERE xid >= pg_snapshot_xmax(coalesce(t.previous, '0:0:')) AND xid < pg_snapshot_xmax(t.snapshot)
+      AND generation = t.generation AND pg_visible_in_snapshot(xid, t.snapshot)
+    UNION ALL
+    SELECT o.* FROM pg_snapshot_xip(t.previous) AS open(xid) JOIN outbox AS o USING (xid)
+    WHERE o.generation = t.generation AND pg_visible_in_snapshot(o.xid, t.snapshot)
+) AS o
+WHERE t.id > $1 AND ($3::text IS NULL OR o.stream = $3)
+"""
+_HISTORY = f"SELECT tick, {_BATCH_COLUMNS} FROM ({HISTORY_ROWS}) AS rows ORDER BY tick, seq"  # noqa: S608
 
 
 async def last_tick(connection: Connection) -> Tick:
@@ -81,17 +113,17 @@ async def last_tick(connection: Connection) -> Tick:
 async def tick_at_or_before(connection: Connection, tick_id: int) -> Tick:
     """The newest tick whose id is at most `tick_id`."""
     row = await connection.fetchrow(
-        "SELECT id, snapshot::text FROM outbox_ticks WHERE id <= $1 ORDER BY id DESC LIMIT 1", tick_id
+        "SELECT id, snapshot::text, generation FROM outbox_ticks WHERE id <= $1 ORDER BY id DESC LIMIT 1", tick_id
     )
-    return Tick(row["id"], row["snapshot"]) if row else BEFORE_ALL
+    return _tick(row) if row else BEFORE_ALL
 
 
 async def ticks_after(connection: Connection, tick: Tick, limit: int) -> list[Tick]:
     """Stored ticks that follow `tick`, in order."""
     rows = await connection.fetch(
-        "SELECT id, snapshot::text FROM outbox_ticks WHERE id > $1 ORDER BY id LIMIT $2", tick.id, limit
+        "SELECT id, snapshot::text, generation FROM outbox_ticks WHERE id > $1 ORDER BY id LIMIT $2", tick.id, limit
     )
-    return [Tick(row["id"], row["snapshot"]) for row in rows]
+    return [_tick(row) for row in rows]
 
 
 async def take(connection: Connection, previous: Tick, epoch: int) -> Tick | None:
@@ -99,8 +131,8 @@ async def take(connection: Connection, previous: Tick, epoch: int) -> Tick | Non
 
     `connection` must not be in a transaction: the tick is durable when this returns.
     """
-    row = await connection.fetchrow(_TAKE, previous.xmax, previous.in_progress, previous.id, epoch)
-    return Tick(row["id"], row["snapshot"]) if row else None
+    row = await connection.fetchrow(_TAKE, previous.xmax, previous.in_progress, previous.id, epoch, previous.generation)
+    return _tick(row) if row else None
 
 
 async def batches(
@@ -110,7 +142,7 @@ async def batches(
 
     One round trip for the usual small batch; a larger one is read through a cursor.
     """
-    arguments = (previous.xmax, tick.xmax, tick.snapshot, previous.in_progress, stream)
+    arguments = _arguments(previous, tick, stream)
     rows = await connection.fetch(f"{_BATCH} LIMIT {size + 1}", *arguments)
     if len(rows) <= size:
         if rows:
@@ -120,6 +152,55 @@ async def batches(
         cursor = await connection.cursor(_BATCH, *arguments)
         while rows := await cursor.fetch(size):
             yield [_entry(tick, row) for row in rows]
+
+
+async def history(
+    connection: Connection, after: int, upto: int, stream: str | None = None, size: int = 1000
+) -> AsyncIterator[list[tuple[str, Entry]]]:
+    """All batches of the ticks with ids in (after, upto], in order, in slices of at most `size` (stream, entry).
+
+    The caller's transaction, if any, is where it is read; without one it opens its own.
+    """
+    arguments = (after, upto, stream)
+    if connection.is_in_transaction():
+        cursor = await connection.cursor(_HISTORY, *arguments)
+        while rows := await cursor.fetch(size):
+            yield [(row["stream"], Entry(f"{row['tick']}-{row['seq']}", _fields(row))) for row in rows]
+        return
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async for slice_ in history(connection, after, upto, stream, size):
+            yield slice_
+
+
+async def any_between(connection: Connection, previous: Tick, tick: Tick, stream: str) -> bool:
+    """Whether `stream` has an event after `previous` and up to `tick`, both of one generation."""
+    found = await connection.fetchval(f"SELECT EXISTS ({_BATCH_ROWS})", *_arguments(previous, tick, stream))
+    return bool(found)
+
+
+async def holds(connection: Connection, stream: str, entry_id: str) -> bool:
+    """Whether the outbox has an event of `stream` whose entry id is this one."""
+    tick_id, seq = position(entry_id)
+    tick = await tick_at_or_before(connection, tick_id)
+    if tick.id != tick_id:
+        return False
+    previous = await tick_at_or_before(connection, tick_id - 1)
+    rows = f"SELECT EXISTS (SELECT FROM ({_BATCH_ROWS}) AS rows WHERE seq = $7)"  # noqa: S608
+    return bool(await connection.fetchval(rows, *_arguments(previous, tick, stream), seq))
+
+
+async def oldest_tick(connection: Connection) -> int:
+    """The id of the oldest tick still kept, 0 for none."""
+    return int(await connection.fetchval("SELECT coalesce(min(id), 0) FROM outbox_ticks"))
+
+
+def _arguments(previous: Tick, tick: Tick, stream: str | None) -> tuple[object, ...]:
+    before = previous.before(tick.generation)
+    return before.xmax, tick.xmax, tick.snapshot, before.in_progress, stream, tick.generation
+
+
+def _tick(row: asyncpg.Record) -> Tick:
+    return Tick(row["id"], row["snapshot"], row["generation"])
 
 
 def _entry(tick: Tick, row: asyncpg.Record) -> tuple[str, Entry]:
@@ -140,5 +221,6 @@ def _fields(row: asyncpg.Record) -> dict[str, str]:
         "correlationid": row["correlation_id"],
         "causationid": row["causation_id"],
         "traceparent": row["traceparent"],
+        "schemaversion": row["schema_version"] if row["schema_version"] != 1 else None,
     }
     return fields | {name: str(value) for name, value in optional.items() if value is not None}

@@ -12,9 +12,10 @@ from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
 from event_stream_engine.backbone.group_commit import GroupCommit
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints.backbone import events, streams
 from event_stream_engine.entrypoints.bootstrap import begin
 from event_stream_engine.identity import routes as identity
 from event_stream_engine.live import Hub
@@ -102,15 +103,18 @@ def begin_worker() -> Settings:
 
 def connect_platform(settings: Settings) -> Platform:
     database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    return Platform(settings, database, connect(settings.redis_url))
+    redis = connect(settings.redis_url)
+    return Platform(settings, database, redis, RedisStreams(redis))
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
     app.include_router(health.router)
     app.include_router(identity.router)
+    app.include_router(identity.accounts)
     app.include_router(identity.pages)
-    for feature in (contacts, imports, content, campaigns, reporting, live, running, sandbox_panel):
+    backbone = (streams, events)
+    for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

@@ -129,6 +129,49 @@ def events_trace(
     following.trace(event_id, as_json=as_json)
 
 
+backbone = typer.Typer(help="Look after the relay and its streams.", no_args_is_help=True)
+app.add_typer(backbone, name="backbone")
+
+
+@backbone.command("status")
+def backbone_status() -> None:
+    """Print the relay, its streams and what waits."""
+    from event_stream_engine.entrypoints.backbone import commands
+
+    commands.status()
+
+
+@backbone.command("rebuild")
+def backbone_rebuild(
+    stream: Annotated[str, typer.Argument(help="Such as messaging.campaign.v1, or `all`.")],
+) -> None:
+    """Ask the relay to empty a stream and fill it again from the outbox; groups keep their place."""
+    from event_stream_engine.entrypoints.backbone import commands
+
+    commands.rebuild(None if stream == "all" else stream)
+
+
+@backbone.command("accept-generation")
+def backbone_accept_generation(
+    reason: Annotated[str, typer.Option(help="Why this database is the one to go on with.")],
+    by: Annotated[str, typer.Option(help="Who decides.")] = "operator",
+) -> None:
+    """Go on from a restored database (the relay must be stopped)."""
+    from event_stream_engine.entrypoints.backbone import commands
+
+    commands.accept_generation(by, reason)
+
+
+@app.command()
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="The whole proof as one JSON object.")] = False,
+) -> None:
+    """Prove that every committed event is in its stream once and in every group's charge; status 1 if not."""
+    from event_stream_engine.entrypoints.backbone import commands
+
+    raise typer.Exit(commands.verify(as_json=as_json))
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema (`ese up` does it by itself)."""

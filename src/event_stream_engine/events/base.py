@@ -1,5 +1,10 @@
-"""What an event is: a frozen, named, versioned fact with a key."""
+"""What an event is: a frozen, named, versioned fact with a key.
 
+Within a stream's version fields are only ever added, with a default. A change that old events do not fit raises the
+class's `schema_version` and adds an upcaster, which readers apply to what was recorded before.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,12 +23,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     stream: ClassVar[str]
     for_the_record: ClassVar[bool] = False
     """True where no reaction is expected: the event is there to be traced."""
+    schema_version: ClassVar[int] = 1
+    upcasters: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    """Per earlier version: its data as the next version has it."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "stream" in cls.__dict__:
             if cls.__name__ in REGISTRY:
                 raise TypeError(f"two events are called {cls.__name__}")
+            lacking = [version for version in range(1, cls.schema_version) if version not in cls.upcasters]
+            if lacking:
+                raise TypeError(f"{cls.__name__} lacks an upcaster from version {lacking[0]}")
             REGISTRY[cls.__name__] = cls
 
     @property
@@ -47,9 +58,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     correlationid: UUID | None = None
     causationid: UUID | None = None
     traceparent: str | None = None
+    schemaversion: int = 1
     data: msgspec.Raw
 
     def event(self) -> Event | None:
         """The typed event, or None when this release does not know the type."""
         known = REGISTRY.get(self.type)
-        return None if known is None else msgspec.json.decode(self.data, type=known)
+        if known is None:
+            return None
+        if self.schemaversion >= known.schema_version:
+            return msgspec.json.decode(self.data, type=known)
+        data: dict[str, Any] = msgspec.json.decode(self.data)
+        for version in range(self.schemaversion, known.schema_version):
+            data = known.upcasters[version](data)
+        return msgspec.convert(data, type=known)

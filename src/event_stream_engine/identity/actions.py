@@ -13,12 +13,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
-from event_stream_engine.events.identity import AccountRegistered
+from event_stream_engine.events.identity import UserCreated, UserDisabled, UserUpdated
 from event_stream_engine.identity import store
 from event_stream_engine.identity.model import (
     REFRESH_GRACE_SECONDS,
     Account,
+    AccountNotFound,
     EmailTaken,
+    LastOwner,
+    OwnersOnly,
     RegistrationClosed,
     Role,
     SessionEnded,
@@ -60,7 +63,7 @@ async def register(tx: Transaction, email: str, password: str, display_name: str
     account = Account(new_id(), checked_email(email), display_name.strip(), role, hashed, clock.now())
     if not await store.add_account(tx, account):
         raise EmailTaken("Another account has this e-mail address.")
-    await outbox.record(tx, AccountRegistered(account_id=str(account.id), role=role))
+    await outbox.record(tx, _created(account))
     await audit.record(tx, by.account_id if by else account.id, "account.register", account.id)
     return account
 
@@ -72,6 +75,8 @@ async def sign_in(tx: Transaction, email: str, password: str, settings: Identity
     matches = await asyncio.to_thread(_matches, hashed, password)
     if account is None or not matches:
         raise WrongCredentials("Check both; an account that never had a password signs in by link (`ese sign-in`).")
+    if account.disabled_at is not None:
+        raise AccountDisabled("Ask an owner to enable it again.")
     return await open_session(tx, account, settings, secret)
 
 
@@ -79,7 +84,7 @@ async def sign_in_by_link(tx: Transaction, token: str, settings: IdentitySetting
     """Use a one-time link. Raises `SessionEnded` when it was used or has expired."""
     account_id = await store.use_sign_in_link(tx, _digest(token), clock.now())
     account = await store.account(tx, account_id) if account_id else None
-    if account is None:
+    if account is None or account.disabled_at is not None:
         raise SessionEnded("This sign-in link was used or has expired. Run `ese sign-in` for a new one.")
     return await open_session(tx, account, settings, secret)
 
@@ -101,7 +106,7 @@ async def refresh(tx: Transaction, refresh_token: str | None, settings: Identity
         grace = now - timedelta(seconds=REFRESH_GRACE_SECONDS)
         account_id = await store.use_refresh_token(tx, _digest(refresh_token), now, grace)
         account = await store.account(tx, account_id) if account_id else None
-    if account is None:
+    if account is None or account.disabled_at is not None:
         raise SessionEnded("Your session has ended: sign in again.")
     return await open_session(tx, account, settings, secret)
 
@@ -144,8 +149,81 @@ async def change_profile(
         await store.end_all_sessions(tx, account_id)
     await store.save_account(tx, changed)
     names = [n for n, v in (("email", email), ("display_name", display_name), ("password", password)) if v]
+    if names:
+        await outbox.record(tx, _updated(changed, names))
     await audit.record(tx, account_id, "account.change", account_id, {"fields": names})
     return changed
+
+
+async def disable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
+    """End an account's sessions and refuse new ones. Disabling one that is disabled changes nothing.
+
+    Raises `OwnersOnly`, `AccountNotFound` or `LastOwner`.
+    """
+    account = await _changeable(tx, account_id, by)
+    if account.disabled_at is not None:
+        return account
+    if account.role == "owner" and await store.count_active_owners(tx) == 1:
+        raise LastOwner("This is the last owner who can sign in. Make somebody else an owner first.")
+    disabled = replace(account, disabled_at=clock.now())
+    await store.save_account(tx, disabled)
+    await store.end_all_sessions(tx, account_id)
+    await outbox.record(tx, _disabled(disabled, by))
+    await audit.record(tx, by.account_id, "account.disable", account_id)
+    return disabled
+
+
+async def enable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
+    """Let a disabled account sign in again. Raises `OwnersOnly` or `AccountNotFound`."""
+    account = await _changeable(tx, account_id, by)
+    if account.disabled_at is None:
+        return account
+    enabled = replace(account, disabled_at=None)
+    await store.save_account(tx, enabled)
+    await outbox.record(tx, _updated(enabled, ["status"]))
+    await audit.record(tx, by.account_id, "account.enable", account_id)
+    return enabled
+
+
+async def _changeable(tx: Transaction, account_id: UUID, by: Principal) -> Account:
+    if by.role != "owner":
+        raise OwnersOnly("Only an owner changes other people's accounts.")
+    account = await store.account_for_change(tx, account_id)
+    if account is None:
+        raise AccountNotFound("There is no such account.")
+    return account
+
+
+def _created(account: Account) -> UserCreated:
+    return UserCreated(
+        user_id=str(account.id),
+        email=account.email,
+        display_name=account.display_name,
+        role=account.role,
+        created_at=account.created_at,
+    )
+
+
+def _updated(account: Account, names: list[str]) -> UserUpdated:
+    return UserUpdated(
+        user_id=str(account.id),
+        email=account.email,
+        display_name=account.display_name,
+        role=account.role,
+        status=account.status,
+        updated_at=clock.now(),
+        changed_fields=names,
+    )
+
+
+def _disabled(account: Account, by: Principal) -> UserDisabled:
+    return UserDisabled(
+        user_id=str(account.id),
+        email=account.email,
+        disabled_at=account.disabled_at or clock.now(),
+        disabled_by=str(by.account_id),
+        reason="self_deletion" if by.account_id == account.id else "admin_action",
+    )
 
 
 async def make_sign_in_link(tx: Transaction, *, valid_for: timedelta) -> str:
@@ -154,7 +232,7 @@ async def make_sign_in_link(tx: Transaction, *, valid_for: timedelta) -> str:
     if owner is None:
         owner = Account(new_id(), None, "Owner", "owner", None, clock.now())
         await store.add_account(tx, owner)
-        await outbox.record(tx, AccountRegistered(account_id=str(owner.id), role="owner"))
+        await outbox.record(tx, _created(owner))
     token = secrets.token_urlsafe(32)
     await store.add_sign_in_link(tx, _digest(token), owner.id, clock.now() + valid_for)
     return token

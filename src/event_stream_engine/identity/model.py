@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from event_stream_engine.errors import Conflict, Forbidden, Invalid, Unauthorized
+from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 
 Role = Literal["owner", "member"]
 
@@ -26,6 +26,11 @@ class Account:
     role: Role
     password_hash: str | None
     created_at: datetime
+    disabled_at: datetime | None = None
+
+    @property
+    def status(self) -> Literal["active", "disabled"]:
+        return "active" if self.disabled_at is None else "disabled"
 
 
 class WrongCredentials(Unauthorized):
@@ -39,12 +44,30 @@ class WrongPassword(WrongCredentials):
     title = "The current password is wrong"
 
 
+class AccountDisabled(WrongCredentials):
+    """The password is right; the account may not sign in."""
+
+    title = "This account is disabled"
+
+
 class SessionEnded(Unauthorized):
     code = "session_ended"
 
 
 class EmailTaken(Conflict):
     code = "email_taken"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+
+
+class OwnersOnly(Forbidden):
+    code = "owners_only"
 
 
 class RegistrationClosed(Forbidden):

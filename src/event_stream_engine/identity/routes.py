@@ -22,12 +22,14 @@ from event_stream_engine.web.auth import (
     read_access_token,
     require_own_origin,
 )
+from event_stream_engine.web.pages import Page
 from event_stream_engine.web.unit import Route, Tx
 
 REFRESH_COOKIE = "ese_refresh"
 REFRESH_PATH = "/api/v1/auth"
 
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
+accounts = APIRouter(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
 pages = APIRouter(include_in_schema=False, route_class=Route)
 _templates = Jinja2Templates(Path(__file__).with_name("pages"))
 
@@ -40,6 +42,7 @@ class AccountOut(BaseModel):
     role: Literal["owner", "member"]
     has_password: bool
     created_at: datetime
+    status: Literal["active", "disabled"]
 
 
 class SessionOut(BaseModel):
@@ -134,6 +137,24 @@ async def change_me(body: ProfileIn, principal: Account, request: Request, respo
         session = await actions.open_session(tx, changed, settings.identity, settings.secret_key)
         _set_cookies(response, session, settings)
     return _account(changed)
+
+
+@accounts.get("", summary="Accounts")
+async def list_accounts(principal: Account, tx: Tx) -> Page[AccountOut]:
+    """Owners see all (the first 200), others themselves."""
+    found = await store.all_accounts(tx, 200)
+    return Page(items=[_account(a) for a in found if principal.role == "owner" or a.id == principal.account_id])
+
+
+@accounts.post("/{account_id}/disable", summary="Disable an account")
+async def disable_account(account_id: UUID, principal: Account, tx: Tx) -> AccountOut:
+    """Its sessions end; an access token that was given out works for at most its remaining minutes."""
+    return _account(await actions.disable(tx, account_id, by=principal))
+
+
+@accounts.post("/{account_id}/enable", summary="Enable an account")
+async def enable_account(account_id: UUID, principal: Account, tx: Tx) -> AccountOut:
+    return _account(await actions.enable(tx, account_id, by=principal))
 
 
 @pages.get("/sign-in")
@@ -233,4 +254,5 @@ def _account(account: rules.Account) -> AccountOut:
         role=account.role,
         has_password=account.password_hash is not None,
         created_at=account.created_at,
+        status=account.status,
     )

@@ -21,6 +21,24 @@ async def account_by_email(tx: Transaction, email: str) -> Account | None:
     return Account(**row._mapping) if row else None
 
 
+async def account_for_change(tx: Transaction, account_id: UUID) -> Account | None:
+    """Locked until the transaction ends, and every owner with it: two owners cannot disable each other at once."""
+    await tx.execute(select(accounts.c.id).where(accounts.c.role == "owner").order_by(accounts.c.id).with_for_update())
+    row = (await tx.execute(select(accounts).where(accounts.c.id == account_id).with_for_update())).one_or_none()
+    return Account(**row._mapping) if row else None
+
+
+async def all_accounts(tx: Transaction, limit: int) -> list[Account]:
+    """Oldest first."""
+    rows = await tx.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id).limit(limit))
+    return [Account(**row._mapping) for row in rows]
+
+
+async def count_active_owners(tx: Transaction) -> int:
+    owners = select(func.count()).where(accounts.c.role == "owner", accounts.c.disabled_at.is_(None))
+    return (await tx.execute(owners)).scalar_one()
+
+
 async def count_accounts(tx: Transaction) -> int:
     return (await tx.execute(select(func.count()).select_from(accounts))).scalar_one()
 

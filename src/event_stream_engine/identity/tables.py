@@ -13,6 +13,7 @@ accounts = Table(
     Column("role", Text, nullable=False),
     Column("password_hash", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("disabled_at", DateTime(timezone=True)),
 )
 
 refresh_tokens = Table(

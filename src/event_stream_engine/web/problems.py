@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -131,6 +130,9 @@ SECURITY_HEADERS = {
 }
 
 
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
 class RequestContext:
     """Gives each request an id (kept from `X-Request-ID` when it is a UUID) and each answer its headers."""
 
@@ -147,10 +149,10 @@ class RequestContext:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = str(request_id)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                given = {name for name, _ in headers}
+                headers.append((REQUEST_ID_HEADER.encode(), str(request_id).encode()))
+                headers.extend(pair for pair in _SECURITY if pair[0] not in given)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

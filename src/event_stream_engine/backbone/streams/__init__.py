@@ -12,6 +12,34 @@ class Entry(NamedTuple):
     entry_id: str
     fields: dict[str, str]
 
+    def tombstone(self) -> "Entry":
+        """What stands in the stream for an event that no stream takes: its attributes, and no data."""
+        return Entry(self.entry_id, {**self.fields, "type": TOMBSTONE, "data": "{}"})
+
+
+TOMBSTONE = "Tombstone"
+"""The type of an entry whose event was parked; no reaction hears it."""
+
+
+class Memory(NamedTuple):
+    """What the transport uses, and may use (None: no limit), in bytes."""
+
+    used_bytes: int
+    max_bytes: int | None
+
+
+class StreamBusy(Exception):
+    """It cannot be done now; later it may work. `code` says why: oom, readonly, loading, connection, …"""
+
+    def __init__(self, stream: str, code: str, detail: str = "") -> None:
+        super().__init__(f"{stream}: {code} {detail}".strip())
+        self.stream = stream
+        self.code = code
+
+
+class StreamRefused(StreamBusy):
+    """It will not work until somebody acts: wrongtype, noauth, noperm, foreign, …"""
+
 
 class LastIdMismatch(Exception):
     """The stream does not end where the relay thinks; `actual` is its last id."""
@@ -35,6 +63,30 @@ class StreamWriter(Protocol):
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         """Ids in the stream greater than `after`, in order, at most `limit`."""
+        ...
+
+    async def entries_after(self, stream: str, after: str, limit: int) -> list[Entry]:
+        """The same with their fields."""
+        ...
+
+    async def first_id(self, stream: str) -> str | None:
+        """The oldest entry still held, None for an empty stream."""
+        ...
+
+    async def length(self, stream: str) -> int:
+        """How many entries the stream holds."""
+        ...
+
+    async def trim(self, stream: str, before: str) -> int:
+        """Remove entries whose id is smaller than `before`; how many."""
+        ...
+
+    async def clear(self, stream: str) -> None:
+        """Remove the stream, so that it can be filled again from its beginning."""
+        ...
+
+    async def memory(self) -> Memory | None:
+        """None where the transport has no memory to look at."""
         ...
 
 

@@ -4,7 +4,7 @@ The client's own retries are off: a reply lost after an append would otherwise b
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory
 from event_stream_engine.events.base import Envelope
 
 # KEYS[1] the stream; ARGV[1] the last id the relay expects; then per entry its id, the number of its fields'
@@ -85,6 +85,23 @@ class RedisStreams:
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
         return [str(entry_id) for entry_id, _ in entries]
+
+    async def entries_after(self, stream: str, after: str, limit: int) -> list[Entry]:
+        entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
+        return [Entry(str(entry_id), cast("dict[str, str]", fields or {})) for entry_id, fields in entries]
+
+    async def length(self, stream: str) -> int:
+        return int(await self._redis.xlen(stream))
+
+    async def trim(self, stream: str, before: str) -> int:
+        return int(await self._redis.xtrim(stream, minid=before, approximate=False))
+
+    async def clear(self, stream: str) -> None:
+        await self._redis.delete(stream)
+
+    async def memory(self) -> Memory | None:
+        info = await self._redis.info("memory")
+        return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)
 
     async def ensure_group(self, group: str, streams: Sequence[str]) -> None:
         for stream in streams:

@@ -5,8 +5,8 @@ Rows refused before have no cells: they are exported as they stood in the file.
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0004"
+revision = "0009"
+down_revision = "0008"
 
 STATEMENTS = """
 ALTER TABLE import_rejects ADD COLUMN cells text[];

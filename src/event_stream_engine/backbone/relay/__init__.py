@@ -1,0 +1,233 @@
+"""The relay: takes ticks, and carries each tick's batch into the streams.
+
+One relay works at a time: it holds a lease in PostgreSQL, and every tick is stored only if the lease's epoch is
+still its own. A second relay waits. The stream itself is the record of what was published: each append names the
+last id it expects, and where the stream disagrees its lane completes it from the outbox.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import Gauge
+
+from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.relay import generation, housekeeping, positions
+from event_stream_engine.backbone.relay.generation import GenerationRefused
+from event_stream_engine.backbone.relay.lanes import Course, Lane
+from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
+from event_stream_engine.backbone.relay.positions import Status
+from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, StreamWriter
+from event_stream_engine.backbone.ticks import Connection, Tick
+from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.settings import BackboneSettings
+
+log = structlog.get_logger()
+
+TICK = Gauge("ese_relay_tick_timestamp_seconds", "The time of the newest tick")
+FULL = Gauge("ese_relay_memory_full", "1 while the transport has no memory left for more entries")
+REFUSED = Gauge("ese_relay_generation_refused", "1 while the relay waits for an operator to accept the database")
+
+_SAVE_SECONDS = 1.0
+_CHECK_SECONDS = 5.0
+_HOUSEKEEPING_SECONDS = 60.0
+_RETRY_SECONDS_MAX = 5.0
+_TICKS_READ = 1000
+
+
+@dataclass
+class Relay:
+    """One relay process; `run` returns when `stop` is set."""
+
+    database: Database
+    streams: StreamWriter
+    settings: BackboneSettings
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    lease: Lease = field(init=False)
+    course: Course = field(init=False)
+    _connection: Connection = field(init=False)
+    _handed: int = 0
+    _held_by: str | None = None
+    _minute: deque[tuple[float, int]] = field(default_factory=deque)
+    """When each tick of the last minute was handed out, and its events."""
+
+    def __post_init__(self) -> None:
+        self.lease = Lease(self.database, self.holder, self.settings.lease_seconds)
+        self.course = Course(self.database, self.streams, self.settings, self.stop)
+
+    async def run(self) -> None:
+        """Work until stopped; a failing server is waited for with growing pauses, never skipped."""
+        failures = 0
+        while not self.stop.is_set():
+            try:
+                await self._work_under_lease()
+                failures = 0
+            except (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused) as error:
+                failures += 1
+                pause = min(0.1 * 2**failures, _RETRY_SECONDS_MAX)
+                log.warning("relay interrupted", error=str(error)[:500], retry_in_seconds=pause)
+                await self._note_refusal(error)
+                await self._pause(pause)
+        with contextlib.suppress(*DATABASE_ERRORS):
+            await self.lease.release()
+
+    async def _work_under_lease(self) -> None:
+        async with self.database.driver() as self._connection:
+            await self._take_lease()
+            if self.stop.is_set():
+                return
+            try:
+                await _until_one_fails(self._publish_ticks(), self._chores())
+            finally:
+                await asyncio.gather(*(lane.end() for lane in self.lanes.values()))
+                self.lanes = {}
+
+    async def _take_lease(self) -> None:
+        waited = False
+        while not self.stop.is_set() and not await self.lease.take():
+            if not waited:
+                log.info("another relay holds the lease, waiting")
+                waited = True
+            await self._pause(self.settings.lease_seconds / 5)
+
+    async def _publish_ticks(self) -> None:
+        previous = await self.resume()
+        log.info("relay works", tick=previous.id, generation=previous.generation, epoch=self.lease.epoch)
+        while not self.stop.is_set():
+            tick = await self.step(previous)
+            previous = tick or previous
+            wait = self.settings.busy_poll_ms if tick else self.settings.idle_poll_ms
+            await self._pause(wait / 1000)
+        await self._save()
+
+    async def step(self, previous: Tick) -> Tick | None:
+        """Take one tick and hand it out. The tick is durable before its first entry leaves."""
+        tick = await ticks.take(self._connection, previous, self.lease.epoch)
+        if tick is not None:
+            await self._hand_out(previous, tick)
+            TICK.set(tick.id / 1000)
+        return tick
+
+    async def _hand_out(self, previous: Tick, tick: Tick) -> None:
+        self.course.previous, self.course.newest = previous, tick
+        events = 0
+        async for slice_ in ticks.batches(self._connection, previous, tick, self.settings.batch_size):
+            events += len(slice_)
+            await asyncio.gather(*(self._lane(s).hand(entries) for s, entries in _by_stream(slice_).items()))
+        self._handed = tick.id
+        self._minute.append((asyncio.get_running_loop().time(), events))
+
+    def _lane(self, stream: str) -> Lane:
+        return self.lanes.get(stream) or self.lanes.setdefault(stream, Lane(stream, self.course))
+
+    async def resume(self) -> Tick:
+        """Serve every lane up to the newest stored tick; that tick.
+
+        Known streams complete themselves from what they hold. Ticks after the one up to which all were served are
+        handed out again, for the streams that were not known then.
+        """
+        await housekeeping.ensure_partitions(self.database)
+        handed, known = await positions.load(self._connection)
+        newest = await ticks.last_tick(self._connection)
+        current = await generation.guard(self._connection, self.streams, newest, known)
+        REFUSED.set(0)
+        self.course.newest = self.course.previous = newest
+        self.lanes = {at.stream: Lane(at.stream, self.course, at.entry_id, at.tick, at.rebuild) for at in known}
+        for lane in self.lanes.values():
+            lane.fall_behind()
+        previous = await ticks.tick_at_or_before(self._connection, handed)
+        while previous.id < newest.id:
+            for tick in await ticks.ticks_after(self._connection, previous, _TICKS_READ):
+                await self._hand_out(previous, tick)
+                previous = tick
+        self.course.newest, self._handed = newest, newest.id
+        return newest.before(current)
+
+    async def _chores(self) -> None:
+        """What goes on beside publishing: the lease, positions, looking after the streams, retention."""
+        loop = asyncio.get_running_loop()
+        renewed = checked = kept = loop.time()
+        while not self.stop.is_set():
+            now = loop.time()
+            if now - renewed > self.settings.lease_seconds / 3:
+                await self.lease.renew()
+                renewed = now
+            await self._save()
+            if now - checked > _CHECK_SECONDS:
+                await asyncio.gather(*(lane.check() for lane in list(self.lanes.values())))
+                checked = now
+            if now - kept > _HOUSEKEEPING_SECONDS:
+                self._held_by = await housekeeping.keep_house(self.database, self.streams, self.settings)
+                kept = now
+            await self._pause(min(_SAVE_SECONDS, self.settings.lease_seconds / 4))
+
+    async def _save(self) -> None:
+        """Store how far everything is, and hear which streams an operator wants rebuilt."""
+        memory = await self._look_at_memory()
+        rate = self._rate()
+        status = Status(self._handed, *rate, *memory, None, self._held_by)
+        at = [lane.as_position(self._handed) for lane in self.lanes.values() if lane.last_id is not None]
+        async with self.database.transaction() as tx:
+            await positions.save(tx, at, status)
+            asked = await positions.asked_to_rebuild(tx)
+        for stream in asked:
+            self._lane(stream).start_rebuild()
+
+    async def _look_at_memory(self) -> tuple[int | None, int | None]:
+        try:
+            memory = await self.streams.memory()
+        except (StreamBusy, StreamRefused):
+            return None, None
+        if memory is None:
+            return None, None
+        most = memory.max_bytes
+        self.course.full = most is not None and memory.used_bytes > self.settings.memory_share * most
+        FULL.set(self.course.full)
+        return memory.used_bytes, memory.max_bytes
+
+    def _rate(self) -> tuple[int, int]:
+        since = asyncio.get_running_loop().time() - 60
+        while self._minute and self._minute[0][0] < since:
+            self._minute.popleft()
+        return len(self._minute), sum(events for _, events in self._minute)
+
+    async def _note_refusal(self, error: BaseException) -> None:
+        """An operator must see on the page why nothing is published."""
+        if not isinstance(error, GenerationRefused):
+            return
+        REFUSED.set(1)
+        with contextlib.suppress(*DATABASE_ERRORS):
+            await self.lease.release()
+            async with self.database.transaction() as tx:
+                await positions.note_refusal(tx, str(error))
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+
+
+async def _until_one_fails(*work: Coroutine[None, None, None]) -> None:
+    """All of it at once, until all is done or one raises; then the others are ended."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _by_stream(entries: list[tuple[str, Entry]]) -> dict[str, list[Entry]]:
+    grouped: dict[str, list[Entry]] = {}
+    for stream, entry in entries:
+        grouped.setdefault(stream, []).append(entry)
+    return grouped

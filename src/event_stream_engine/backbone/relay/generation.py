@@ -1,0 +1,143 @@
+"""The generation of the log: which life of the database the transaction ids belong to.
+
+After a dump was restored elsewhere, or a standby was promoted that had not received everything, new transactions
+may carry smaller ids than recorded ones, and the streams may hold events whose transactions no longer exist. The
+relay refuses to guess: it publishes nothing until an operator has accepted the new generation.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.relay.positions import Position, ask_to_rebuild
+from event_stream_engine.backbone.streams import StreamWriter, position
+from event_stream_engine.backbone.ticks import Connection, Tick
+from event_stream_engine.database import Database, Transaction
+
+
+class GenerationRefused(Exception):
+    """The database is not the one that was published from; the message says what differs and what to do."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which cluster and timeline, and the next transaction id to be given out."""
+
+    system_identifier: str
+    timeline: int
+    next_xid: int
+
+
+async def origin(connection: Connection) -> Origin:
+    row = await connection.fetchrow(_ORIGIN)
+    assert row is not None
+    return Origin(row["system_identifier"], row["timeline"], row["next_xid"])
+
+
+async def guard(connection: Connection, streams: StreamWriter, newest: Tick, positions: list[Position]) -> int:
+    """The current generation. Raises `GenerationRefused`; the first call ever accepts what it finds."""
+    now = await origin(connection)
+    known = await connection.fetchrow("SELECT * FROM outbox_generations ORDER BY generation DESC LIMIT 1")
+    if known is None:
+        await _accept(connection, 1, now, "relay", "first start")
+        return 1
+    if known["system_identifier"] != now.system_identifier:
+        raise GenerationRefused(
+            "This database was restored into another PostgreSQL cluster (system identifier "
+            f"{now.system_identifier}, published from {known['system_identifier']}). {_WHAT_TO_DO}"
+        )
+    if int(newest.xmax) > now.next_xid and newest.generation == known["generation"]:
+        raise GenerationRefused(
+            f"Transaction ids went back: {newest.xmax} was published, the next one is {now.next_xid}. {_WHAT_TO_DO}"
+        )
+    if known["timeline"] != now.timeline:
+        ahead = await _ahead(streams, newest, positions)
+        if ahead:
+            raise GenerationRefused(
+                f"The database is on timeline {now.timeline} (published from {known['timeline']}) and lacks what "
+                f"{', '.join(ahead)} hold. {_WHAT_TO_DO}"
+            )
+        await connection.execute(
+            "UPDATE outbox_generations SET timeline = $1 WHERE generation = $2", now.timeline, known["generation"]
+        )
+    return int(known["generation"])
+
+
+async def accept(database: Database, by: str, reason: str) -> int:
+    """Open a new generation: what was published under the old one keeps its ids, what was not gets a last tick,
+    and every stream is rebuilt from the outbox, so that events that no longer exist leave it. The new number.
+
+    The relay must not be working. Raises `RuntimeError` when it is.
+    """
+    async with database.transaction() as tx:
+        if (await tx.execute(text(_LEASE_HELD))).scalar_one():
+            raise RuntimeError("A relay is at work in this database. Stop it first, then accept the generation.")
+        await tx.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+        generation = (await tx.execute(text(_NEXT_GENERATION))).scalar_one()
+        await tx.execute(text(_LAST_TICK), {"generation": generation - 1})
+        # A default cannot be a parameter; the number is ours.
+        await tx.execute(text(f"ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT {int(generation)}"))
+        await tx.execute(text(_INSERT_ACCEPTED), {"generation": generation, "by": by, "reason": reason})
+        await ask_to_rebuild(tx)
+        return int(generation)
+
+
+async def accepted(tx: Transaction) -> list[dict[str, object]]:
+    """Every generation, newest first."""
+    rows = await tx.execute(text("SELECT * FROM outbox_generations ORDER BY generation DESC"))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def _ahead(streams: StreamWriter, newest: Tick, positions: list[Position]) -> list[str]:
+    ends = {at.stream: await streams.last_id(at.stream) for at in positions}
+    return sorted(stream for stream, end in ends.items() if position(end)[0] > newest.id)
+
+
+async def _accept(connection: Connection, generation: int, now: Origin, by: str, reason: str) -> None:
+    await connection.execute(
+        "INSERT INTO outbox_generations (generation, system_identifier, timeline, accepted_by, reason) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        generation,
+        now.system_identifier,
+        now.timeline,
+        by,
+        reason,
+    )
+
+
+async def newest_of(connection: Connection, generation: int) -> Tick:
+    """The newest tick, as the predecessor of the next one of `generation`."""
+    return (await ticks.last_tick(connection)).before(generation)
+
+
+_WHAT_TO_DO = (
+    "Events published after the backup may be missing here, and their effects outside (messages sent) may happen "
+    "again. If this database is the one to go on with, run `ese backbone accept-generation`."
+)
+
+_ORIGIN = """
+SELECT s.system_identifier::text AS system_identifier, c.timeline_id AS timeline,
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
+FROM pg_control_system() s, pg_control_checkpoint() c
+"""
+
+_LEASE_HELD = "SELECT EXISTS (SELECT FROM relay_lease WHERE expires_at > clock_timestamp())"
+_NEXT_GENERATION = "SELECT coalesce(max(generation), 1) + 1 FROM outbox_generations"
+
+# Rows that the last tick did not cover are those of transactions it did not see; as far as they came along, they
+# are committed, and a snapshot above them all sees them.
+_LAST_TICK = """
+INSERT INTO outbox_ticks (id, snapshot, generation)
+SELECT greatest(coalesce((SELECT max(id) FROM outbox_ticks), 0) + 1,
+                floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+       (top.xid || ':' || top.xid || ':')::pg_snapshot, :generation
+FROM (SELECT (max(xid)::text::bigint + 1)::text AS xid FROM outbox WHERE generation = :generation) AS top
+WHERE top.xid IS NOT NULL
+"""
+
+_INSERT_ACCEPTED = """
+INSERT INTO outbox_generations (generation, system_identifier, timeline, accepted_by, reason)
+SELECT :generation, s.system_identifier::text, c.timeline_id, :by, :reason
+FROM pg_control_system() s, pg_control_checkpoint() c
+"""

@@ -1,0 +1,161 @@
+"""What is kept, and how long: partitions of the outbox, ticks, entries of the streams.
+
+Nothing goes that anybody still needs: a partition of the outbox is dropped only when the relay and every consumer
+group are past it, a stream is trimmed only up to the slowest group.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy import text
+
+from event_stream_engine import clock
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, StreamWriter, position
+from event_stream_engine.database import Database, Transaction
+from event_stream_engine.settings import BackboneSettings
+
+log = structlog.get_logger()
+
+TRIMMED = Counter("ese_relay_trimmed_total", "Entries removed from streams by age", ["stream"])
+DROPPED = Counter("ese_outbox_partitions_dropped_total", "Partitions of the outbox dropped by age")
+HELD = Gauge("ese_outbox_retention_held", "1 while a partition past its retention is kept because somebody needs it")
+
+_PARTITIONS_A_TIME = 3
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A consumer group's place in a stream."""
+
+    group: str
+    stream: str
+    entry_id: str
+
+
+async def ensure_partitions(database: Database) -> None:
+    async with database.transaction() as tx:
+        await outbox.ensure_partitions(tx, clock.now().date())
+
+
+async def keep_house(database: Database, streams: StreamWriter, settings: BackboneSettings) -> str | None:
+    """Create, trim and drop what is due; who holds up the oldest partition that should go, None for nobody."""
+    await ensure_partitions(database)
+    async with database.transaction() as tx:
+        readers = await _readers(tx)
+        ends = {row[0]: row[1] for row in await tx.execute(text("SELECT stream, entry_id FROM relay_positions"))}
+    await _trim(streams, settings, readers, ends)
+    held_by = await _drop_partitions(database, settings, readers, ends)
+    HELD.set(held_by is not None)
+    return held_by
+
+
+async def _trim(streams: StreamWriter, settings: BackboneSettings, readers: list[Reader], ends: dict[str, str]) -> None:
+    """By age, and never past a group: what a group has not read stays in the stream, too."""
+    oldest = clock.now() - timedelta(hours=settings.stream_retention_hours)
+    by_age = f"{int(oldest.timestamp() * 1000)}-0"
+    for stream in ends:
+        read = [reader.entry_id for reader in readers if reader.stream == stream]
+        before = min([by_age, *(_after(entry_id) for entry_id in read)], key=position)
+        try:
+            TRIMMED.labels(stream).inc(await streams.trim(stream, before))
+        except (StreamBusy, StreamRefused) as error:
+            log.warning("not trimmed", stream=stream, code=error.code)
+
+
+async def _drop_partitions(
+    database: Database, settings: BackboneSettings, readers: list[Reader], ends: dict[str, str]
+) -> str | None:
+    """At most `_PARTITIONS_A_TIME` a time: the oldest first, none after one that must stay."""
+    due = clock.now().date() - timedelta(days=settings.retention_days)
+    async with database.transaction() as tx:
+        partitions = [name for name, day in await _partitions(tx) if day < due][:_PARTITIONS_A_TIME]
+    for name in partitions:
+        async with database.transaction() as tx:
+            holder = await _needed_by(tx, name, readers, ends)
+        if holder is not None:
+            log.warning("a partition past its retention is kept", partition=name, needed_by=holder)
+            return f"{holder} ({name})"
+        await _drop(database, name)
+    return None
+
+
+async def _needed_by(tx: Transaction, partition: str, readers: list[Reader], ends: dict[str, str]) -> str | None:
+    """The partition's events are those of transactions up to its greatest; whoever is past a snapshot in which all
+    of them are over is past the partition. One who has read a stream to its end is past all of it."""
+    row = (await tx.execute(text(_TOP.format(partition)))).one()
+    if row.xid is None:
+        return None
+    past = (await tx.execute(text(_FIRST_TICK_PAST), row._asdict())).scalar_one_or_none()
+    handed = (await tx.execute(text("SELECT handed FROM relay_status WHERE name = 'relay'"))).scalar_one_or_none()
+    if past is None or (handed or 0) < past:
+        return "relay"
+    for lane in await tx.execute(text("SELECT stream FROM relay_positions WHERE tick < :tick"), {"tick": past}):
+        return f"relay, {lane[0]}"
+    for reader in readers:
+        if position(reader.entry_id)[0] < past and reader.entry_id != ends.get(reader.stream, reader.entry_id):
+            return reader.group
+    replaying = await tx.execute(text("SELECT id FROM replays WHERE status IN ('pending', 'running') LIMIT 1"))
+    return "replay" if replaying.first() else None
+
+
+async def _drop(database: Database, partition: str) -> None:
+    """Detached without a lock that stops writers; a detaching that broke off is finished first."""
+    async with database.driver() as connection:
+        pending = await connection.fetchval(_DETACH_PENDING, partition)
+        attached = await connection.fetchval(_ATTACHED, partition)
+        if attached:
+            await connection.execute(
+                f'ALTER TABLE outbox DETACH PARTITION "{partition}" {"FINALIZE" if pending else "CONCURRENTLY"}'
+            )
+        top = await connection.fetchrow(_TOP.format(partition))
+        await connection.execute(f'DROP TABLE "{partition}"')
+        if top is not None and top["xid"] is not None:
+            await connection.execute(_FORGET_TICKS, top["xid"], top["generation"])
+    DROPPED.inc()
+    log.info("partition dropped", partition=partition)
+
+
+async def _readers(tx: Transaction) -> list[Reader]:
+    rows = await tx.execute(text("SELECT group_name, stream, entry_id FROM group_positions"))
+    return [Reader(*row) for row in rows]
+
+
+async def _partitions(tx: Transaction) -> list[tuple[str, date]]:
+    """Partitions and those that were detached but not dropped, with their day, oldest first."""
+    rows = await tx.execute(
+        text("SELECT tablename FROM pg_tables WHERE tablename ~ '^outbox_[0-9]{8}$' AND schemaname = current_schema()")
+    )
+    names = sorted(row[0] for row in rows)
+    return [(name, datetime.strptime(name[-8:], "%Y%m%d").date()) for name in names]  # noqa: DTZ007  # a day
+
+
+def _after(entry_id: str) -> str:
+    tick, seq = position(entry_id)
+    return f"{tick}-{seq + 1}"
+
+
+_TOP = """
+SELECT xid::text AS xid, generation FROM "{}" ORDER BY generation DESC, xid DESC LIMIT 1
+"""
+
+_FIRST_TICK_PAST = """
+SELECT id FROM outbox_ticks
+WHERE generation > :generation
+   OR (generation = :generation AND pg_snapshot_xmin(snapshot) > CAST(CAST(:xid AS text) AS xid8))
+ORDER BY id
+LIMIT 1
+"""
+
+_ATTACHED = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1))"
+_DETACH_PENDING = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhdetachpending)"
+
+# The last tick before the first one needed stays: batches are differences.
+_FORGET_TICKS = """
+DELETE FROM outbox_ticks WHERE id < (
+    SELECT max(id) FROM outbox_ticks
+    WHERE (generation = $2 AND pg_snapshot_xmax(snapshot) <= $1::text::xid8) OR generation < $2
+)
+"""

@@ -1,0 +1,1 @@
+"""The backbone over HTTP: streams, the relay, events, groups, dead letters, replays."""

@@ -1,0 +1,123 @@
+"""`ese verify` and `ese backbone …`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+import typer
+
+from event_stream_engine.backbone import reports
+from event_stream_engine.backbone.relay import generation, positions
+from event_stream_engine.backbone.streams import StreamWriter
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import GROUPS
+from event_stream_engine.backbone.verify import Finding, GroupProof, Proof, StreamProof
+from event_stream_engine.backbone.verify import verify as prove
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.bootstrap import import_reactions
+from event_stream_engine.errors import Conflict, NotFound
+from event_stream_engine.settings import load_settings
+
+T = TypeVar("T")
+
+
+def verify(*, as_json: bool) -> int:
+    """Print the proof; 0 when it holds."""
+    import_reactions()
+    proof = _run(lambda database, transport: prove(database, transport, GROUPS.values()))
+    if as_json:
+        typer.echo(msgspec.json.encode({"holds": proof.holds, "streams": proof.streams, "groups": proof.groups}))
+    else:
+        _print(proof)
+    return 0 if proof.holds else 1
+
+
+def _print(proof: Proof) -> None:
+    for stream in proof.streams:
+        typer.echo(_stream_line(stream))
+        for name, finding in (("missing", stream.missing), ("foreign", stream.foreign), ("changed", stream.changed)):
+            _print_finding(name, finding)
+    for group in proof.groups:
+        typer.echo(_group_line(group))
+        _print_finding("missing", group.missing)
+    typer.echo("verify: everything holds" if proof.holds else "verify: DOES NOT HOLD, see above")
+
+
+def _stream_line(proof: StreamProof) -> str:
+    return (
+        f"stream {proof.stream}: {proof.committed} committed, {proof.published} published, {proof.trimmed} trimmed, "
+        f"{proof.waiting} waiting, {proof.parked} parked, {proof.missing.count} missing, "
+        f"{proof.foreign.count} foreign, {proof.changed.count} changed"
+    )
+
+
+def _group_line(proof: GroupProof) -> str:
+    return (
+        f"group {proof.group} on {proof.stream}: {proof.due} due, {proof.applied} applied, {proof.parked} parked, "
+        f"{proof.dead} dead, {proof.waiting} waiting, {proof.missing.count} missing"
+    )
+
+
+def _print_finding(name: str, finding: Finding) -> None:
+    for named in finding.named:
+        typer.echo(f"  {name} {named}")
+    if finding.count > len(finding.named):
+        typer.echo(f"  {name}: {finding.count - len(finding.named)} more")
+
+
+def status() -> None:
+    """Print the relay and its streams."""
+    relay, found = _run(_status)
+    works = "works" if relay["works"] else "DOES NOT WORK"
+    typer.echo(f"relay {relay['holder'] or '-'} {works}, generation {relay['generation']}, epoch {relay['epoch']}")
+    if relay["generation_refused"]:
+        typer.echo(f"  refused: {relay['generation_refused']}")
+    for stream in found:
+        code = f" ({stream.code})" if stream.code else ""
+        waiting = f"{stream.unpublished_events} wait"
+        typer.echo(f"{stream.stream}: {stream.state}{code}, ends at {stream.entry_id}, {waiting}")
+
+
+async def _status(database: Database, _: StreamWriter) -> tuple[dict[str, object], list[reports.StreamReport]]:
+    async with database.transaction() as tx:
+        return await reports.relay(tx), await reports.streams(tx)
+
+
+def rebuild(stream: str | None) -> None:
+    """Raises `NotFound` for a stream that was never published to."""
+
+    async def ask(database: Database, _: StreamWriter) -> int:
+        async with database.transaction() as tx:
+            return await positions.ask_to_rebuild(tx, stream)
+
+    if not _run(ask):
+        raise NotFound(f"There is no stream {stream}. `ese backbone status` lists them.")
+    typer.echo("The relay empties and fills it within seconds; `ese verify` shows when it is whole.")
+
+
+def accept_generation(by: str, reason: str) -> None:
+    """Raises `Conflict` while a relay works."""
+
+    async def accept(database: Database, _: StreamWriter) -> int:
+        try:
+            return await generation.accept(database, by, reason)
+        except RuntimeError as error:
+            raise Conflict(str(error)) from error
+
+    typer.echo(f"Generation {_run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
+
+
+def _run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
+    settings = load_settings()
+
+    async def run() -> T:
+        database = Database(settings.database_url, pool_size=2, application="ese")
+        client = connect(settings.redis_url)
+        try:
+            return await work(database, RedisStreams(client))
+        finally:
+            await client.aclose()
+            await database.close()
+
+    return asyncio.run(run())

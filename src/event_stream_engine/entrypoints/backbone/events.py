@@ -1,0 +1,144 @@
+"""`/api/v1/backbone/events` and the live tail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+
+from event_stream_engine.backbone import reports, tracing
+from event_stream_engine.backbone.reports import EventFilter
+from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.errors import Invalid, NotFound
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
+from event_stream_engine.web.platform import ThePlatform
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+
+Name = Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]*$")]
+
+TAIL_SECONDS = 600.0
+TAIL_SLICE = 200
+_POLL_SECONDS = 0.5
+_HEARTBEAT_SECONDS = 10.0
+
+
+class EventShape(BaseModel):
+    """`entry_id` is null for an event that is committed and not yet published."""
+
+    event_id: UUID
+    stream: str
+    entry_id: str | None
+    type: str
+    key: str
+    time: datetime
+    correlation_id: UUID | None
+
+
+class GroupState(BaseModel):
+    group: str
+    state: Literal["applied", "parked", "dead"]
+
+
+class EventDetail(EventShape):
+    data: dict[str, Any]
+    causation_id: UUID | None
+    traceparent: str | None
+    groups: list[GroupState]
+
+
+class TracedShape(BaseModel):
+    event_id: UUID
+    causation_id: UUID | None
+    stream: str
+    type: str
+    key: str
+    time: datetime
+    groups: list[str]
+
+
+@router.get("/events", summary="Events, newest first")
+async def list_events(
+    _: Account,
+    tx: Tx,
+    stream: Name = None,
+    type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
+    key: Name = None,
+    event_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EventShape]:
+    """As far back as the outbox is kept. Without data: that is shown one event at a time."""
+    after = decode_cursor(cursor, UUID)
+    wanted = EventFilter(stream, type_, key, event_id, after[0] if after else None)
+    try:
+        found = await reports.events(tx, wanted, limit + 1)
+    except DBAPIError as error:
+        if "statement timeout" not in str(error):
+            raise
+        raise Invalid("Too few events match to find them quickly. Name the stream, or search by event id.") from error
+    more = encode_cursor(found[limit - 1]["event_id"]) if len(found) > limit else None
+    return Page(items=[EventShape.model_validate(row) for row in found[:limit]], next_cursor=more)
+
+
+@router.get("/events/{event_id}", summary="One event, whole, and what became of it")
+async def show_event(event_id: UUID, _: Account, tx: Tx) -> EventDetail:
+    found = await reports.event(tx, event_id)
+    if found is None:
+        raise NotFound("The outbox holds no event with this id (any more).")
+    return EventDetail.model_validate(found)
+
+
+@router.get("/events/{event_id}/trace", summary="Everything that shares its correlation")
+async def trace_event(event_id: UUID, _: Account, tx: Tx) -> Page[TracedShape]:
+    """A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event."""
+    found = await tracing.trace(tx, event_id)
+    if not found:
+        raise NotFound("The outbox holds no event with this id or correlation (any more).")
+    return Page(items=[TracedShape.model_validate(event, from_attributes=True) for event in found])
+
+
+@router.get("/tail", summary="Events as they are published", response_class=StreamingResponse)
+async def tail_events(
+    _: Account,
+    platform: ThePlatform,
+    stream: Name = None,
+    type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
+    key: Name = None,
+) -> StreamingResponse:
+    """Server-Sent Events: `event: event` with one event (without its data), a comment every 10 s. It ends after ten
+    minutes; `Last-Event-ID` is not needed, since the tail shows what comes. When more come than are shown, `event:
+    skipped` says so."""
+    body = _tail(platform.database, EventFilter(stream, type_, key))
+    return StreamingResponse(body, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def _tail(database: Database, wanted: EventFilter) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    ends, spoke = loop.time() + TAIL_SECONDS, loop.time()
+    yield b"retry: 2000\n: connected\n\n"
+    at: int | None = None
+    while loop.time() < ends:
+        try:
+            async with database.transaction() as tx:
+                newest = await reports.newest_tick(tx)
+                found = await reports.published(tx, at or newest, newest, wanted, TAIL_SLICE + 1)
+        except DATABASE_ERRORS:
+            return  # the browser comes back
+        at = newest
+        for row in found[:TAIL_SLICE]:
+            yield b"event: event\ndata: %s\n\n" % EventShape.model_validate(row).model_dump_json().encode()
+        if len(found) > TAIL_SLICE:
+            yield b"event: skipped\ndata: %s\n\n" % msgspec.json.encode({"shown": TAIL_SLICE})
+        if not found and loop.time() - spoke > _HEARTBEAT_SECONDS:
+            yield b": alive\n\n"
+        spoke = spoke if not found and loop.time() - spoke <= _HEARTBEAT_SECONDS else loop.time()
+        await asyncio.sleep(_POLL_SECONDS)
