@@ -18,6 +18,7 @@ from event_stream_engine.identity import store
 from event_stream_engine.identity.model import (
     REFRESH_GRACE_SECONDS,
     Account,
+    AccountDisabled,
     AccountNotFound,
     EmailTaken,
     LastOwner,
@@ -76,7 +77,7 @@ async def sign_in(tx: Transaction, email: str, password: str, settings: Identity
     if account is None or not matches:
         raise WrongCredentials("Check both; an account that never had a password signs in by link (`ese sign-in`).")
     if account.disabled_at is not None:
-        raise AccountDisabled("Ask an owner to enable it again.")
+        raise AccountDisabled("This account is disabled. Ask an owner.")
     return await open_session(tx, account, settings, secret)
 
 
