@@ -1165,7 +1165,7 @@ export interface paths {
         };
         /**
          * Everything that shares its correlation
-         * @description A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event.
+         * @description A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event, and how it fared there.
          */
         get: operations["trace_event"];
         put?: never;
@@ -3131,7 +3131,7 @@ export interface components {
              */
             time: string;
             /** Groups */
-            groups: string[];
+            groups: components["schemas"]["GroupState"][];
         };
         /** ValidationError */
         ValidationError: {
