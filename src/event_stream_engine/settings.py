@@ -89,7 +89,23 @@ class BackboneSettings(Section):
         5, alias="ESE_CONSUME_LINGER_MS", ge=0, le=1000,
         description="The pause after a batch that was not full: fewer, larger transactions.",
     )  # fmt: skip
-    claim_idle_ms: int = Field(30_000, alias="ESE_CONSUME_CLAIM_IDLE_MS", ge=1000)
+    consume_lease_seconds: int = Field(
+        10, alias="ESE_CONSUME_LEASE_SECONDS", ge=1, le=300,
+        description="So long after its owner's last sign of life another consumer takes a group over.",
+    )  # fmt: skip
+    handler_seconds: float = Field(
+        60, alias="ESE_CONSUME_HANDLER_SECONDS", gt=0, le=3600,
+        description="A reaction that takes longer is cut off and counts as failed.",
+    )  # fmt: skip
+    attempts_max: int = Field(
+        12, alias="ESE_CONSUME_ATTEMPTS_MAX", ge=1, le=1000,
+        description="Failed attempts (pauses grow from 1 s to 5 min) before an event becomes a dead letter.",
+    )  # fmt: skip
+    crashes_max: int = Field(
+        3, alias="ESE_CONSUME_CRASHES_MAX", ge=1, le=100,
+        description="Attempts that never ended (the process died) before an event becomes a dead letter.",
+    )  # fmt: skip
+    retry_hours_max: float = Field(24, alias="ESE_CONSUME_RETRY_HOURS_MAX", gt=0, le=8760)
     entry_bytes_max: int = Field(
         2_097_152, alias="ESE_RELAY_ENTRY_BYTES_MAX", ge=1024, le=536_870_912,
         description="A larger event is parked, and a tombstone stands in its place in the stream.",

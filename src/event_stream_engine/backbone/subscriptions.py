@@ -6,6 +6,9 @@
 A reaction changes state in `tx` or starts a chore, never both. With `subscribe_batch` it gets the new events of a
 batch at once, for set-based effects; with `subscribe_chore` it gets no transaction and must be idempotent by event
 id, because it may run again after a crash.
+
+A reaction that raises has failed: its event and the later ones of the same key wait and are tried again. `raise
+Retry(after=60)` sets the pause, `raise Reject("why")` gives the event up.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +33,19 @@ class Reaction:
     event: type[Event]
     kind: Kind
     function: Callable[..., Awaitable[None]]
+    lanes: int = 1
+
+
+class Reject(Exception):
+    """A reaction's word that an event can never be applied: it becomes a dead letter at once."""
+
+
+class Retry(Exception):
+    """A reaction's word that an event cannot be applied yet; `after` seconds later it may."""
+
+    def __init__(self, after: float, reason: str = "") -> None:
+        super().__init__(reason or f"again after {after} s")
+        self.after = after
 
 
 @dataclass
@@ -40,6 +56,15 @@ class Group:
     reactions: dict[str, Reaction] = field(default_factory=dict)
 
     @property
+    def kind(self) -> Kind:
+        return next(iter(self.reactions.values())).kind
+
+    @property
+    def lanes(self) -> int:
+        """How many transactions a batch is split into, by key."""
+        return max((reaction.lanes for reaction in self.reactions.values()), default=1)
+
+    @property
     def streams(self) -> list[str]:
         return sorted({reaction.event.stream for reaction in self.reactions.values()})
 
@@ -47,9 +72,10 @@ class Group:
 GROUPS: dict[str, Group] = {}
 
 
-def subscribe(event: type[E], *, group: str) -> Callable[[Single[E]], Single[E]]:
-    """Apply each event in the transaction of its batch, behind a savepoint of its own."""
-    return lambda function: _register(event, group, "single", function)
+def subscribe(event: type[E], *, group: str, lanes: int = 1) -> Callable[[Single[E]], Single[E]]:
+    """Apply each event in the transaction of its batch, behind a savepoint of its own. With `lanes`, the events of
+    a batch are split by key into so many transactions that run at the same time."""
+    return lambda function: _register(event, group, "single", function, lanes)
 
 
 def subscribe_batch(event: type[E], *, group: str) -> Callable[[Batch[E]], Batch[E]]:
@@ -65,11 +91,11 @@ def subscribe_chore(event: type[E], *, group: str) -> Callable[[Chore[E]], Chore
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _register(event: type[Event], name: str, kind: Kind, function: F) -> F:
+def _register(event: type[Event], name: str, kind: Kind, function: F, lanes: int = 1) -> F:
     group = GROUPS.setdefault(name, Group(name))
     if event.__name__ in group.reactions:
         raise TypeError(f"{name} reacts to {event.__name__} twice")
     if any(reaction.kind != kind for reaction in group.reactions.values()):
         raise TypeError(f"{name} mixes kinds of reactions: use one group per kind")
-    group.reactions[event.__name__] = Reaction(event, kind, function)
+    group.reactions[event.__name__] = Reaction(event, kind, function, lanes)
     return function

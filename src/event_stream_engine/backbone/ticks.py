@@ -94,7 +94,7 @@ FROM (
 ) AS t
 CROSS JOIN LATERAL (
     SELECT * FROM outbox
-    WHERE xid >= pg_snapshot_xmax(coalesce(t.previous, '0:0:')) AND xid < pg_snapshot_xmax(t.snapshot)
+    WHERE xid >= pg_snapshot_xmax(coalesce(t.previous, '1:1:')) AND xid < pg_snapshot_xmax(t.snapshot)
       AND generation = t.generation AND pg_visible_in_snapshot(xid, t.snapshot)
     UNION ALL
     SELECT o.* FROM pg_snapshot_xip(t.previous) AS open(xid) JOIN outbox AS o USING (xid)

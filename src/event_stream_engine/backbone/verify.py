@@ -117,9 +117,8 @@ async def _stream(
         else:
             _compare(proof, expected, entry, parked)
             entry = await anext(held, None)
-    while entry is not None:
-        if position(entry.entry_id)[0] <= newest:
-            proof.foreign.add(entry.entry_id)
+    while entry is not None:  # a tick is stored before its first entry leaves, and we read the stream's end first
+        proof.foreign.add(entry.entry_id)
         entry = await anext(held, None)
     return proof
 

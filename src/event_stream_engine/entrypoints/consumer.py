@@ -16,7 +16,7 @@ def main() -> None:
     jobs.configure(settings)
 
     async def work(stop: asyncio.Event) -> None:
-        database = Database(settings.database_url, pool_size=len(GROUPS) + 1, application="ese-consume")
+        database = Database(settings.database_url, pool_size=2 * len(GROUPS) + 2, application="ese-consume")
         # One connection per group: a blocking read would hold up the others.
         clients = [connect(settings.redis_url) for _ in GROUPS]
         consumers = [

@@ -54,6 +54,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     entry_id: str = ""
     """Position in the stream, `<tick>-<seq>`."""
     stream: str = ""
+    partition: int = 0
     keyversion: int | None = None
     correlationid: UUID | None = None
     causationid: UUID | None = None

@@ -7,10 +7,7 @@ last id it expects, and where the stream disagrees its lane completes it from th
 
 import asyncio
 import contextlib
-import os
-import socket
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,6 +20,7 @@ from event_stream_engine.backbone.relay.lanes import Course, Lane
 from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
 from event_stream_engine.backbone.relay.positions import Status
 from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, StreamWriter
+from event_stream_engine.backbone.supervising import holder_name, until_one_fails
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -48,7 +46,7 @@ class Relay:
     streams: StreamWriter
     settings: BackboneSettings
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    holder: str = field(default_factory=holder_name)
     lanes: dict[str, Lane] = field(default_factory=dict)
     lease: Lease = field(init=False)
     course: Course = field(init=False)
@@ -84,7 +82,7 @@ class Relay:
             if self.stop.is_set():
                 return
             try:
-                await _until_one_fails(self._publish_ticks(), self._chores())
+                await until_one_fails(self._publish_ticks(), self._chores())
             finally:
                 await asyncio.gather(*(lane.end() for lane in self.lanes.values()))
                 self.lanes = {}
@@ -211,19 +209,6 @@ class Relay:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
-
-
-async def _until_one_fails(*work: Coroutine[None, None, None]) -> None:
-    """All of it at once, until all is done or one raises; then the others are ended."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 def _by_stream(entries: list[tuple[str, Entry]]) -> dict[str, list[Entry]]:

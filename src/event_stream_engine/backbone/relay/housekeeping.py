@@ -58,7 +58,7 @@ async def _trim(streams: StreamWriter, settings: BackboneSettings, readers: list
     by_age = f"{int(oldest.timestamp() * 1000)}-0"
     for stream in ends:
         read = [reader.entry_id for reader in readers if reader.stream == stream]
-        before = min([by_age, *(_after(entry_id) for entry_id in read)], key=position)
+        before = min([by_age, *read], key=position)  # the last entry a group read stays: it shows that nothing is lost
         try:
             TRIMMED.labels(stream).inc(await streams.trim(stream, before))
         except (StreamBusy, StreamRefused) as error:
@@ -130,11 +130,6 @@ async def _partitions(tx: Transaction) -> list[tuple[str, date]]:
     )
     names = sorted(row[0] for row in rows)
     return [(name, datetime.strptime(name[-8:], "%Y%m%d").date()) for name in names]  # noqa: DTZ007  # a day
-
-
-def _after(entry_id: str) -> str:
-    tick, seq = position(entry_id)
-    return f"{tick}-{seq + 1}"
 
 
 _TOP = """

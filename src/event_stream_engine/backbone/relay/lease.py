@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from event_stream_engine.backbone.supervising import is_gone
 from event_stream_engine.database import Database
 
 
@@ -23,7 +24,9 @@ class Lease:
     async def take(self) -> bool:
         """Whether it was free, expired or our own of before an interruption; then it is held under a new epoch."""
         async with self.database.transaction() as tx:
-            values = {"holder": self.holder, "seconds": self.seconds}
+            last = await tx.execute(text("SELECT holder FROM relay_lease WHERE name = 'relay'"))
+            abandoned = is_gone(last.scalar_one_or_none())
+            values = {"holder": self.holder, "seconds": self.seconds, "abandoned": abandoned}
             epoch = (await tx.execute(text(_TAKE), values)).scalar_one_or_none()
         self.epoch = epoch or 0
         return epoch is not None
@@ -50,7 +53,7 @@ INSERT INTO relay_lease (name, holder, epoch, expires_at)
 VALUES ('relay', :holder, 1, clock_timestamp() + make_interval(secs => :seconds))
 ON CONFLICT (name) DO UPDATE
 SET holder = excluded.holder, epoch = relay_lease.epoch + 1, expires_at = excluded.expires_at
-WHERE relay_lease.expires_at <= clock_timestamp() OR relay_lease.holder = excluded.holder
+WHERE relay_lease.expires_at <= clock_timestamp() OR relay_lease.holder = excluded.holder OR :abandoned
 RETURNING epoch
 """
 

@@ -1,7 +1,9 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from event_stream_engine.events.base import Envelope
 
@@ -91,31 +93,47 @@ class StreamWriter(Protocol):
 
 
 class StreamReader(Protocol):
-    """What a consumer group needs."""
+    """What a consumer group needs. The caller holds the group's lease: nobody else reads for it."""
 
-    async def ensure_group(self, group: str, streams: Sequence[str]) -> None:
-        """Create the group at the start of each stream where it is missing."""
+    async def seek(self, group: str, consumer: str, positions: Mapping[tuple[str, int], str]) -> None:
+        """Let the group continue after these positions, by stream and partition; what it was given before and did
+        not acknowledge is forgotten. Creates the group where it is missing."""
         ...
 
-    async def read_own_pending(self, group: str, consumer: str, streams: Sequence[str], count: int) -> list[Envelope]:
-        """What this consumer was given before and did not acknowledge."""
-        ...
-
-    async def read_new(
+    async def read(
         self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
     ) -> list[Envelope]:
-        """Entries nobody in the group was given yet; waits up to `block_ms` for the first."""
-        ...
-
-    async def claim_abandoned(
-        self, group: str, consumer: str, streams: Sequence[str], min_idle_ms: int, count: int
-    ) -> list[Envelope]:
-        """Entries of consumers that fell silent, now given to this one."""
+        """The next entries, in order per stream and partition, at most `count` a stream; waits up to `block_ms` for
+        the first. Entries that are not envelopes are left out."""
         ...
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         """The effects of these entries are committed."""
         ...
+
+    async def first_id(self, stream: str) -> str | None:
+        """The oldest entry still held, None for an empty stream."""
+        ...
+
+    async def last_id(self, stream: str) -> str:
+        """The id of the newest entry ever appended, `0-0` for none."""
+        ...
+
+
+def envelope(stream: str, entry_id: str, fields: Mapping[str, str], partition: int = 0) -> Envelope:
+    """The envelope that stands at `entry_id`. Raises `KeyError` or `msgspec.ValidationError` for other fields."""
+    values: dict[str, Any] = {name: value for name, value in fields.items() if name != "data"}
+    return msgspec.convert(
+        {
+            **values,
+            "entry_id": entry_id,
+            "stream": stream,
+            "partition": partition,
+            "data": msgspec.Raw(fields["data"].encode()),
+        },
+        type=Envelope,
+        strict=False,
+    )
 
 
 def position(entry_id: str) -> tuple[int, int]:

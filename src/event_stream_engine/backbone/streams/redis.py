@@ -3,17 +3,20 @@
 The client's own retries are off: a reply lost after an append would otherwise be answered by a second append.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, envelope
 from event_stream_engine.events.base import Envelope
+
+FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
 
 # KEYS[1] the stream; ARGV[1] the last id the relay expects; then per entry its id, the number of its fields'
 # names and values together, and those. The check of memory comes before the first write (Redis refuses a script
@@ -103,32 +106,28 @@ class RedisStreams:
         info = await self._redis.info("memory")
         return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)
 
-    async def ensure_group(self, group: str, streams: Sequence[str]) -> None:
-        for stream in streams:
-            try:
-                await self._redis.xgroup_create(stream, group, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+    async def seek(
+        self,
+        group: str,
+        consumer: str,
+        positions: Mapping[tuple[str, int], str],
+    ) -> None:
+        """The group is made anew: whatever was pending is read again from the position on."""
+        for (stream, _), after in positions.items():
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.xgroup_create(stream, group, id="0", mkstream=True)
+            pipeline.xgroup_destroy(stream, group)
+            pipeline.xgroup_create(stream, group, id=after)
+            results = await pipeline.execute(raise_on_error=False)
+            for error in results[1:]:
+                if isinstance(error, Exception):
+                    raise error
 
-    async def read_own_pending(self, group: str, consumer: str, streams: Sequence[str], count: int) -> list[Envelope]:
-        reply = await self._redis.xreadgroup(group, consumer, dict.fromkeys(streams, "0"), count=count)
-        return _envelopes(reply)
-
-    async def read_new(
+    async def read(
         self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
     ) -> list[Envelope]:
         reply = await self._redis.xreadgroup(group, consumer, dict.fromkeys(streams, ">"), count=count, block=block_ms)
         return _envelopes(reply)
-
-    async def claim_abandoned(
-        self, group: str, consumer: str, streams: Sequence[str], min_idle_ms: int, count: int
-    ) -> list[Envelope]:
-        claimed: list[Envelope] = []
-        for stream in streams:
-            reply = await self._redis.xautoclaim(stream, group, consumer, min_idle_ms, count=count)
-            claimed += [envelope(stream, entry_id, fields) for entry_id, fields in reply[1] if fields]
-        return claimed
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         by_stream: dict[str, list[str]] = {}
@@ -147,16 +146,6 @@ class RedisStreams:
         return str(entries[0][0]) if entries else None
 
 
-def envelope(stream: str, entry_id: str, fields: dict[str, str]) -> Envelope:
-    """The envelope that stands at `entry_id`."""
-    values: dict[str, Any] = {name: value for name, value in fields.items() if name != "data"}
-    return msgspec.convert(
-        {**values, "entry_id": entry_id, "stream": stream, "data": msgspec.Raw(fields["data"].encode())},
-        type=Envelope,
-        strict=False,
-    )
-
-
 def _slices(entries: Sequence[Entry]) -> Iterable[list[Entry]]:
     slice_: list[Entry] = []
     size = 0
@@ -172,13 +161,15 @@ def _slices(entries: Sequence[Entry]) -> Iterable[list[Entry]]:
 
 
 def _envelopes(reply: Any) -> list[Envelope]:
-    """XREADGROUP's answer in the order of its ids; trimmed entries come back without fields and are left out."""
+    """A reply in the order of its ids; what is no envelope (somebody else wrote it) is left out and counted."""
     if not reply:
         return []
+    found = []
     streams = reply.items() if isinstance(reply, dict) else reply
-    return [
-        envelope(stream, entry_id, fields)
-        for stream, entries in streams
-        for entry_id, fields in (entries[0] if entries and isinstance(entries[0], list) else entries)
-        if fields
-    ]
+    for stream, entries in streams:
+        for entry_id, fields in entries[0] if entries and isinstance(entries[0], list) else entries:
+            try:
+                found.append(envelope(stream, entry_id, fields))
+            except (KeyError, TypeError, msgspec.ValidationError):
+                FOREIGN.labels(stream).inc()
+    return found

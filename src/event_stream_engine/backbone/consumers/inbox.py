@@ -1,0 +1,141 @@
+"""What a group has taken charge of: inbox rows, and a position per stream.
+
+An inbox row means that the event is in PostgreSQL's charge for this group: applied, parked behind or because of a
+failure, or dead. A position means that everything up to it has such a row (or is not heard by the group).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+
+from event_stream_engine.backbone.streams import position
+from event_stream_engine.database import Transaction
+from event_stream_engine.events.base import Envelope
+
+Place = tuple[str, int]
+"""A stream and its partition."""
+
+
+class Taken(NamedTuple):
+    """New events of a batch: those to apply now, and those whose key waits behind a parked one."""
+
+    free: list[Envelope]
+    waiting: list[Envelope]
+
+
+class PositionMoved(Exception):
+    """Somebody else consumed for this group: nothing of this batch may be committed."""
+
+
+async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
+    """Insert the batch's inbox rows; what had one already is in charge and left out."""
+    rows = await tx.execute(
+        text(_TAKE),
+        {
+            "group": group,
+            "ids": [entry.id for entry in entries],
+            "streams": [entry.stream for entry in entries],
+            "keys": [entry.subject for entry in entries],
+        },
+    )
+    blocked: dict[UUID, bool] = {row.event_id: row.blocked for row in rows}
+    new = [entry for entry in _distinct(entries) if entry.id in blocked]
+    return Taken([e for e in new if not blocked[e.id]], [e for e in new if blocked[e.id]])
+
+
+async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
+    """The ids among `entries` that have a row already."""
+    rows = await tx.execute(
+        text("SELECT event_id FROM inbox WHERE group_name = :group AND event_id = ANY (CAST(:ids AS uuid[]))"),
+        {"group": group, "ids": [entry.id for entry in entries]},
+    )
+    return {row[0] for row in rows}
+
+
+async def positions(tx: Transaction, group: str, streams: Sequence[str]) -> dict[Place, str]:
+    """Where the group stands in each stream; one it never read stands at `0-0`."""
+    await tx.execute(text(_ENSURE_POSITIONS), {"group": group, "streams": list(streams)})
+    rows = await tx.execute(
+        text("SELECT stream, partition, entry_id FROM group_positions WHERE group_name = :group AND stream = ANY(:s)"),
+        {"group": group, "s": list(streams)},
+    )
+    return {(row.stream, row.partition): row.entry_id for row in rows}
+
+
+async def advance(
+    tx: Transaction, group: str, epoch: int, before: Mapping[Place, str], after: Mapping[Place, str], consumed: int
+) -> None:
+    """Move the positions with the effects, in one transaction. Raises `PositionMoved` when the group has another
+    owner or stands elsewhere."""
+    places = sorted(after)
+    moved = await tx.execute(
+        text(_ADVANCE),
+        {
+            "group": group,
+            "epoch": epoch,
+            "consumed": consumed,
+            "streams": [stream for stream, _ in places],
+            "partitions": [partition for _, partition in places],
+            "expected": [before.get(place, "0-0") for place in places],
+            "entries": [after[place] for place in places],
+        },
+    )
+    row = moved.one()
+    if not row.owned or row.moved != len(places):
+        raise PositionMoved(f"{group} stands elsewhere, or has another owner")
+
+
+def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
+    """The last entry of each stream and partition."""
+    found: dict[Place, str] = {}
+    for entry in entries:
+        place = (entry.stream, entry.partition)
+        if place not in found or position(entry.entry_id) > position(found[place]):
+            found[place] = entry.entry_id
+    return found
+
+
+def _distinct(entries: Sequence[Envelope]) -> list[Envelope]:
+    return list({entry.id: entry for entry in entries}.values())
+
+
+_TAKE = """
+WITH given AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
+        AS given (event_id, stream, key)
+), new AS (
+    INSERT INTO inbox (group_name, event_id) SELECT DISTINCT :group, event_id FROM given
+    ON CONFLICT DO NOTHING RETURNING event_id
+)
+SELECT g.event_id,
+       EXISTS (SELECT FROM parked_events p WHERE p.group_name = :group AND p.stream = g.stream AND p.key = g.key)
+           AS blocked
+FROM given g JOIN new USING (event_id)
+"""
+
+_ENSURE_POSITIONS = """
+INSERT INTO group_positions (group_name, stream) SELECT :group, unnest(CAST(:streams AS text[]))
+ON CONFLICT DO NOTHING
+"""
+
+_ADVANCE = """
+WITH owned AS (
+    UPDATE consumer_groups
+    SET consumed_total = consumed_total + :consumed,
+        last_consumed_at = CASE WHEN :consumed > 0 THEN clock_timestamp() ELSE last_consumed_at END
+    WHERE group_name = :group AND epoch = :epoch RETURNING 1
+), given AS (
+    SELECT * FROM unnest(CAST(:streams AS text[]), CAST(:partitions AS int[]), CAST(:expected AS text[]),
+                         CAST(:entries AS text[])) AS given (stream, partition, expected, entry_id)
+), moved AS (
+    INSERT INTO group_positions AS p (group_name, stream, partition, entry_id)
+    SELECT :group, stream, partition, entry_id FROM given, owned
+    ON CONFLICT (group_name, stream, partition) DO UPDATE SET entry_id = excluded.entry_id, updated_at = now()
+    WHERE p.entry_id = (SELECT g.expected FROM given g
+                        WHERE g.stream = excluded.stream AND g.partition = excluded.partition)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) AS moved, EXISTS (SELECT FROM owned) AS owned
+"""

@@ -1,0 +1,62 @@
+"""How far a group is behind: events it hears that are committed and not yet in its charge, and the oldest's age.
+
+From our own positions and the outbox; what a transport says of its groups is wrong after trimming.
+"""
+
+from sqlalchemy import text
+
+from event_stream_engine.backbone.streams import position
+from event_stream_engine.backbone.subscriptions import Group
+from event_stream_engine.database import Database
+
+COUNTED_MAX = 100_000
+SAMPLES_KEPT = 60
+
+
+async def sample(database: Database, group: Group) -> None:
+    """Store one sample, and forget the oldest."""
+    async with database.transaction() as tx:
+        rows = await tx.execute(
+            text("SELECT stream, min(entry_id) FROM group_positions WHERE group_name = :group GROUP BY stream"),
+            {"group": group.name},
+        )
+        events, seconds = 0, 0.0
+        for stream, entry_id in rows.all():
+            tick, seq = position(entry_id)
+            values = {"stream": stream, "tick": tick, "seq": seq, "types": sorted(group.reactions), "most": COUNTED_MAX}
+            behind = (await tx.execute(text(_BEHIND), values)).one()
+            events += behind.events
+            seconds = max(seconds, behind.seconds or 0.0)
+        values = {"group": group.name, "events": events, "seconds": seconds, "kept": SAMPLES_KEPT}
+        await tx.execute(text(_STORE), values)
+        await tx.execute(text(_FORGET), values)
+
+
+_BEHIND = """
+WITH here AS (
+    SELECT snapshot, generation FROM outbox_ticks WHERE id <= :tick ORDER BY id DESC LIMIT 1
+), before AS (
+    SELECT snapshot FROM outbox_ticks WHERE id < :tick ORDER BY id DESC LIMIT 1
+)
+SELECT count(*) AS events, extract(epoch FROM clock_timestamp() - min(recorded_at))::float8 AS seconds FROM (
+    SELECT o.recorded_at FROM outbox o
+    LEFT JOIN here h ON true LEFT JOIN before b ON true
+    WHERE o.stream = :stream AND o.type = ANY (CAST(:types AS text[]))
+      AND (h.snapshot IS NULL OR o.generation > h.generation OR (
+          o.generation = h.generation
+          AND o.xid >= coalesce(pg_snapshot_xmin(b.snapshot), '0')
+          AND (NOT pg_visible_in_snapshot(o.xid, h.snapshot)
+               OR (o.seq > :seq AND NOT pg_visible_in_snapshot(o.xid, coalesce(b.snapshot, '1:1:'))))))
+    LIMIT :most
+) AS behind
+"""
+
+_STORE = """
+INSERT INTO group_lag (group_name, events, seconds) VALUES (:group, :events, :seconds) ON CONFLICT DO NOTHING
+"""
+
+_FORGET = """
+DELETE FROM group_lag WHERE group_name = :group AND at < (
+    SELECT at FROM group_lag WHERE group_name = :group ORDER BY at DESC OFFSET :kept LIMIT 1
+)
+"""

@@ -1,0 +1,85 @@
+"""A group's owner: one at a time, by a lease that a heartbeat keeps and an epoch fences."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import text
+
+from event_stream_engine.backbone.supervising import is_gone
+from event_stream_engine.database import Database
+
+Before = Literal["released", "crashed", "taken_over"]
+
+
+class LeaseLost(Exception):
+    """Another consumer owns the group now."""
+
+
+@dataclass
+class GroupLease:
+    """`before` says how the last owner ended; `paused` is what the last heartbeat read."""
+
+    database: Database
+    group: str
+    holder: str
+    seconds: int
+    epoch: int = 0
+    before: Before = "released"
+    paused: bool = False
+
+    async def take(self) -> bool:
+        """Whether it was free, or its holder gone; then it is ours under a new epoch."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text(_REGISTER), {"group": self.group})
+            row = (await tx.execute(text(_LOOK), {"group": self.group})).one()
+            abandoned = is_gone(row.holder)
+            ours = row.holder == self.holder
+            if not (row.released or row.expired or abandoned or ours):
+                return False
+            taken = await tx.execute(text(_TAKE), self._values())
+            self.epoch = taken.scalar_one()
+        self.paused = row.paused
+        # What this process itself broke off was rolled back: nobody died of it.
+        self.before = "released" if row.released or ours else "crashed" if abandoned else "taken_over"
+        return True
+
+    async def renew(self) -> None:
+        """Raises `LeaseLost` when somebody else has it."""
+        async with self.database.transaction() as tx:
+            row = (await tx.execute(text(_RENEW), {**self._values(), "epoch": self.epoch})).one_or_none()
+        if row is None:
+            raise LeaseLost(f"another consumer owns {self.group}")
+        self.paused = row.paused
+
+    async def release(self) -> None:
+        """Nothing is in hand any more: the next owner starts as if nothing had happened."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text(_RELEASE), {"group": self.group, "epoch": self.epoch})
+
+    def _values(self) -> dict[str, object]:
+        return {"group": self.group, "holder": self.holder, "seconds": self.seconds}
+
+
+_REGISTER = "INSERT INTO consumer_groups (group_name) VALUES (:group) ON CONFLICT DO NOTHING"
+
+_LOOK = """
+SELECT holder, released, expires_at <= clock_timestamp() AS expired, paused_at IS NOT NULL AS paused
+FROM consumer_groups WHERE group_name = :group FOR UPDATE
+"""
+
+_TAKE = """
+UPDATE consumer_groups
+SET holder = :holder, epoch = epoch + 1, released = false,
+    expires_at = clock_timestamp() + make_interval(secs => :seconds)
+WHERE group_name = :group RETURNING epoch
+"""
+
+_RENEW = """
+UPDATE consumer_groups SET expires_at = clock_timestamp() + make_interval(secs => :seconds)
+WHERE group_name = :group AND epoch = :epoch RETURNING paused_at IS NOT NULL AS paused
+"""
+
+_RELEASE = """
+UPDATE consumer_groups SET released = true, expires_at = clock_timestamp()
+WHERE group_name = :group AND epoch = :epoch
+"""

@@ -1,0 +1,39 @@
+"""Tasks that live and die together, and leases whose holder is gone."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine
+
+
+async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
+    """All of it at once, until all is done or one raises; then the others are ended."""
+    tasks = [asyncio.create_task(one) for one in work]
+    done: set[asyncio.Task[None]] = set()
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def holder_name() -> str:
+    """Who holds a lease: `<host>:<process id>`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_gone(holder: str | None) -> bool:
+    """Whether a holder was a process of this host that no longer runs: its lease need not be waited for."""
+    host, _, pid = (holder or "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

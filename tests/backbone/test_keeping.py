@@ -1,0 +1,240 @@
+"""What is kept and what goes: lanes apart, partitions, trimming, memory, restored databases, parked rows; and that the
+proof sees each kind of damage."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from event_stream_engine import clock
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.relay import Relay, generation, housekeeping
+from event_stream_engine.backbone.streams import Memory
+from event_stream_engine.backbone.streams.redis import RedisStreams
+from event_stream_engine.backbone.verify import Proof, verify
+from event_stream_engine.database import Database
+from tests.backbone.conftest import (
+    OTHER_STREAM,
+    SETTINGS,
+    STREAM,
+    WAIT_SECONDS,
+    Interrupted,
+    Log,
+    OtherFact,
+    Record,
+    working,
+)
+from tests.backbone.test_consumers import GROUP, Ledger, consumer_of, consuming, group_of, ledger, publish
+from tests.backbone.test_failing_reactions import rows, wait_rows
+
+__all__ = ["consumer_of", "ledger", "publish"]  # fixtures
+
+
+async def execute(database: Database, statement: str, **values: object) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text(statement), values)
+
+
+async def test_a_broken_stream_holds_up_no_other_and_is_completed_when_it_is_mended(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+) -> None:
+    other = Log(database, redis, OTHER_STREAM)
+    await redis.set(OTHER_STREAM, "a string under the stream's name")
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("x", "y", kind=OtherFact)
+        await record("a", "b")
+        await log.wait_published(2)
+        assert await wait_rows(database, "SELECT * FROM relay_positions WHERE state <> 'ok'")
+        await redis.delete(OTHER_STREAM)
+        await record("x", kind=OtherFact)
+        await other.wait_published(3)
+    await log.assert_oracles()
+    await other.assert_oracles()
+
+
+async def test_nothing_is_appended_while_the_servers_memory_is_nearly_full(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    class Filling(Interrupted):
+        used = 95
+
+        async def memory(self) -> Memory:
+            return Memory(self.used, 100)
+
+    transport = Filling(streams)
+    relay = Relay(database, transport, SETTINGS)
+    async with working(relay):
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not relay.course.full:  # noqa: ASYNC110  # the relay looks once a second
+                await asyncio.sleep(0.01)
+        await record("a")
+        await wait_rows(database, "SELECT * FROM outbox_ticks")
+        assert await log.published() == []
+        transport.used = 50
+        await log.wait_published(1)
+    await log.assert_oracles()
+
+
+async def test_an_event_no_stream_takes_is_parked_and_leaves_a_tombstone(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    small = SETTINGS.model_copy(update={"entry_bytes_max": 1024})
+    async with working(Relay(database, streams, small)):
+        await record("a")
+        await record("b" * 100)
+        large = (await record("c" * 511))[0]
+        await record("a")
+        published = await log.wait_published(4)
+    parked = await rows(database, "SELECT * FROM outbox_parked")
+    assert [row["event_id"] for row in parked] == [large]
+    assert (published[2][1]["type"], published[2][1]["data"]) == ("Tombstone", "{}")
+    proof = await verify(database, streams, [])
+    assert (proof.holds, proof.streams[0].parked) == (True, 1)
+
+
+async def proved(database: Database, streams: RedisStreams, ledger: Ledger) -> Proof:
+    return await verify(database, streams, [group_of(ledger)])
+
+
+async def test_the_proof_holds_and_sees_each_kind_of_damage(
+    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    await publish("a", "b", "a", "c")
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(4)
+    proof = await proved(database, streams, ledger)
+    assert proof.holds
+    assert (proof.streams[0].committed, proof.streams[0].published, proof.groups[0].applied) == (4, 4, 4)
+
+    second = (await redis.xrange(STREAM))[1]
+    await redis.xdel(STREAM, second[0])
+    proof = await proved(database, streams, ledger)
+    assert (proof.holds, proof.streams[0].missing.named) == (False, [f"{second[0]} {second[1]['id']}"])
+
+    await redis.xadd(STREAM, {"id": "?"})
+    assert (await proved(database, streams, ledger)).streams[0].foreign.count == 1
+
+    await execute(database, "DELETE FROM inbox WHERE event_id = :id", id=second[1]["id"])
+    assert (await proved(database, streams, ledger)).groups[0].missing.named == [f"{second[0]} {second[1]['id']}"]
+
+    await execute(database, """UPDATE outbox SET data = '{"entity": "z"}' WHERE key = 'c'""")
+    assert (await proved(database, streams, ledger)).streams[0].changed.count == 1
+
+
+async def test_a_rebuilt_stream_is_the_same_and_its_groups_keep_their_place(
+    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, log: Log
+) -> None:
+    await publish("a", "b", "a")
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(3)
+    before = await log.published()
+    await redis.xdel(STREAM, before[1][0])
+    async with working(Relay(database, streams, SETTINGS)):
+        await execute(database, "UPDATE relay_positions SET rebuild = true")
+        await log.wait_until(lambda published: published == before)
+    async with consuming(consumer_of(group_of(ledger))):
+        await publish("b")
+        await ledger.wait_effects(4)
+    assert await ledger.effects() == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert (await proved(database, streams, ledger)).holds
+
+
+OLD = timedelta(days=SETTINGS.retention_days + 3)
+
+
+async def record_long_ago(database: Database) -> None:
+    """A partition of three weeks ago with an event in it, as time would have left it."""
+    async with database.transaction() as tx:
+        day = (clock.now() - OLD).date()
+        await tx.execute(text("SELECT ese_outbox_partitions(:day, :day)"), {"day": day})
+        row = outbox.prepare(OtherFact(entity="old", version=1))
+        await tx.execute(
+            text(
+                "INSERT INTO outbox (recorded_at, stream, key, event_id, type, time, data) "
+                "VALUES (:at, :stream, :key, :id, :type, :at, CAST(:data AS jsonb))"
+            ),
+            {"at": clock.now() - OLD, "stream": row.stream, "key": row.key, "id": row.event_id, "type": row.type,
+             "data": row.data},
+        )  # fmt: skip
+
+
+async def old_partitions(database: Database) -> list[str]:
+    day = (clock.now() - OLD).strftime("%Y%m%d")
+    return [
+        row["tablename"]
+        for row in await rows(database, f"SELECT tablename FROM pg_tables WHERE tablename = 'outbox_{day}'")
+    ]
+
+
+async def test_a_partition_goes_only_when_the_relay_and_every_group_are_past_it(
+    database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    await record_long_ago(database)
+    group = group_of(ledger, "single", OtherFact)
+    assert (await housekeeping.keep_house(database, streams, SETTINGS) or "").startswith("relay")
+    async with working(Relay(database, streams, SETTINGS)):
+        await wait_rows(database, "SELECT * FROM relay_status WHERE handed > 0")
+    await execute(database, "INSERT INTO group_positions (group_name, stream) VALUES (:g, :s)", g=GROUP, s=OTHER_STREAM)
+    assert (await housekeeping.keep_house(database, streams, SETTINGS) or "").startswith(GROUP)
+    assert await old_partitions(database)
+    async with consuming(consumer_of(group)):
+        await ledger.wait_effects(1)
+    assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+    assert await old_partitions(database) == []
+    await publish("a", "b")
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(3)
+
+
+async def test_streams_are_trimmed_by_age_and_never_past_a_group(
+    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, log: Log
+) -> None:
+    await publish("a", "b", "a")
+    whole = await log.published()
+    with clock.frozen(clock.now() + timedelta(hours=SETTINGS.stream_retention_hours + 1)):
+        await execute(database, "INSERT INTO group_positions (group_name, stream, entry_id) VALUES ('slow', :s, :at)",
+                      s=STREAM, at=whole[1][0])  # fmt: skip
+        await housekeeping.keep_house(database, streams, SETTINGS)
+        assert [entry_id for entry_id, _ in await log.published()] == [whole[1][0], whole[2][0]]
+    await housekeeping.keep_house(database, streams, SETTINGS)
+    assert len(await log.published()) == 2, "young entries stay"
+
+
+async def test_a_restored_database_is_refused_until_an_operator_accepts_it(
+    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, log: Log,
+    record: Record,
+) -> None:  # fmt: skip
+    """The cluster is another one; the streams hold an event that this database does not know."""
+    await publish("a", "b")
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(2)
+    phantom = {**(await log.published())[0][1], "id": "01a00000-0000-7000-8000-000000000000"}
+    await redis.xadd(STREAM, phantom)
+    await execute(database, "UPDATE outbox_generations SET system_identifier = '1'")
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("a")
+        (status,) = await wait_rows(database, "SELECT * FROM relay_status WHERE refused IS NOT NULL")
+        assert "accept-generation" in status["refused"]
+        assert len(await log.published()) == 3
+    assert await generation.accept(database, "ana", "the backup of last night is right") == 2
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("b")
+        await log.wait_until(lambda published: [fields["subject"] for _, fields in published] == ["a", "b", "a", "b"])
+    await log.assert_oracles()
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(4)
+    assert await ledger.effects() == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert (await proved(database, streams, ledger)).holds
+
+
+async def test_a_generation_is_not_accepted_while_a_relay_works(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("a")
+        await log.wait_published(1)
+        with pytest.raises(RuntimeError, match="A relay is at work"):
+            await generation.accept(database, "ana", "by mistake")
