@@ -1,36 +1,18 @@
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { MailX, RotateCw } from "lucide-react";
 import { useCallback, useState } from "react";
-import { groupsQuery, lettersQuery, redrive, type LetterFilters } from "../../api/backbone";
+import { groupsQuery, lettersQuery, type LetterFilters } from "../../api/backbone";
 import type { DeadLetter } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
 import { Button } from "../../ui/button";
-import { Chip, type Tone } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { Checkbox, SearchField } from "../../ui/field";
 import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
-import { toast } from "../../ui/toast";
 import { LetterDrawer } from "./letter";
-import { DiscardDialog, RedriveDialog, type Chosen } from "./letter-actions";
+import { DiscardDialog, LetterChip, RedriveDialog, useRedriveOne, type Chosen } from "./letter-actions";
 import { attemptsText } from "./words";
-
-const tones: Record<DeadLetter["status"], Tone> = { open: "bad", redriven: "ok", discarded: "neutral" };
-export const LetterChip = ({ status }: { status: DeadLetter["status"] }) => <Chip tone={tones[status]}>{status === "open" ? "Open" : status === "redriven" ? "Redriven" : "Discarded"}</Chip>;
-
-/** Redrives one letter at once: the group applies an event at most once, so trying again can do no harm. */
-export function useRedriveOne() {
-  const cache = useQueryClient();
-  return useMutation({
-    mutationFn: (letter: DeadLetter) => redrive({ ids: [letter.id], dry_run: false }),
-    onSuccess: (answer, letter) => {
-      toast.done(answer.redriven > 0 ? `${letter.type} is given to ${letter.group} again` : `${letter.type} was not open any more`);
-      void cache.invalidateQueries({ queryKey: ["backbone"] });
-    },
-    onError: toast.failed,
-  });
-}
 
 export default function DeadLetters() {
   const search = useSearch({ from: "/streams-frame/streams/dead-letters" });

@@ -1,13 +1,30 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { discard, redrive } from "../../api/backbone";
-import type { LetterFilter } from "../../api/types";
+import type { DeadLetter, LetterFilter } from "../../api/types";
 import { count, duration, plural } from "../../lib/format";
 import { Button } from "../../ui/button";
+import { Chip, type Tone } from "../../ui/chip";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
+
+const tones: Record<DeadLetter["status"], Tone> = { open: "bad", redriven: "ok", discarded: "neutral" };
+export const LetterChip = ({ status }: { status: DeadLetter["status"] }) => <Chip tone={tones[status]}>{status === "open" ? "Open" : status === "redriven" ? "Redriven" : "Discarded"}</Chip>;
+
+/** Redrives one letter at once: the group applies an event at most once, so trying again can do no harm. */
+export function useRedriveOne() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (letter: DeadLetter) => redrive({ ids: [letter.id], dry_run: false }),
+    onSuccess: (answer, letter) => {
+      toast.done(answer.redriven > 0 ? `${letter.type} is given to ${letter.group} again` : `${letter.type} was not open any more`);
+      void cache.invalidateQueries({ queryKey: ["backbone"] });
+    },
+    onError: toast.failed,
+  });
+}
 
 /** Letters named one by one or by filter, and how to call them. */
 export interface Chosen extends LetterFilter {

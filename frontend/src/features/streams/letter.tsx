@@ -9,7 +9,7 @@ import { Drawer } from "../../ui/dialog";
 import { CodeBox, JsonView } from "../../ui/json-view";
 import { Definition } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
-import { LetterChip, useRedriveOne } from "./dead-letters";
+import { LetterChip, useRedriveOne } from "./letter-actions";
 import { attemptsText } from "./words";
 
 interface Props {
