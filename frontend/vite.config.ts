@@ -20,7 +20,12 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          groups: [{ name: "icons", test: /lucide-react/ }],
+          // What every page needs comes as three files (vendor, shared, icons); what only some need stays with them.
+          groups: [
+            { name: "icons", test: /lucide-react/, priority: 3 },
+            { name: "vendor", test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|@tanstack\/(history|query-core|react-query|router-core|react-router|store|react-store)|openapi-fetch)\//, priority: 2 },
+            { name: "shared", test: /src\/((api|lib|realtime)\/|ui\/(button|chip|counts|cx|layout|live-controls|progress|states|toast|table)\.)/, priority: 1 },
+          ],
         },
       },
     },

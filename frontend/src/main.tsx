@@ -1,4 +1,5 @@
 import "@fontsource-variable/inter/wght.css";
+import "uplot/dist/uPlot.min.css"; // here, for the chart's chunk would ask for a file of its own
 import "./styles/app.css";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";

@@ -42,13 +42,16 @@ def imports_people(page: Page, file: Path) -> None:
     tried = steps.accounting(page)
     steps.import_for_real(page)
     done = steps.accounting(page)
-    expected = {"Created": 34, "Updated": 0, "Unchanged": 0, "Merged": 1, "Rejected": 2, "Opt-outs kept": 0}
+    expected = {"Created": 34, "Updated": 0, "Unchanged": 0, "Merged": 1, "Rejected": 2, "Kept out": 0}
     assert tried == done == expected
     with page.expect_download() as download:
         page.get_by_role("link", name="rejects.csv").click()
     rejects = list(csv.DictReader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
-    assert [row["line"] for row in rejects] == ["37", "38"]
-    assert all(row["reason"] for row in rejects)
+    assert [(row["phone_number"], row["rejected_line"]) for row in rejects] == [("+1415", "37"), ("hello", "38")]
+    assert all(row["rejected_reason"] for row in rejects)
+    merged = page.get_by_role("table", name="Merged rows")
+    expect(merged.get_by_role("row")).to_have_count(2)  # the header and the one
+    expect(merged).to_contain_text("name: Ana 3")
 
 
 def prepares_and_launches(page: Page) -> None:
@@ -64,7 +67,7 @@ def prepares_and_launches(page: Page) -> None:
 
 
 def someone_stops_meanwhile(page: Page, platform: RunningPlatform) -> None:
-    """STOP through the Inbound form, by whoever's turn comes last; their message is then refused."""
+    """STOP through the Inbound form, by whoever's turn comes last; they are then left out."""
     address = page.url
     rows = platform.api.everything(
         f"/api/v1/reporting/campaigns/{address.rsplit('/', 1)[1]}/recipients", status="queued"
@@ -73,11 +76,11 @@ def someone_stops_meanwhile(page: Page, platform: RunningPlatform) -> None:
     steps.go(page, "Inbound")
     steps.play_inbound(page, from_=last, body="STOP")
     row = page.get_by_role("row").filter(has_text=last[-4:])
-    expect(row).to_contain_text("Opted out")
+    expect(row).to_contain_text("Nothing is sent to them any more")
     page.goto(address)
     page.get_by_text(re.compile("^Completed")).first.wait_for(timeout=FINISHES_MS)
-    refused = page.get_by_role("listitem").filter(has_text="Wrote STOP")
-    expect(refused).to_contain_text("1")
+    left_out = page.get_by_role("listitem").filter(has_text="Wrote STOP")
+    expect(left_out).to_contain_text("1")
 
 
 def reads_the_report(page: Page) -> None:
@@ -85,13 +88,13 @@ def reads_the_report(page: Page) -> None:
     steps.every_outcome_known(page)
     found = steps.counts(page)
     assert sum(found.values()) == 30, found
-    assert found["Refused"] == 2, found
+    assert found["Left out"] == 2, found
     page.get_by_role("link", name=re.compile("people: Wrote STOP")).click()
     expect(page).to_have_url(re.compile("status=refused.*reason=stopped"))
     people = page.get_by_role("table", name="People of this campaign")
     expect(people.get_by_role("row")).to_have_count(2)  # the header and the one
     people.get_by_role("button").first.click()
-    expect(page.get_by_role("dialog")).to_contain_text("Stopped")
+    expect(page.get_by_role("dialog")).to_contain_text("Wrote STOP")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Clear filters").click()
     with page.expect_download() as download:

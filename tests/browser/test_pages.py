@@ -4,7 +4,7 @@ complaint in the console."""
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from tests.browser.conftest import Content
 from tests.browser.watching import Watched, overflow, settle, violations, watched
@@ -60,6 +60,25 @@ def session(browser: Browser, platform: RunningPlatform) -> Iterator[Watched]:
 @pytest.fixture(scope="module")
 def page(session: Watched) -> Page:
     return session.page()
+
+
+REQUESTS_MAX = 15
+
+
+def test_a_first_visit_asks_for_little(browser: Browser, platform: RunningPlatform) -> None:
+    """Nothing is cached yet: everything up to the drawn overview, in few and compressed answers."""
+    with watched(browser, base_url=platform.api.origin) as fresh:
+        fresh.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
+        page = fresh.page()
+        asked: list[Request] = []
+        page.on("requestfinished", lambda request: asked.append(request))
+        page.goto("/")
+        settle(page)
+        page.locator("canvas").first.wait_for()
+        scripts = [request for request in asked if request.resource_type == "script"]
+        assert len(asked) <= REQUESTS_MAX, [request.url for request in asked]
+        assert len({request.url for request in asked}) == len(asked), "nothing is fetched twice"
+        assert sum(request.sizes()["responseBodySize"] for request in scripts) < 190 * 1024
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -36,6 +36,8 @@ export const summaryQuery = (id: string) =>
   queryOptions({
     queryKey: ["campaigns", "summary", id],
     queryFn: ({ signal }) => unwrap(client.GET("/api/v1/reporting/campaigns/{campaign_id}/summary", { ...at(id), signal })),
+    // Standing still pushes nothing: while it runs, the page asks now and then whether it still moves.
+    refetchInterval: (query) => (query.state.data?.campaign.status === "running" ? 8000 : false),
   });
 
 export const recipientsQuery = (id: string, filters: RecipientFilters) =>

@@ -27,11 +27,20 @@ export const importPreviewQuery = (id: string) =>
 
 export const rejectsQuery = (id: string) =>
   infiniteQueryOptions({
-    queryKey: ["imports", "rejects", id],
+    queryKey: ["imports", "rows", id, "rejected"],
     queryFn: ({ pageParam, signal }) =>
       unwrap(
         client.GET("/api/v1/imports/{import_id}/rejects", { params: { path: { import_id: id }, query: { limit: 200, cursor: pageParam } }, signal }),
       ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export const mergesQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ["imports", "rows", id, "merged"],
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(client.GET("/api/v1/imports/{import_id}/merges", { params: { path: { import_id: id }, query: { limit: 200, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

@@ -6,6 +6,7 @@ export const dashboardQuery = () =>
   queryOptions({
     queryKey: ["dashboard"],
     queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/dashboard", { signal })),
+    refetchInterval: 15_000, // a process that died pushes nothing
   });
 
 export interface InboundFilters {

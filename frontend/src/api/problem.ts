@@ -56,6 +56,9 @@ export function problemFrom(status: number, body: unknown, headers?: Headers): P
   });
 }
 
+/** One line for whoever reads the server's log. */
+export const detailsOf = (problem: Problem): string => [problem.status || null, problem.code, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ");
+
 export const unreachable = (): Problem =>
   new Problem({ status: 0, code: "unreachable", title: "The server does not answer", detail: "Check that Event Stream Engine is running and that this device is online." });
 

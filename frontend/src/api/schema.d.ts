@@ -213,6 +213,63 @@ export interface paths {
         patch: operations["change_me"];
         trace?: never;
     };
+    "/api/v1/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Accounts
+         * @description Owners see all (the first 200), others themselves.
+         */
+        get: operations["list_accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{account_id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable an account
+         * @description Its sessions end; an access token that was given out works for at most its remaining minutes.
+         */
+        post: operations["disable_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{account_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enable an account */
+        post: operations["enable_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/contacts": {
         parameters: {
             query?: never;
@@ -418,9 +475,49 @@ export interface paths {
         };
         /**
          * Refused rows as CSV
-         * @description A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
+         * @description The columns of the file, then the line, the reason, and the row as it stood where it does not fit the columns.
+         *     Corrected, it can be uploaded as it is: the last three columns are not imported.
+         *
+         *     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
          */
         get: operations["export_import_rejects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{import_id}/merges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows that were merged into an earlier one */
+        get: operations["list_import_merges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{import_id}/merges.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merged rows as CSV
+         * @description The line, the line it was merged into, the number, and what the row says; cells are made harmless as above.
+         */
+        get: operations["export_import_merges"];
         put?: never;
         post?: never;
         delete?: never;
@@ -931,6 +1028,176 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitoring/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes of the platform
+         * @description Those heard within the last hour, the last heard first; at most 200.
+         */
+        get: operations["list_processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Streams and what waits to be published */
+        get: operations["list_streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/streams/{stream}/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Empty a stream and fill it again from the outbox
+         * @description Groups keep their place: what they have taken charge of is recognised.
+         */
+        post: operations["rebuild_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/relay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The relay */
+        get: operations["show_relay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/parked-rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Events that no stream took */
+        get: operations["list_parked_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events, newest first
+         * @description As far back as the outbox is kept. Without data: that is shown one event at a time.
+         */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One event, whole, and what became of it */
+        get: operations["show_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/events/{event_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that shares its correlation
+         * @description A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event, and how it fared there.
+         */
+        get: operations["trace_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backbone/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events as they are published
+         * @description Server-Sent Events: `event: event` with one event (without its data), a comment every 10 s. It ends after ten
+         *     minutes; `Last-Event-ID` is not needed, since the tail shows what comes. When more come than are shown, `event:
+         *     skipped` says so.
+         */
+        get: operations["tail_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sandbox": {
         parameters: {
             query?: never;
@@ -995,6 +1262,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "disabled";
         };
         /** Attention */
         Attention: {
@@ -1002,7 +1274,7 @@ export interface components {
              * Level
              * @enum {string}
              */
-            level: "error" | "warning";
+            level: "error" | "warning" | "info";
             /** Message */
             message: string;
             /** Link */
@@ -1034,6 +1306,19 @@ export interface components {
              */
             attribute: string;
         };
+        /** Blocker */
+        Blocker: {
+            /** Pid */
+            pid: number;
+            /** Application */
+            application: string;
+            /** State */
+            state: string | null;
+            /** Age Seconds */
+            age_seconds: number;
+            /** Query Started At */
+            query_started_at: string | null;
+        };
         /** Campaign */
         Campaign: {
             /**
@@ -1056,6 +1341,11 @@ export interface components {
             sender_id: string | null;
             /** Messages Per Second */
             messages_per_second: number | null;
+            /**
+             * Effective Messages Per Second
+             * @description The lower of its own limit and its sender's; null while neither is known.
+             */
+            effective_messages_per_second: number | null;
             quiet_hours: components["schemas"]["QuietHours-Output"] | null;
             /** Timezone */
             timezone: string;
@@ -1156,15 +1446,23 @@ export interface components {
             opt_outs: number;
             /** Replies */
             replies: number;
-            /** Timeline */
-            timeline: components["schemas"]["TimelineMinute"][];
+            /**
+             * Timeline
+             * @description Oldest first, without gaps, at most 360.
+             */
+            timeline: components["schemas"]["TimelinePoint"][];
+            /**
+             * Timeline Seconds
+             * @description How long one point of the timeline lasts.
+             */
+            timeline_seconds: number;
             seconds_to_deliver: components["schemas"]["Percentiles"] | null;
             /** Rate Per Second */
             rate_per_second: number | null;
             /** Eta */
             eta: string | null;
-            /** Stalled Since */
-            stalled_since: string | null;
+            /** @description Null while it moves, or has nothing left to do. */
+            standstill: components["schemas"]["Standstill"] | null;
         };
         /** ColumnMapping */
         ColumnMapping: {
@@ -1337,6 +1635,7 @@ export interface components {
         };
         /** Dashboard */
         Dashboard: {
+            setup: components["schemas"]["Setup"];
             contacts: components["schemas"]["ContactFigures"];
             campaigns: components["schemas"]["CampaignFigures"];
             messages_24h: components["schemas"]["MessageFigures"];
@@ -1392,6 +1691,65 @@ export interface components {
              */
             sample?: number;
         };
+        /** EventDetail */
+        EventDetail: {
+            /**
+             * Event Id
+             * Format: uuid
+             */
+            event_id: string;
+            /** Stream */
+            stream: string;
+            /** Entry Id */
+            entry_id: string | null;
+            /** Type */
+            type: string;
+            /** Key */
+            key: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Correlation Id */
+            correlation_id: string | null;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Causation Id */
+            causation_id: string | null;
+            /** Traceparent */
+            traceparent: string | null;
+            /** Groups */
+            groups: components["schemas"]["GroupState"][];
+        };
+        /**
+         * EventShape
+         * @description `entry_id` is null for an event that is committed and not yet published.
+         */
+        EventShape: {
+            /**
+             * Event Id
+             * Format: uuid
+             */
+            event_id: string;
+            /** Stream */
+            stream: string;
+            /** Entry Id */
+            entry_id: string | null;
+            /** Type */
+            type: string;
+            /** Key */
+            key: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Correlation Id */
+            correlation_id: string | null;
+        };
         /** Exclusion */
         Exclusion: {
             /** Reason */
@@ -1413,6 +1771,16 @@ export interface components {
             delivered: number;
             /** Read */
             read: number;
+        };
+        /** GroupState */
+        GroupState: {
+            /** Group */
+            group: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "applied" | "parked" | "dead";
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -1581,6 +1949,38 @@ export interface components {
             /** Password */
             password: string;
         };
+        /** Memory */
+        Memory: {
+            /** Used Bytes */
+            used_bytes: number;
+            /** Max Bytes */
+            max_bytes: number | null;
+        };
+        /**
+         * MergedRow
+         * @description A row whose number stands earlier in the file.
+         */
+        MergedRow: {
+            /**
+             * Line
+             * @description The physical line of the file on which the row starts.
+             */
+            line: number;
+            /**
+             * First Line
+             * @description The line with the same number that came first.
+             */
+            first_line: number;
+            /** Phone */
+            phone: string;
+            /**
+             * Stated
+             * @description What the row says, by field: these values were merged; an opt-out is never taken back.
+             */
+            stated: {
+                [key: string]: string;
+            };
+        };
         /** Message */
         Message: {
             /**
@@ -1599,6 +1999,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */
@@ -1648,6 +2053,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */
@@ -1718,6 +2128,15 @@ export interface components {
             /** Name */
             name: string;
         };
+        /** Page[AccountOut] */
+        Page_AccountOut_: {
+            /** Items */
+            items: components["schemas"]["AccountOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
         /** Page[Campaign] */
         Page_Campaign_: {
             /** Items */
@@ -1736,6 +2155,15 @@ export interface components {
             /** Total */
             total?: number | null;
         };
+        /** Page[EventShape] */
+        Page_EventShape_: {
+            /** Items */
+            items: components["schemas"]["EventShape"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
         /** Page[Import] */
         Page_Import_: {
             /** Items */
@@ -1749,6 +2177,24 @@ export interface components {
         Page_Inbound_: {
             /** Items */
             items: components["schemas"]["Inbound"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[MergedRow] */
+        Page_MergedRow_: {
+            /** Items */
+            items: components["schemas"]["MergedRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[ParkedRow] */
+        Page_ParkedRow_: {
+            /** Items */
+            items: components["schemas"]["ParkedRow"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -1781,6 +2227,15 @@ export interface components {
             /** Total */
             total?: number | null;
         };
+        /** Page[StreamShape] */
+        Page_StreamShape_: {
+            /** Items */
+            items: components["schemas"]["StreamShape"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
         /** Page[Template] */
         Page_Template_: {
             /** Items */
@@ -1789,6 +2244,36 @@ export interface components {
             next_cursor?: string | null;
             /** Total */
             total?: number | null;
+        };
+        /** Page[TracedShape] */
+        Page_TracedShape_: {
+            /** Items */
+            items: components["schemas"]["TracedShape"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /**
+         * ParkedRow
+         * @description An event that no stream took: a tombstone stands in its place.
+         */
+        ParkedRow: {
+            /** Stream */
+            stream: string;
+            /** Entry Id */
+            entry_id: string;
+            /** Event Id */
+            event_id: string;
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+            /**
+             * Parked At
+             * Format: date-time
+             */
+            parked_at: string;
         };
         /** Percentiles */
         Percentiles: {
@@ -1994,6 +2479,11 @@ export interface components {
             status: "queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled";
             /** Reason */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The reason in words, as the export has it.
+             */
+            reason_title: string | null;
             /** Error Code */
             error_code: number | null;
             /** Error Title */
@@ -2035,6 +2525,79 @@ export interface components {
             reason: string;
             /** Row */
             row: string;
+        };
+        /** RelayShape */
+        RelayShape: {
+            /** Holder */
+            holder: string | null;
+            /** Epoch */
+            epoch: number | null;
+            /** Works */
+            works: boolean;
+            /** Last Tick At */
+            last_tick_at: string | null;
+            /** Ticks Per Minute */
+            ticks_per_minute: number;
+            /** Events Per Minute */
+            events_per_minute: number;
+            /** Generation */
+            generation: number;
+            /** Generation Refused */
+            generation_refused: string | null;
+            memory: components["schemas"]["Memory"] | null;
+            /** Blockers */
+            blockers: components["schemas"]["Blocker"][];
+            retention: components["schemas"]["Retention"];
+        };
+        /** Retention */
+        Retention: {
+            /** Days */
+            days: number;
+            /** Oldest Partition */
+            oldest_partition: string | null;
+            /** Held By */
+            held_by: string | null;
+        };
+        /** RunningProcess */
+        RunningProcess: {
+            /**
+             * Name
+             * @description Its `ese` command.
+             * @example work
+             */
+            name: string;
+            /** Host */
+            host: string;
+            /** Pid */
+            pid: number;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+            /**
+             * Is Alive
+             * @description Heard within the last ten seconds.
+             */
+            is_alive: boolean;
+        };
+        /** RunningProcesses */
+        RunningProcesses: {
+            /** Items */
+            items: components["schemas"]["RunningProcess"][];
+            /**
+             * Missing
+             * @description What campaigns need and is not alive.
+             * @example [
+             *       "work"
+             *     ]
+             */
+            missing: string[];
         };
         /**
          * SandboxInbound
@@ -2238,6 +2801,22 @@ export interface components {
             expires_in: number;
             account: components["schemas"]["AccountOut"];
         };
+        /**
+         * Setup
+         * @description What there is to run a first campaign with, and whether one was launched or scheduled.
+         */
+        Setup: {
+            /** Templates */
+            templates: number;
+            /** Segments */
+            segments: number;
+            /** Senders */
+            senders: number;
+            /** Campaigns */
+            campaigns: number;
+            /** Launched */
+            launched: boolean;
+        };
         /** SmsSegments */
         SmsSegments: {
             /** Per Message Min */
@@ -2254,6 +2833,30 @@ export interface components {
              */
             encoding: "GSM-7" | "UCS-2" | "mixed";
         };
+        /**
+         * Standstill
+         * @description A running campaign of which nothing has moved for 15 seconds although people wait, and why.
+         */
+        Standstill: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Waiting */
+            waiting: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "not_known";
+            /** Message */
+            message: string;
+            /** Goes On */
+            goes_on: string;
+            /** Resumes At */
+            resumes_at: string | null;
+        };
         /** StatusSummary */
         StatusSummary: {
             /** Total */
@@ -2266,6 +2869,39 @@ export interface components {
             pending: number;
             /** Delivery Rate */
             delivery_rate: number | null;
+        };
+        /**
+         * StreamShape
+         * @description `entries`, the ids and `last_at` are null while the transport does not answer.
+         */
+        StreamShape: {
+            /** Stream */
+            stream: string;
+            /** Transport */
+            transport: string;
+            /** First Entry Id */
+            first_entry_id: string | null;
+            /** Last Entry Id */
+            last_entry_id: string | null;
+            /** Last At */
+            last_at: string | null;
+            /** Entries */
+            entries: number | null;
+            /** Unpublished Events */
+            unpublished_events: number;
+            /** Oldest Unpublished Seconds */
+            oldest_unpublished_seconds: number | null;
+            /** Parked Rows */
+            parked_rows: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "busy" | "refused";
+            /** Code */
+            code: string | null;
+            /** Groups */
+            groups: string[];
         };
         /** Template */
         Template: {
@@ -2449,13 +3085,16 @@ export interface components {
             /** Message Id */
             message_id?: string | null;
         };
-        /** TimelineMinute */
-        TimelineMinute: {
+        /**
+         * TimelinePoint
+         * @description What happened from `at` on, for `timeline_seconds`.
+         */
+        TimelinePoint: {
             /**
-             * Minute
+             * At
              * Format: date-time
              */
-            minute: string;
+            at: string;
             /** Accepted */
             accepted: number;
             /** Sent */
@@ -2470,6 +3109,29 @@ export interface components {
             failed: number;
             /** Refused */
             refused: number;
+        };
+        /** TracedShape */
+        TracedShape: {
+            /**
+             * Event Id
+             * Format: uuid
+             */
+            event_id: string;
+            /** Causation Id */
+            causation_id: string | null;
+            /** Stream */
+            stream: string;
+            /** Type */
+            type: string;
+            /** Key */
+            key: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Groups */
+            groups: components["schemas"]["GroupState"][];
         };
         /** ValidationError */
         ValidationError: {
@@ -3247,6 +3909,223 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_accounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AccountOut_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enable_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4369,6 +5248,125 @@ export interface operations {
         };
     };
     export_import_rejects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_import_merges: {
+        parameters: {
+            query?: {
+                /** @description At most this many items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MergedRow_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_import_merges: {
         parameters: {
             query?: never;
             header?: never;
@@ -7301,6 +8299,505 @@ export interface operations {
             };
             /** @description Too many requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunningProcesses"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_streams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rebuild_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_relay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelayShape"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_parked_rows: {
+        parameters: {
+            query?: {
+                /** @description At most this many items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ParkedRow_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                stream?: string | null;
+                type?: string | null;
+                key?: string | null;
+                event_id?: string | null;
+                /** @description At most this many items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_EventShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventDetail"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trace_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TracedShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tail_events: {
+        parameters: {
+            query?: {
+                stream?: string | null;
+                type?: string | null;
+                key?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

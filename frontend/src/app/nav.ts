@@ -1,7 +1,7 @@
-import { Activity, AtSign, FileUp, Filter, Inbox, Megaphone, MessageSquareText, Settings, Users, type LucideIcon } from "lucide-react";
+import { Activity, AtSign, FileUp, Filter, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/settings";
+  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/settings";
   label: string;
   icon: LucideIcon;
   /** The letter after `g`. */
@@ -27,7 +27,13 @@ export const groups: { title: string; places: Place[] }[] = [
       { to: "/senders", label: "Senders", icon: AtSign, key: "n" },
     ],
   },
-  { title: "Admin", places: [{ to: "/settings", label: "Settings", icon: Settings, key: "e" }] },
+  {
+    title: "Admin",
+    places: [
+      { to: "/streams", label: "Event streams", icon: Waypoints, key: "b" },
+      { to: "/settings", label: "Settings", icon: Settings, key: "e" },
+    ],
+  },
 ];
 
 export const places: Place[] = groups.flatMap((group) => group.places);

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import type { EventFilters, LetterFilters } from "../api/backbone";
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
 import type { InboundKind } from "../api/types";
@@ -77,10 +78,35 @@ export const campaignRoute = createRoute({
 const senders = createRoute({ getParentRoute: () => root, path: "/senders", component: lazyRouteComponent(() => import("../features/senders/page")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
+const streamsFrame = createRoute({ getParentRoute: () => root, id: "streams-frame", component: lazyRouteComponent(() => import("../features/streams/frame")) });
+const within = <T extends string>(path: T) => ({ getParentRoute: () => streamsFrame, path });
+const streams = createRoute({ ...within("/streams"), component: lazyRouteComponent(() => import("../features/streams/page")) });
+const groups = createRoute({ ...within("/streams/groups"), component: lazyRouteComponent(() => import("../features/streams/groups")) });
+const tail = createRoute({
+  ...within("/streams/tail"),
+  validateSearch: (raw: Raw): EventFilters => ({ stream: str(raw.stream), type: str(raw.type), key: str(raw.key) }),
+  component: lazyRouteComponent(() => import("../features/streams/tail")),
+});
+const deadLetters = createRoute({
+  ...within("/streams/dead-letters"),
+  validateSearch: (raw: Raw): LetterFilters & { letter?: string } => ({
+    group: str(raw.group),
+    type: str(raw.type),
+    key: str(raw.key),
+    search: str(raw.search),
+    status: oneOf(raw.status, ["open", "redriven", "discarded"]),
+    letter: str(raw.letter),
+  }),
+  component: lazyRouteComponent(() => import("../features/streams/dead-letters")),
+});
+const replays = createRoute({ ...within("/streams/replays"), component: lazyRouteComponent(() => import("../features/streams/replays")) });
+const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$eventId", component: lazyRouteComponent(() => import("../features/streams/event")) });
+
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
     campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, settings,
+    streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

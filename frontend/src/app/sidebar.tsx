@@ -5,7 +5,11 @@ export function Sidebar() {
   return (
     <div className="flex h-full flex-col overflow-y-auto px-3 py-4">
       <Link to="/" className="mb-5 flex items-center gap-2.5 rounded-md px-2 py-1">
-        <img src="/favicon.svg" alt="" width="28" height="28" />
+        <svg aria-hidden viewBox="0 0 32 32" width="28" height="28">
+          <rect width="32" height="32" rx="9" fill="#4338ca" />
+          <path d="M8 11h9M8 16h16M8 21h12" stroke="#fff" strokeWidth="2.6" strokeLinecap="round" />
+          <circle cx="22.5" cy="11" r="2.3" fill="#5fe0b0" />
+        </svg>
         <span className="text-md font-semibold tracking-tight">Event Stream Engine</span>
       </Link>
       <nav aria-label="Main" className="grid gap-5">

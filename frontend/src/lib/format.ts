@@ -58,11 +58,14 @@ export function ago(at: string | number | Date, now = Date.now()): string {
 const dateTimeFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const dateFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const timeFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const dayTimeFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 export const dateTime = (at: string | number | Date): string => dateTimeFormat.format(new Date(at));
 export const date = (at: string | number | Date): string => dateFormat.format(new Date(at));
 export const time = (at: string | number | Date): string => timeFormat.format(new Date(at));
+/** A time of the last days: "20 Nov 14:00". */
+export const dayTime = (at: string | number | Date): string => dayTimeFormat.format(new Date(at));
 export const clockTime = (at: string | number | Date): string => clockFormat.format(new Date(at));
 
 /** Turns `opted_out` into "Opted out". */
@@ -70,3 +73,6 @@ export function sentence(code: string): string {
   const words = code.replaceAll("_", " ").replaceAll("-", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/** A phone number as lists show it: enough to recognise, too little to call. The server masks the same way. */
+export const masked = (phone: string): string => `•••• ${phone.trim().slice(-4)}`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ago, bytes, compact, duration, percent } from "./format";
-import { insertPlaceholder, openPlaceholder, pieces, placeholdersOf } from "./placeholders";
+import { insertPlaceholder, mistypedPlaceholder, openPlaceholder, pieces, placeholdersOf } from "./placeholders";
 import { instantIn, wallIn } from "./zones";
 
 describe("figures", () => {
@@ -28,6 +28,11 @@ describe("placeholders", () => {
     const body = "Hi {name}, {city}! {not closed {name}";
     expect(pieces(body).map((piece) => piece.text).join("")).toBe(body);
     expect(placeholdersOf(body)).toEqual(["name", "city"]);
+  });
+  it("that are mistyped are told at once, with what to write instead", () => {
+    expect(mistypedPlaceholder("Hi {first name}!")).toContain("{first name} is not a placeholder: write {first_name}");
+    expect(mistypedPlaceholder("Hi {}")).toContain("write {name}");
+    expect(mistypedPlaceholder("Hi {name|dear friend}, {still typing")).toBeNull();
   });
   it("replace the brace that was opened", () => {
     expect(openPlaceholder("Hi {na", 6)).toBe("na");

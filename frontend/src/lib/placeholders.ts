@@ -13,6 +13,15 @@ export function pieces(body: string): Piece[] {
     .map((text) => ({ text, placeholder: /^\{([A-Za-z_]\w{0,63})(?:\|[^{}]*)?\}$/.exec(text)?.[1] ?? null }));
 }
 
+/** The first brace pair that is no placeholder, such as `{first name}`, and what to write instead; null when all are. The server says the same. */
+export function mistypedPlaceholder(body: string): string | null {
+  const rest = pieces(body).map((piece) => (piece.placeholder ? "" : piece.text)).join("");
+  const wrong = /\{[^{}]*\}/.exec(rest)?.[0];
+  if (!wrong) return null;
+  const name = wrong.slice(1, -1).split("|")[0]!.trim().replaceAll(/\W+/g, "_").replaceAll(/^[\d_]+|_+$/g, "");
+  return `${wrong} is not a placeholder: write ${name ? `{${name}}` : "{name}"}, with letters, digits and _ in the name.`;
+}
+
 export const placeholdersOf = (body: string): string[] => [...new Set(pieces(body).flatMap((piece) => piece.placeholder ?? []))];
 
 /** The letters typed after an open brace just before the caret, or null when the caret is not in one. */

@@ -1,8 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { useTheme } from "../lib/appearance";
-import { clockTime, count } from "../lib/format";
+import { clockTime, count, dayTime, duration, time } from "../lib/format";
 import { cx } from "./cx";
 
 export interface Series {
@@ -20,6 +19,8 @@ interface Props {
   label: string;
   /** ISO times, one per value. */
   times: string[];
+  /** How long one point lasts. */
+  seconds: number;
   series: Series[];
   height?: number;
 }
@@ -27,20 +28,23 @@ interface Props {
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const MINUTE = 60;
-const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map((minutes) => minutes * MINUTE);
-const SHORTEST = 5 * MINUTE;
+const TICKS = [1, 2, 5, 10, 15, 30, ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080].map((minutes) => minutes * MINUTE)];
+const POINTS_AT_LEAST = 5;
 const DOTS_UP_TO = 12;
 
-function options(series: Series[], width: number, height: number): uPlot.Options {
+/** A point of less than a minute is told with its second, one of an hour with its day. */
+const labelFor = (seconds: number): ((at: number | string) => string) => (seconds < MINUTE ? time : seconds >= 15 * MINUTE ? dayTime : clockTime);
+
+function options(series: Series[], seconds: number, width: number, height: number): uPlot.Options {
   const axis = { stroke: css("--muted"), font: "11px Inter Variable, sans-serif", ticks: { show: false }, grid: { stroke: css("--line"), width: 1 } };
   return {
     width,
     height,
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: (_plot, min, max) => [min, Math.max(max, min + SHORTEST)] }, y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.12)] } },
+    scales: { x: { time: true, range: (_plot, min, max) => [min, Math.max(max, min + POINTS_AT_LEAST * seconds)] }, y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.12)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, size: 30, incrs: TICKS, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
+      { ...axis, grid: { show: false }, space: seconds >= 15 * MINUTE ? 96 : 72, size: 30, incrs: TICKS, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => (step < MINUTE ? time : labelFor(Math.max(seconds, MINUTE)))(tick * 1000)) },
       { ...axis, size: 48, splits: undefined, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) },
     ],
     series: [
@@ -62,8 +66,9 @@ function sum(values: number[]): number {
 }
 
 /** Lines over time, drawn by uPlot; the same numbers as a table for those who read rather than look. */
-export function TimeChart({ label, times, series, height = 230 }: Props) {
+export function TimeChart({ label, times, seconds, series, height = 230 }: Props) {
   const [view, setView] = useState<"chart" | "table">("chart");
+  const shown = { label, times, seconds, series, height };
   return (
     <div>
       <div className="mb-2 flex flex-wrap items-center justify-between gap-3">
@@ -87,12 +92,12 @@ export function TimeChart({ label, times, series, height = 230 }: Props) {
           Table
         </button>
       </div>
-      {view === "chart" ? <Plot label={label} times={times} series={series} height={height} /> : <ChartTable label={label} times={times} series={series} height={height} />}
+      {view === "chart" ? <Plot {...shown} /> : <ChartTable {...shown} />}
     </div>
   );
 }
 
-function Plot({ label, times, series, height }: Required<Props>) {
+function Plot({ label, times, seconds, series, height }: Required<Props>) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hover, setHover] = useState<number | null>(null);
@@ -106,7 +111,7 @@ function Plot({ label, times, series, height }: Required<Props>) {
     const element = box.current;
     if (!element) return;
     const made = new uPlot(
-      { ...options(latest.current.series, element.clientWidth, height), hooks: { setCursor: [(self) => setHover(self.cursor.idx ?? null)] } },
+      { ...options(latest.current.series, seconds, element.clientWidth, height), hooks: { setCursor: [(self) => setHover(self.cursor.idx ?? null)] } },
       latest.current.data,
       element,
     );
@@ -118,7 +123,7 @@ function Plot({ label, times, series, height }: Required<Props>) {
       made.destroy();
       plot.current = null;
     };
-  }, [shape, theme, height]);
+  }, [shape, theme, seconds, height]);
 
   useEffect(() => {
     plot.current?.setData(data);
@@ -127,10 +132,10 @@ function Plot({ label, times, series, height }: Required<Props>) {
   const at = hover === null ? undefined : times[hover];
   return (
     <div className="relative">
-      <div ref={box} role="img" aria-label={`${label}. ${series.map((line) => `${line.label}: ${count(sum(line.values))} in total, most in a minute ${count(Math.max(0, ...line.values))}`).join(". ")}`} style={{ height }} />
+      <div ref={box} role="img" aria-label={`${label}. ${series.map((line) => `${line.label}: ${count(sum(line.values))} in total, most in ${duration(seconds)} ${count(Math.max(0, ...line.values))}`).join(". ")}`} style={{ height }} />
       {at !== undefined && hover !== null && (
         <div aria-hidden className={cx("pointer-events-none absolute top-1 rounded-md border border-line bg-solid px-2.5 py-1.5 text-xs shadow-card", hover > times.length / 2 ? "left-14" : "right-2")}>
-          <p className="font-medium">{clockTime(at)}</p>
+          <p className="font-medium">{labelFor(seconds)(at)}</p>
           {series.map((line) => (
             <p key={line.id} className="flex justify-between gap-4 tabular">
               <span className="text-muted">{line.label}</span>
@@ -143,13 +148,13 @@ function Plot({ label, times, series, height }: Required<Props>) {
   );
 }
 
-function ChartTable({ label, times, series, height }: Required<Props>) {
+function ChartTable({ label, times, seconds, series, height }: Required<Props>) {
   return (
     <div className="overflow-auto rounded-md border border-line bg-solid" style={{ height }} tabIndex={0} role="region" aria-label={`${label}, table`}>
       <table className="w-full text-right text-sm tabular">
         <thead className="sticky top-0 bg-sunken text-xs text-muted">
           <tr>
-            <th scope="col" className="px-3 py-2 text-left font-medium">Minute</th>
+            <th scope="col" className="px-3 py-2 text-left font-medium">From</th>
             {series.map((line) => (
               <th key={line.id} scope="col" className="px-3 py-2 font-medium">{line.label}</th>
             ))}
@@ -158,7 +163,7 @@ function ChartTable({ label, times, series, height }: Required<Props>) {
         <tbody>
           {times.map((at, index) => (
             <tr key={at} className="border-t border-line">
-              <th scope="row" className="px-3 py-1.5 text-left font-normal">{clockTime(at)}</th>
+              <th scope="row" className="px-3 py-1.5 text-left font-normal">{labelFor(seconds)(at)}</th>
               {series.map((line) => (
                 <td key={line.id} className="px-3 py-1.5">{count(line.values[index] ?? 0)}</td>
               ))}

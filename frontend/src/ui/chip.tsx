@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import type { CampaignStatus, Channel, Consent, Import, InboundKind, MessageStatus } from "../api/types";
 import { sentence } from "../lib/format";
+import { messageNames } from "./counts";
 import { cx } from "./cx";
 
 export type Tone = "neutral" | "ok" | "warn" | "bad" | "info" | "accent";
@@ -24,8 +25,10 @@ export function Chip({ tone = "neutral", live, dot = true, children }: { tone?: 
   );
 }
 
+/** One name for each state of consent, wherever it is shown. "Opted out" is what a file or the team says, "Wrote STOP" what the person wrote. */
+export const consentNames: Record<Consent, string> = { opted_in: "Opted in", opted_out: "Opted out", stopped: "Wrote STOP", unknown: "Consent unknown" };
 const consentTones: Record<Consent, Tone> = { opted_in: "ok", opted_out: "warn", stopped: "bad", unknown: "neutral" };
-export const ConsentChip = ({ consent }: { consent: Consent }) => <Chip tone={consentTones[consent]}>{sentence(consent)}</Chip>;
+export const ConsentChip = ({ consent }: { consent: Consent }) => <Chip tone={consentTones[consent]}>{consentNames[consent]}</Chip>;
 
 const campaignTones: Record<CampaignStatus, Tone> = { draft: "neutral", scheduled: "info", running: "accent", paused: "warn", completed: "ok", canceled: "bad" };
 export const CampaignChip = ({ status }: { status: CampaignStatus }) => (
@@ -48,7 +51,7 @@ const messageTones: Record<MessageStatus, Tone> = {
   queued: "neutral", deferred: "info", sending: "accent", unknown: "warn", accepted: "info", sent: "info", delivered: "ok", read: "ok",
   undelivered: "bad", failed: "bad", refused: "warn", canceled: "neutral",
 };
-export const MessageChip = ({ status }: { status: MessageStatus }) => <Chip tone={messageTones[status] ?? "neutral"}>{sentence(status)}</Chip>;
+export const MessageChip = ({ status }: { status: MessageStatus }) => <Chip tone={messageTones[status] ?? "neutral"}>{messageNames[status] ?? sentence(status)}</Chip>;
 
 const kinds: Record<InboundKind, [Tone, string]> = {
   stop: ["bad", "STOP"], start: ["ok", "START"], help: ["info", "HELP"], text: ["neutral", "Reply"], media: ["accent", "Media"], empty: ["neutral", "Empty"],

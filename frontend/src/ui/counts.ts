@@ -1,21 +1,27 @@
 import type { Counts, MessageStatus } from "../api/types";
 import type { Part } from "./progress";
 
+/** One name for each state of a message, wherever it is shown. A state is where a message is now; sums over time say "in total". */
+export const messageNames: Record<MessageStatus, string> = {
+  queued: "Queued", deferred: "Deferred", sending: "Sending", unknown: "Being checked", accepted: "Accepted", sent: "Sent", delivered: "Delivered", read: "Read",
+  undelivered: "Undelivered", failed: "Failed", refused: "Left out", canceled: "Canceled",
+};
+
 /** The states of a campaign's people in the order they pass through them; the parts sum to the audience. */
 export function countParts(counts: Counts): (Part & { id: MessageStatus })[] {
   return [
-    { id: "read", label: "Read", value: counts.read, tone: "ok" },
-    { id: "delivered", label: "Delivered", value: counts.delivered, tone: "ok", pale: counts.read > 0 },
-    { id: "sent", label: "Sent", value: counts.sent, tone: "info" },
-    { id: "accepted", label: "Accepted", value: counts.accepted, tone: "info", pale: true },
-    { id: "sending", label: "Sending", value: counts.sending, tone: "accent" },
-    { id: "unknown", label: "Being checked", value: counts.unknown, tone: "accent", pale: true },
-    { id: "queued", label: "Queued", value: counts.queued, tone: "neutral" },
-    { id: "deferred", label: "Deferred", value: counts.deferred, tone: "neutral", pale: true },
-    { id: "refused", label: "Refused", value: counts.refused, tone: "warn" },
-    { id: "undelivered", label: "Undelivered", value: counts.undelivered, tone: "bad", pale: true },
-    { id: "failed", label: "Failed", value: counts.failed, tone: "bad" },
-    { id: "canceled", label: "Canceled", value: counts.canceled, tone: "neutral", pale: true },
+    { id: "read", label: messageNames.read, value: counts.read, tone: "ok" },
+    { id: "delivered", label: messageNames.delivered, value: counts.delivered, tone: "ok", pale: counts.read > 0 },
+    { id: "sent", label: messageNames.sent, value: counts.sent, tone: "info" },
+    { id: "accepted", label: messageNames.accepted, value: counts.accepted, tone: "info", pale: true },
+    { id: "sending", label: messageNames.sending, value: counts.sending, tone: "accent" },
+    { id: "unknown", label: messageNames.unknown, value: counts.unknown, tone: "accent", pale: true },
+    { id: "queued", label: messageNames.queued, value: counts.queued, tone: "neutral" },
+    { id: "deferred", label: messageNames.deferred, value: counts.deferred, tone: "neutral", pale: true },
+    { id: "refused", label: messageNames.refused, value: counts.refused, tone: "warn" },
+    { id: "undelivered", label: messageNames.undelivered, value: counts.undelivered, tone: "bad", pale: true },
+    { id: "failed", label: messageNames.failed, value: counts.failed, tone: "bad" },
+    { id: "canceled", label: messageNames.canceled, value: counts.canceled, tone: "neutral", pale: true },
   ];
 }
 

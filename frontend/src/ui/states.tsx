@@ -1,6 +1,6 @@
-import { AlertTriangle, RotateCw } from "lucide-react";
+import { AlertTriangle, Copy, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
-import { asProblem } from "../api/problem";
+import { asProblem, detailsOf, type Problem } from "../api/problem";
 import { ago } from "../lib/format";
 import { useAfter, useNow } from "../lib/hooks";
 import { Button } from "./button";
@@ -27,7 +27,26 @@ export function EmptyState({ icon, title, children, action }: { icon?: ReactNode
   );
 }
 
-/** What went wrong, how to find it in the log, and a way on. */
+/** What an operator needs to find it in the log; out of sight until it is asked for. */
+function ProblemDetails({ problem }: { problem: Problem }) {
+  if (!problem.requestId) return null;
+  const text = detailsOf(problem);
+  return (
+    <details className="mt-1 max-w-full text-left text-xs text-muted">
+      <summary className="min-h-6 w-fit cursor-pointer rounded-md underline-offset-4 hover:underline pointer-coarse:min-h-11">Details</summary>
+      <div className="mt-1 flex flex-wrap items-center gap-2">
+        <code className="font-mono wrap-anywhere">{text}</code>
+        {"clipboard" in navigator && (
+          <Button size="sm" variant="ghost" icon={<Copy aria-hidden />} onPress={() => void navigator.clipboard.writeText(text)}>
+            Copy
+          </Button>
+        )}
+      </div>
+    </details>
+  );
+}
+
+/** What went wrong, and a way on. */
 export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetry?: () => void; compact?: boolean }) {
   const problem = asProblem(error);
   return (
@@ -35,7 +54,7 @@ export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetr
       <AlertTriangle aria-hidden className="size-6 text-bad" />
       <p className="text-md font-semibold">{problem.title}</p>
       {problem.detail && <p className="max-w-lg text-muted">{problem.detail}</p>}
-      {problem.requestId && <p className="font-mono text-xs text-muted">request {problem.requestId}</p>}
+      <ProblemDetails problem={problem} />
       {onRetry && (
         <Button size="sm" className="mt-2" icon={<RotateCw aria-hidden />} onPress={onRetry}>
           Retry
@@ -62,7 +81,7 @@ export function Problems({ error, className }: { error: unknown; className?: str
           ))}
         </ul>
       )}
-      {problem.requestId && <p className="mt-1 font-mono text-xs text-muted">request {problem.requestId}</p>}
+      <ProblemDetails problem={problem} />
     </div>
   );
 }

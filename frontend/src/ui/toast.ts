@@ -1,4 +1,4 @@
-import { asProblem } from "../api/problem";
+import { asProblem, detailsOf } from "../api/problem";
 
 type Show = (typeof import("sonner"))["toast"];
 
@@ -28,7 +28,7 @@ export const toast = {
   /** For actions with no form to hold the message. */
   failed: (error: unknown): void => {
     const problem = asProblem(error);
-    const description = [problem.detail, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ") || undefined;
-    void later((show) => show.error(problem.title, { description, duration: 10_000 }));
+    const copy = problem.requestId && "clipboard" in navigator ? { label: "Copy details", onClick: () => void navigator.clipboard.writeText(detailsOf(problem)) } : undefined;
+    void later((show) => show.error(problem.title, { description: problem.detail ?? undefined, action: copy, duration: 10_000 }));
   },
 };

@@ -78,8 +78,15 @@ async def event(tx: Transaction, event_id: UUID) -> dict[str, Any] | None:
     row = (await tx.execute(text(_EVENT), {"id": event_id})).mappings().one_or_none()
     if row is None:
         return None
-    groups = await tx.execute(text(_GROUPS_OF), {"id": event_id})
-    return {**row, "groups": [dict(group) for group in groups.mappings()]}
+    return {**row, "groups": (await groups_of(tx, [event_id])).get(event_id, [])}
+
+
+async def groups_of(tx: Transaction, event_ids: list[UUID]) -> dict[UUID, list[dict[str, str]]]:
+    """The groups that have taken charge of each event, and how it fared there: applied, parked or dead."""
+    found: dict[UUID, list[dict[str, str]]] = {}
+    for row in await tx.execute(text(_GROUPS_OF), {"ids": event_ids}):
+        found.setdefault(row.event_id, []).append({"group": row.group_name, "state": row.state})
+    return found
 
 
 async def newest_tick(tx: Transaction) -> int:
@@ -179,11 +186,11 @@ SELECT {_COLUMNS}, o.tick || '-' || o.seq AS entry_id FROM ({
 """  # noqa: S608
 
 _GROUPS_OF = """
-SELECT i.group_name AS "group",
-       CASE WHEN EXISTS (SELECT FROM parked_events p WHERE p.group_name = i.group_name AND p.event_id = :id)
+SELECT i.event_id, i.group_name,
+       CASE WHEN EXISTS (SELECT FROM parked_events p WHERE p.group_name = i.group_name AND p.event_id = i.event_id)
             THEN 'parked'
-            WHEN EXISTS (SELECT FROM dead_letters d WHERE d.group_name = i.group_name AND d.event_id = :id
+            WHEN EXISTS (SELECT FROM dead_letters d WHERE d.group_name = i.group_name AND d.event_id = i.event_id
                          AND d.status IN ('open', 'discarded')) THEN 'dead'
             ELSE 'applied' END AS state
-FROM inbox i WHERE i.event_id = :id ORDER BY i.group_name
+FROM inbox i WHERE i.event_id = ANY (CAST(:ids AS uuid[])) ORDER BY i.group_name
 """

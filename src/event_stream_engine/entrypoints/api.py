@@ -14,7 +14,7 @@ from event_stream_engine import __version__, jobs
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import health, live, sandbox_panel, ui
+from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import events, streams
 from event_stream_engine.entrypoints.bootstrap import begin
 from event_stream_engine.identity import routes as identity
@@ -114,7 +114,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(identity.accounts)
     app.include_router(identity.pages)
     backbone = (streams, events)
-    for feature in (contacts, imports, content, campaigns, reporting, live, *backbone, sandbox_panel):
+    for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

@@ -3,11 +3,14 @@
 import asyncio
 import importlib
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 
 import structlog
 import uvloop
 
+from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.telemetry import configure_logging
 
@@ -18,10 +21,25 @@ FEATURES_WITH_TASKS = ("identity", "messaging")
 
 
 def begin(process: str) -> Settings:
-    """The settings, with logging set up. Raises `Invalid` naming what cannot be used."""
+    """The settings, with logging set up; from now on the process says that it is alive. Raises `Invalid` naming what
+    cannot be used."""
     settings = load_settings()
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
+    announce(settings, process)
     return settings
+
+
+def announce(settings: Settings, process: str) -> None:
+    """Keep the process's heartbeat in a thread with a loop of its own: Celery and Granian own the main one."""
+
+    async def beat() -> None:
+        client = connect(settings.redis_url)
+        try:
+            await heartbeats.keep(client, process)
+        finally:
+            await client.aclose()
+
+    threading.Thread(target=lambda: asyncio.run(beat()), name="heartbeat", daemon=True).start()
 
 
 def import_reactions() -> None:

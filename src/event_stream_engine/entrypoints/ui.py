@@ -5,8 +5,9 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 DIST = Path(__file__).resolve().parents[3] / "frontend" / "dist"
 _NOT_THE_UI = ("/api/", "/webhooks/", "/metrics", "/assets/")
@@ -17,7 +18,11 @@ The API works: see <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p><
 
 
 class Assets(StaticFiles):
-    """Their names carry a hash of their content, so browsers may keep them."""
+    """Their names carry a hash of their content, so browsers may keep them. Sent by us, not by the server from the file
+    itself: only then can they be compressed on the way."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__({**scope, "extensions": {}}, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -28,7 +33,8 @@ class Assets(StaticFiles):
 def mount(app: FastAPI, dist: Path) -> None:
     """Serve the build in `dist`; a page that says what to do while there is none."""
     if (dist / "assets").is_dir():
-        app.mount("/assets", Assets(directory=dist / "assets"), name="assets")
+        assets = GZipMiddleware(Assets(directory=dist / "assets"), minimum_size=1000)
+        app.mount("/assets", assets, name="assets")
     root = dist.resolve()
 
     @app.get("/{path:path}", include_in_schema=False)

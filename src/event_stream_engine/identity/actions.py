@@ -18,6 +18,7 @@ from event_stream_engine.identity import store
 from event_stream_engine.identity.model import (
     REFRESH_GRACE_SECONDS,
     Account,
+    AccountDisabled,
     AccountNotFound,
     EmailTaken,
     LastOwner,
@@ -26,6 +27,7 @@ from event_stream_engine.identity.model import (
     Role,
     SessionEnded,
     WrongCredentials,
+    WrongPassword,
     checked_email,
     checked_password,
 )
@@ -73,9 +75,9 @@ async def sign_in(tx: Transaction, email: str, password: str, settings: Identity
     hashed = account.password_hash if account and account.password_hash else _NOBODYS_HASH
     matches = await asyncio.to_thread(_matches, hashed, password)
     if account is None or not matches:
-        raise WrongCredentials("The e-mail address or the password is wrong.")
+        raise WrongCredentials("Check both; an account that never had a password signs in by link (`ese sign-in`).")
     if account.disabled_at is not None:
-        raise WrongCredentials("This account is disabled. Ask an owner.")
+        raise AccountDisabled("This account is disabled. Ask an owner.")
     return await open_session(tx, account, settings, secret)
 
 
@@ -142,7 +144,7 @@ async def change_profile(
         if account.password_hash and not await asyncio.to_thread(
             _matches, account.password_hash, current_password or ""
         ):
-            raise WrongCredentials("The current password is wrong.")
+            raise WrongPassword("Write the password that you sign in with now.")
         hashed = await asyncio.to_thread(_hasher.hash, checked_password(password))
         changed = replace(changed, password_hash=hashed)
         await store.end_all_sessions(tx, account_id)

@@ -35,6 +35,19 @@ class Account:
 
 class WrongCredentials(Unauthorized):
     code = "wrong_credentials"
+    title = "The e-mail address or the password is wrong"
+
+
+class WrongPassword(WrongCredentials):
+    """The account is known; the password given beside the change is not its own."""
+
+    title = "The current password is wrong"
+
+
+class AccountDisabled(WrongCredentials):
+    """The password is right; the account may not sign in."""
+
+    title = "This account is disabled"
 
 
 class SessionEnded(Unauthorized):

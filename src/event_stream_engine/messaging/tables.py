@@ -114,6 +114,18 @@ import_rejects = Table(
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("row", Text, nullable=False),
+    Column("cells", ARRAY(Text)),
+)
+
+import_merges = Table(
+    "import_merges",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("line", BigInteger, nullable=False),
+    Column("first_line", BigInteger, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("stated", JSONB, nullable=False),
 )
 
 import_numbers = Table(
@@ -183,6 +195,7 @@ campaigns = Table(
     Column("frozen", JSONB(none_as_null=True)),
     _at("scheduled_at"),
     _at("launched_at"),
+    _at("resumed_at"),
     _at("completed_at"),
     _now("created_at"),
     _version(),

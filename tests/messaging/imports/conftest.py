@@ -64,6 +64,12 @@ class Importer:
             rows = await store.rejects_page(tx, done.id, after=None, limit=1000)
         return [(row.line, row.code) for row in rows]
 
+    async def merges(self, done: Import) -> list[tuple[int, int, str, dict[str, str]]]:
+        """(line, first line, number, what it says) of each merged row."""
+        async with self.runtime.database.transaction() as tx:
+            rows = await store.merges_page(tx, done.id, after=None, limit=1000)
+        return [(row.line, row.first_line, row.phone, row.stated) for row in rows]
+
     async def sql(self, statement: str, **values: Any) -> list[Any]:
         async with self.runtime.database.transaction() as tx:
             result = await tx.execute(text(statement), values)

@@ -1,5 +1,6 @@
 """The way of a file through the API: upload, preview, start, progress, rejects, cancel."""
 
+import csv
 import json
 import os
 import resource
@@ -150,11 +151,38 @@ async def test_refused_rows_come_as_csv_that_no_spreadsheet_runs(call: Caller, i
     done = await importer.run(rows)
     answer = await call("GET", f"/imports/{done.id}/rejects.csv")
     assert answer.headers["content-type"].startswith("text/csv")
-    lines = answer.body.decode("utf-8-sig").splitlines()
-    assert lines[0] == "line,reason_code,reason,row"
-    assert [line.split(",", 1)[0] for line in lines[1:]] == ["2", "3", "4", "5"]
-    assert [line.count("\"'=cmd") + line.count("\"'@SUM") for line in lines[1:3]] == [1, 1]
-    assert "'-2+3" in lines[4]
+    lines = list(csv.DictReader(answer.body.decode("utf-8-sig").splitlines()))
+    assert list(lines[0]) == ["phone", "note", "rejected_line", "rejected_reason", "rejected_row"]
+    assert [line["rejected_line"] for line in lines] == ["2", "3", "4", "5"]
+    assert [line["phone"] for line in lines] == ["'=cmd|calc", "'@SUM(1)", "'\t=1", "'-2+3"]
+
+
+async def test_refused_rows_can_be_corrected_and_uploaded_again(call: Caller, importer: Importer) -> None:
+    rows = b'phone,name,city\n12,"Lu, Ana",Oslo\n+14155550101,Ben,Rome\n+14155550102,Cy\n34,Di,Nice,x\n"5"6,Ed,Bern\n'
+    done = await importer.run(rows)
+    assert (done.created, done.rejected) == (1, 4)
+    rejects = (await call("GET", f"/imports/{done.id}/rejects.csv")).body.decode("utf-8-sig")
+    lines = list(csv.DictReader(rejects.splitlines()))
+    assert [lines[0][name] for name in ("phone", "name", "city", "rejected_row")] == ["12", "Lu, Ana", "Oslo", ""]
+    assert [lines[1][name] for name in ("phone", "name", "city", "rejected_row")] == ["+14155550102", "Cy", "", ""]
+    assert [line["rejected_row"] for line in lines[2:]] == ["34,Di,Nice,x", '"5"6,Ed,Bern']
+    corrected = rejects.replace("12,", "+14155550103,", 1).encode()
+    again = await importer.run(corrected)
+    assert (again.created, again.rejected) == (2, 2)
+    assert (await importer.contacts())["+14155550103"].attributes == {"name": "Lu, Ana", "city": "Oslo"}
+
+
+async def test_merged_rows_are_listed_and_downloaded_like_refused_ones(call: Caller, importer: Importer) -> None:
+    done = await importer.run(b"phone,name\n+14155550101,Ana\n+14155550101,Anna\n+14155550101,=1+1\n")
+    first = (await call("GET", f"/imports/{done.id}/merges?limit=1")).json
+    rest = (await call("GET", f"/imports/{done.id}/merges?cursor={first['next_cursor']}")).json
+    assert first["total"] == 2
+    assert first["items"] == [{"line": 3, "first_line": 2, "phone": "+14155550101", "stated": {"name": "Anna"}}]
+    assert [item["line"] for item in rest["items"]] == [4]
+    answer = (await call("GET", f"/imports/{done.id}/merges.csv")).body.decode("utf-8-sig")
+    assert answer.splitlines() == [
+        "line,merged_into_line,phone,what_it_says", "3,2,+14155550101,name: Anna", "4,2,+14155550101,name: =1+1",
+    ]  # fmt: skip
 
 
 async def test_a_file_over_the_limit_is_refused_before_it_is_read(call: Caller, importer: Importer) -> None:

@@ -65,9 +65,27 @@ async def test_a_number_that_stands_twice_in_a_file_is_one_contact(importer: Imp
         )
     )  # fmt: skip
     assert (done.created, done.merged, done.rejected) == (2, 2, 0)
-    assert done.warnings[0].samples == ["line 4 into line 2", "line 5 into line 2"]
+    assert [(w.code, w.count) for w in done.warnings] == [("duplicate_in_file", 2)]
+    assert await importer.merges(done) == [
+        (4, 2, ANA, {"consent": "stopped"}),
+        (5, 2, ANA, {"city": "Paris", "consent": "opted_in"}),
+    ]
     ana = (await importer.contacts())[ANA]
     assert (ana.attributes, ana.consent) == ({"city": "Paris"}, "stopped")
+
+
+async def test_a_row_merged_into_an_earlier_chunk_is_listed_like_any_other(importer: Importer) -> None:
+    started = await importer.start(await importer.upload(csv_of(f"{ANA},,Oslo", f"{BEN},,Rome", f"{ANA},,Paris")))
+    done = await importer.finish(started, rows_max=2)
+    assert (done.created, done.merged) == (2, 1)
+    assert await importer.merges(done) == [(4, 2, ANA, {"city": "Paris"})]
+
+
+async def test_a_dry_run_leaves_no_merged_rows_to_the_run_after_it(importer: Importer) -> None:
+    tried = await importer.run(csv_of(f"{ANA},,Oslo", f"{ANA},,Paris"), dry_run=True)
+    assert (tried.merged, len(await importer.merges(tried))) == (1, 1)
+    done = await importer.finish(await importer.start(tried))
+    assert (done.merged, len(await importer.merges(done))) == (1, 1)
 
 
 async def test_create_only_leaves_contacts_that_exist_alone_and_says_what_it_ignored(importer: Importer) -> None:

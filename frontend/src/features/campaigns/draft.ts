@@ -19,7 +19,7 @@ export interface Draft {
 export type Step = "audience" | "template" | "delivery" | "review";
 
 export const steps: { id: Step; label: string }[] = [
-  { id: "audience", label: "Audience" },
+  { id: "audience", label: "People" },
   { id: "template", label: "Message" },
   { id: "delivery", label: "Delivery" },
   { id: "review", label: "Review" },

@@ -4,38 +4,49 @@ import type { CampaignSummary } from "../../api/types";
 import { count, percent } from "../../lib/format";
 import { Card } from "../../ui/layout";
 
-const stages = [
-  ["audience", "Audience"],
-  ["accepted", "Accepted by Twilio"],
-  ["sent", "Sent"],
-  ["delivered", "Delivered"],
-  ["read", "Read"],
-] as const;
+interface Stage {
+  label: string;
+  value: number;
+  /** The stage that this one is a share of; without one it is the beginning. */
+  of?: number;
+  /** People who were never meant to get it: no failure, and not a share of anything. */
+  aside?: boolean;
+}
 
-/** Each stage against the audience, and how many of the stage before came through. */
+/** From everybody to those who read it. Who was left out is told before the shares begin, so that nobody excluded looks like a failure. */
+export function funnelStages({ campaign, counts, funnel }: Pick<CampaignSummary, "campaign" | "counts" | "funnel">, read: boolean): Stage[] {
+  const left = counts.refused + counts.canceled;
+  const gets = funnel.audience - left;
+  return [
+    { label: campaign.segment ? "In the segment" : "All contacts", value: funnel.audience },
+    ...(left > 0 ? [{ label: counts.canceled > 0 ? "Left out or canceled" : "Left out", value: left, aside: true }] : []),
+    { label: "Will get it", value: gets },
+    { label: "Accepted by Twilio", value: funnel.accepted, of: gets },
+    { label: "Sent", value: funnel.sent, of: funnel.accepted },
+    { label: "Delivered", value: funnel.delivered, of: funnel.sent },
+    ...(read ? [{ label: "Read", value: funnel.read, of: funnel.delivered }] : []),
+  ];
+}
+
 export function Funnel({ data, read }: { data: CampaignSummary; read: boolean }) {
   const { funnel } = data;
-  if (funnel.audience === 0) return <p className="py-6 text-muted">The audience is worked out at launch.</p>;
+  if (funnel.audience === 0) return <p className="py-6 text-muted">Who gets it is worked out at launch.</p>;
   return (
     <ol className="grid gap-3.5 pt-1">
-      {stages.filter(([key]) => read || key !== "read").map(([key, label], index) => {
-        const value = funnel[key];
-        const before = index === 0 ? null : funnel[stages[index - 1]![0]];
-        return (
-          <li key={key}>
-            <div className="mb-1 flex items-baseline justify-between gap-3 text-sm">
-              <span>{label}</span>
-              <span className="tabular">
-                <span className="font-medium">{count(value)}</span>
-                {before !== null && <span className="ml-2 text-muted">{percent(before > 0 ? value / before : null)}</span>}
-              </span>
-            </div>
-            <div aria-hidden className="h-2.5 overflow-hidden rounded-full bg-line">
-              <div className="h-full rounded-full bg-accent" style={{ width: `${(value / funnel.audience) * 100}%`, opacity: 1 - index * 0.13 }} />
-            </div>
-          </li>
-        );
-      })}
+      {funnelStages(data, read).map(({ label, value, of, aside }) => (
+        <li key={label}>
+          <div className="mb-1 flex items-baseline justify-between gap-3 text-sm">
+            <span className={aside ? "text-muted" : undefined}>{label}</span>
+            <span className="tabular">
+              <span className={aside ? "text-muted" : "font-medium"}>{aside ? `− ${count(value)}` : count(value)}</span>
+              {of !== undefined && <span className="ml-2 text-muted">{percent(of > 0 ? value / of : null)}</span>}
+            </span>
+          </div>
+          <div aria-hidden className="h-2.5 overflow-hidden rounded-full bg-line">
+            <div className={`h-full rounded-full ${aside ? "bg-line-strong/50" : "bg-accent"}`} style={{ width: `${(value / funnel.audience) * 100}%` }} />
+          </div>
+        </li>
+      ))}
     </ol>
   );
 }
@@ -69,9 +80,9 @@ export function Errors({ campaignId, errors }: { campaignId: string; errors: Cam
 
 export function Refusals({ campaignId, refusals }: { campaignId: string; refusals: CampaignSummary["refusals"] }) {
   return (
-    <Card title="Refused by the consent gate">
+    <Card title="Left out, and why">
       {refusals.length === 0 ? (
-        <p className="text-muted">Nobody was refused.</p>
+        <p className="text-muted">Nobody was left out.</p>
       ) : (
         <ul className="divide-y divide-line">
           {refusals.map((refusal) => (

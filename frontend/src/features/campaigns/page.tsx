@@ -53,10 +53,10 @@ const figure = (value: number, tone = "") => <span className={value > 0 ? tone :
 const columns: Column<Campaign>[] = [
   { id: "name", header: "Campaign", width: "minmax(10.5rem, 1.6fr)", cell: (row) => <CampaignLink campaign={row} /> },
   { id: "status", header: "State", width: "7rem", cell: (row) => <CampaignChip status={row.status} /> },
-  { id: "progress", header: "Done of audience", width: "minmax(9.5rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
+  { id: "progress", header: "Done, of people", width: "minmax(9.5rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
   { id: "delivered", header: "Delivered", width: "5rem", align: "end", cell: (row) => figure(row.counts.delivered + row.counts.read) },
   { id: "failed", header: "Failed", width: "4rem", align: "end", cell: (row) => figure(row.counts.failed + row.counts.undelivered, "font-medium text-bad") },
-  { id: "refused", header: "Refused", width: "4rem", align: "end", cell: (row) => figure(row.counts.refused, "text-warn") },
+  { id: "refused", header: "Left out", width: "4rem", align: "end", cell: (row) => figure(row.counts.refused, "text-warn") },
   { id: "template", header: "Template", width: "minmax(6.5rem, 1fr)", cell: (row) => <span className="text-muted">{row.template?.name ?? "–"}</span> },
   { id: "when", header: "When", width: "7.5rem", align: "end", cell: (row) => <span className="text-muted" title={row.scheduled_at ? dateTime(row.scheduled_at) : undefined}>{when(row)}</span> },
 ];

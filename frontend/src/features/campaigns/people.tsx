@@ -17,7 +17,7 @@ import { EmptyState, QueryState, Skeleton } from "../../ui/states";
 
 function why(row: Recipient): string {
   if (row.error_code !== null) return `${row.error_title ?? "Error"} (${row.error_code})`;
-  return row.reason ? sentence(row.reason) : "";
+  return row.reason_title ?? "";
 }
 
 function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
@@ -66,7 +66,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
           <SearchField label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
           <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts)} />
-          {filters.reason && <span className="text-sm text-muted">Reason: {sentence(filters.reason)}</span>}
+          {filters.reason && <span className="text-sm text-muted">Reason: {rows[0]?.reason_title ?? sentence(filters.reason)}</span>}
           {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}
           {narrowed && (
             <Button size="sm" variant="ghost" onPress={() => change({})}>

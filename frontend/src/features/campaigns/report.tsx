@@ -4,10 +4,10 @@ import { CircleAlert, Hourglass, PauseCircle } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { summaryQuery } from "../../api/campaigns";
 import type { CampaignSummary } from "../../api/types";
-import { ago, count, dateTime, duration, percent, plural } from "../../lib/format";
+import { ago, count, dateTime, duration, percent, plural, time } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
-import { CampaignChip, channelName } from "../../ui/chip";
+import { CampaignChip, Chip, channelName } from "../../ui/chip";
 import { cx } from "../../ui/cx";
 import { countParts, doneRatio, openCount } from "../../ui/counts";
 import { Card, PageHeader, Stat } from "../../ui/layout";
@@ -17,7 +17,6 @@ import { QueryState, Skeleton } from "../../ui/states";
 import { Controls } from "./controls";
 import { Errors, Funnel, Refusals } from "./findings";
 import { People } from "./people";
-import { withQuietMinutes, type Minute } from "./timeline";
 
 const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ default: module.TimeChart })));
 
@@ -41,7 +40,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={
           <>
-            <CampaignChip status={campaign.status} />
+            {data.standstill && campaign.status === "running" ? <Chip tone="warn">Stands still</Chip> : <CampaignChip status={campaign.status} />}
             {campaign.template && (
               <Link to="/templates/$templateId" params={{ templateId: campaign.template.id }} className="underline-offset-4 hover:underline">
                 {campaign.template.name}, {channelName(campaign.template.channel)}
@@ -63,12 +62,12 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         <Progress data={data} />
         <Figures data={data} />
         <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
-          <Card title="Over time">
+          <Card title="Over time" aside={data.timeline.length > 0 && <span className="text-sm text-muted">{`one point is ${duration(data.timeline_seconds)}`}</span>}>
             <Suspense fallback={<Skeleton rows={1} height={266} />}>
-              <Timeline points={data.timeline} read={tellsRead(data)} />
+              <Timeline points={data.timeline} seconds={data.timeline_seconds} read={tellsRead(data)} />
             </Suspense>
           </Card>
-          <Card title="Funnel">
+          <Card title="How far it got, in total">
             <Funnel data={data} read={tellsRead(data)} />
           </Card>
         </div>
@@ -97,25 +96,36 @@ function Notice({ data }: { data: CampaignSummary }) {
         </span>
       </p>
     );
-  if (data.stalled_since)
-    return (
-      <p role="alert" className={`${look} border-bad bg-bad-soft`}>
-        <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />
-        <span>
-          <span className="font-semibold">Stalled: nothing has moved since {ago(data.stalled_since, now)}.</span> {count(openCount(data.counts))} people wait. Check that the worker is running.
-        </span>
-      </p>
-    );
+  if (data.standstill) return <StandsStill standstill={data.standstill} />;
   if (campaign.status === "scheduled" && campaign.scheduled_at)
     return (
       <p className={`${look} border-info/50 bg-info-soft`}>
         <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
         <span>
-          Launches {dateTime(campaign.scheduled_at)} ({ago(campaign.scheduled_at, now)}). The audience is worked out then.
+          Launches {dateTime(campaign.scheduled_at)} ({ago(campaign.scheduled_at, now)}). Who gets it is worked out then.
         </span>
       </p>
     );
   return null;
+}
+
+/** Why nothing moves and when it goes on; waiting for a known time is no alarm. */
+function StandsStill({ standstill }: { standstill: NonNullable<CampaignSummary["standstill"]> }) {
+  const now = useNow();
+  const { since, waiting, message, goes_on: goesOn, resumes_at: resumesAt } = standstill;
+  const look = resumesAt ? "border-info/50 bg-info-soft" : "border-bad bg-bad-soft";
+  return (
+    <div role="alert" className={`flex gap-3 rounded-md border px-4 py-3 text-md ${look}`}>
+      {resumesAt ? <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" /> : <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />}
+      <div className="min-w-0">
+        <p className="font-semibold">
+          Nothing has moved since {time(since)}; {plural(waiting, "person waits", "people wait")}.
+        </p>
+        <p>{message}</p>
+        <p className="text-muted">{resumesAt ? `It goes on ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn}</p>
+      </div>
+    </div>
+  );
 }
 
 function pace(data: CampaignSummary): string {
@@ -124,6 +134,7 @@ function pace(data: CampaignSummary): string {
   if (campaign.status === "completed") return campaign.completed_at ? `Completed ${dateTime(campaign.completed_at)}` : "Completed";
   if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
   if (campaign.status !== "running") return `${plural(open, "person waits", "people wait")}`;
+  if (data.standstill) return `${count(open)} to go`;
   const rate = data.rate_per_second === null ? "rate not known yet" : `${count(Math.round(data.rate_per_second))} messages/s`;
   const eta = data.eta ? `, done ${ago(data.eta)}` : "";
   return `${count(open)} to go, ${rate}${eta}`;
@@ -141,6 +152,7 @@ function Progress({ data }: { data: CampaignSummary }) {
         </p>
         <p className="text-muted tabular">{pace(data)}</p>
       </div>
+      <h2 className="-mb-1 text-sm text-muted">Where everybody is now: each person is in one state</h2>
       <PartsBar label="People by state" parts={parts} />
       <PartsLegend parts={parts} />
     </section>
@@ -159,23 +171,22 @@ function Figures({ data }: { data: CampaignSummary }) {
       <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
       <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
       <Stat label="Replies" value={count(data.replies)} />
-      <Stat label="Opt-outs" value={count(data.opt_outs)} hint="since the launch" tone={data.opt_outs > 0 ? "warn" : undefined} />
+      <Stat label="Wrote STOP" value={count(data.opt_outs)} hint="after this campaign’s message" tone={data.opt_outs > 0 ? "warn" : undefined} />
     </dl>
   );
 }
 
-function Timeline({ points: told, read }: { points: Minute[]; read: boolean }) {
-  const points = useMemo(() => withQuietMinutes(told), [told]);
+function Timeline({ points, seconds, read }: { points: CampaignSummary["timeline"]; seconds: number; read: boolean }) {
   const series = useMemo(
     () => [
-      { id: "accepted", label: "Accepted", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
+      { id: "accepted", label: "Accepted by Twilio", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
       { id: "delivered", label: "Delivered", color: "--ok", dash: [6, 4], values: points.map((point) => point.delivered) },
       ...(read ? [{ id: "read", label: "Read", color: "--chart-6", dash: [10, 3, 2, 3], values: points.map((point) => point.read) }] : []),
       { id: "failed", label: "Failed or undelivered", color: "--bad", dash: [2, 3], values: points.map((point) => point.failed + point.undelivered) },
     ],
     [points, read],
   );
-  const times = useMemo(() => points.map((point) => point.minute), [points]);
+  const times = useMemo(() => points.map((point) => point.at), [points]);
   if (points.length === 0) return <p className="py-6 text-muted">Nothing has been sent yet.</p>;
-  return <TimeChart label="Messages per minute" times={times} series={series} />;
+  return <TimeChart label={`Messages, one point for each ${duration(seconds)}`} times={times} seconds={seconds} series={series} />;
 }

@@ -25,7 +25,7 @@ export function ReviewStep({ campaign, onStep }: { campaign: Campaign; onStep: (
       {preflight.data && (
         <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
           <Findings data={preflight.data} />
-          <Figures data={preflight.data} />
+          <Figures data={preflight.data} campaign={campaign} />
           <div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
             <Card title="Who is left out, and why">
               <Exclusions data={preflight.data} />
@@ -69,13 +69,13 @@ function Findings({ data }: { data: Preflight }) {
   );
 }
 
-function Figures({ data }: { data: Preflight }) {
+function Figures({ data, campaign }: { data: Preflight; campaign: Campaign }) {
   const parts = data.sms_segments;
   const perMessage = parts && (parts.per_message_min === parts.per_message_max ? String(parts.per_message_max) : `${parts.per_message_min} to ${parts.per_message_max}`);
   return (
     <dl className="grid grid-cols-2 gap-3 sm:gap-4 lg:grid-cols-4">
-      <Stat label="Audience" value={count(data.audience)} hint="people the rules name" />
-      <Stat label="Will be sent to" value={count(data.eligible)} hint={`${count(data.audience - data.eligible)} left out`} tone={data.eligible === 0 ? "bad" : "ok"} />
+      <Stat label={campaign.segment_id ? "In the segment" : "All contacts"} value={count(data.audience)} hint={campaign.segment_id ? "people its rules name right now" : "before the consent gate"} />
+      <Stat label="Will get it" value={count(data.eligible)} hint={`${count(data.audience - data.eligible)} left out`} tone={data.eligible === 0 ? "bad" : "ok"} />
       <Stat label="Expected finish" value={data.expected_seconds > 0 ? duration(data.expected_seconds) : "–"} hint={data.eligible > 0 ? `by ${dateTime(data.expected_finish)}${data.quiet_now > 0 ? `; ${count(data.quiet_now)} wait for their quiet hours to end` : ""}` : "nobody to send to"} />
       {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding === "mixed" ? "GSM-7 or UCS-2" : parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
     </dl>
@@ -84,14 +84,21 @@ function Figures({ data }: { data: Preflight }) {
 
 function Exclusions({ data }: { data: Preflight }) {
   const left: Part[] = data.exclusions.map((entry, index) => ({ id: entry.reason, label: entry.title, value: entry.count, tone: (["warn", "bad", "neutral", "accent", "info"] as const)[index % 5] ?? "neutral" }));
-  const parts: Part[] = [{ id: "eligible", label: "Will be sent to", value: data.eligible, tone: "ok" }, ...left];
+  const parts: Part[] = [{ id: "eligible", label: "Will get it", value: data.eligible, tone: "ok" }, ...left];
   return (
     <div className="grid gap-3">
-      <PartsBar label="Audience" parts={parts} />
+      <PartsBar label="People" parts={parts} />
       <PartsLegend parts={parts} />
       {left.length === 0 && <p className="text-sm text-muted">Nobody is left out.</p>}
     </div>
   );
+}
+
+/** The rate that holds: never more than the sender allows, whatever the campaign asks for. */
+function rate({ messages_per_second: own, effective_messages_per_second: effective }: Campaign): string {
+  if (effective === null) return "As fast as the sender allows";
+  const text = `${count(effective)} messages/s at most`;
+  return own !== null && own > effective ? `${text}: the sender allows no more (${count(own)} asked for)` : text;
 }
 
 function Settings({ campaign, onStep }: { campaign: Campaign; onStep: (step: Step) => void }) {
@@ -103,10 +110,10 @@ function Settings({ campaign, onStep }: { campaign: Campaign; onStep: (step: Ste
   return (
     <Definition
       items={[
-        ["Audience", <span key="a">{campaign.segment?.name ?? (campaign.segment_id ? "A segment" : "Everyone who opted in")} {edit("audience", "audience")}</span>],
+        ["People", <span key="a">{campaign.segment?.name ?? (campaign.segment_id ? "A segment" : "Everyone who opted in")} {edit("audience", "people")}</span>],
         ["Template", <span key="t">{campaign.template?.name ?? "Chosen"} {edit("template", "template")}</span>],
         ["Sender", <span key="s">{campaign.sender ? `${campaign.sender.name}, ${campaign.sender.address}` : "Chosen"} {edit("delivery", "sender")}</span>],
-        ["Rate", campaign.messages_per_second ? `${count(campaign.messages_per_second)} messages/s at most` : "As fast as the sender allows"],
+        ["Rate", rate(campaign)],
         ["Quiet hours", campaign.quiet_hours ? `${campaign.quiet_hours.start} to ${campaign.quiet_hours.end}, each person’s own time` : "None"],
       ]}
     />
@@ -193,7 +200,7 @@ function ScheduleDialog({ campaign, data, onClose, onDone }: { campaign: Campaig
       <div className="grid gap-4">
         <TextField label="Date and time" type="datetime-local" value={wall} onChange={setWall} error={past ? "This time has passed." : undefined} />
         <ComboBox label="In the time zone" value={zone} onChange={setZone} options={zones()} />
-        {at && !past && <p className="text-sm text-muted">That is {dateTime(at)} where you are. The audience is worked out at that moment.</p>}
+        {at && !past && <p className="text-sm text-muted">That is {dateTime(at)} where you are. Who is in the segment is worked out at that moment.</p>}
         <Problems error={schedule.error} />
       </div>
     </Dialog>

@@ -36,12 +36,12 @@ export function AudienceStep({ draft, change }: StepProps) {
       <Card title="Who should get it">
         <div className="grid gap-5">
           <RadioCards
-            label="Audience"
+            label="People"
             value={draft.audience}
             onChange={(audience) => change({ audience })}
             options={[
-              { id: "everyone", label: "Everyone who opted in", hint: optedIn === undefined ? undefined : `${count(optedIn)} people right now` },
-              { id: "segment", label: "A segment", hint: "Its rules are worked out at launch; the consent gate still decides on each person." },
+              { id: "everyone", label: "Everyone who opted in", hint: optedIn === undefined ? undefined : `${count(optedIn)} right now` },
+              { id: "segment", label: "A segment", hint: "Who is in it is worked out at launch; of those, only people who opted in will get it." },
             ]}
           />
           {draft.audience === "segment" && (
@@ -53,7 +53,7 @@ export function AudienceStep({ draft, change }: StepProps) {
                   label="Segment"
                   value={draft.segment_id}
                   onChange={(segment_id) => change({ segment_id })}
-                  options={items.map((segment) => ({ id: segment.id, label: segment.name, hint: `${segment.size === null ? "Not counted yet" : `${count(segment.size)} people when last counted`}${segment.description ? `. ${segment.description}` : ""}` }))}
+                  options={items.map((segment) => ({ id: segment.id, label: segment.name, hint: `${segment.size === null ? "Not counted yet" : `${count(segment.size)} in the segment when last counted`}${segment.description ? `. ${segment.description}` : ""}` }))}
                 />
               )}
             </QueryState>
@@ -105,6 +105,13 @@ function Preview({ template }: { template: Template }) {
   return <PhonePreview channel={template.channel} text={preview.data?.text ?? template.body} pending={preview.isFetching} />;
 }
 
+/** What is sent in the end: the lower of the two limits. */
+function rateHint(draft: Draft, granted: number | undefined): string {
+  const own = Number(draft.messages_per_second);
+  if (granted !== undefined && draft.messages_per_second !== "" && own > granted) return `The sender allows ${count(granted)} a second: that is what will be used.`;
+  return "Empty: as fast as the sender allows. Running campaigns of one sender share its rate.";
+}
+
 export function DeliveryStep({ draft, change }: StepProps) {
   const senders = useQuery(sendersQuery());
   const templates = useQuery(templatesQuery());
@@ -132,7 +139,7 @@ export function DeliveryStep({ draft, change }: StepProps) {
                 value={draft.messages_per_second}
                 onChange={(messages_per_second) => change({ messages_per_second })}
                 placeholder={sender ? String(sender.messages_per_second) : undefined}
-                hint="Empty: as fast as the sender allows. Running campaigns of one sender share its rate."
+                hint={rateHint(draft, sender?.messages_per_second)}
               />
             </div>
           )}

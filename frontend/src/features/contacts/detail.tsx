@@ -3,12 +3,12 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Ban, CircleCheck, Copy, FileUp, MessageSquareReply, Pencil, Send, Trash2, UserPlus, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 import { contactQuery, createContact, deleteContact, timelineQuery, updateContact } from "../../api/contacts";
-import type { Contact, TimelineEntry } from "../../api/types";
+import type { Consent, Contact, TimelineEntry } from "../../api/types";
 import { ago, dateTime, sentence } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { Button, IconButton } from "../../ui/button";
-import { ConsentChip } from "../../ui/chip";
+import { ConsentChip, consentNames } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
 import { Card, Definition, PageHeader } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
@@ -163,7 +163,7 @@ const sources: [RegExp, string][] = [
 /** An entry in words; the API gives states and sources as it stores them. */
 function inWords({ kind, title, detail }: TimelineEntry): { title: string; detail: string | null } {
   const source = detail && (sources.find(([pattern]) => pattern.test(detail))?.[1] ?? detail);
-  if (kind === "consent") return { title: `Consent: ${title.split(" → ").map(sentence).join(" → ")}`, detail: source };
+  if (kind === "consent") return { title: `Consent: ${title.split(" → ").map((state) => consentNames[state as Consent] ?? sentence(state)).join(" → ")}`, detail: source };
   if (kind === "inbound") return { title: ["stop", "start", "help"].includes(title) ? `Wrote ${title.toUpperCase()}` : "Wrote a message", detail };
   if (kind === "import") return { title: `In the file ${title}`, detail };
   return { title, detail: source };

@@ -80,7 +80,7 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
       >
         <TextField label="Phone" required type="tel" value={phone} onChange={setPhone} autoFocus placeholder="+351 912 345 678" hint="With the country code." error={problem?.field("phone")} />
         {contact?.consent === "stopped" ? (
-          <p className="rounded-md border border-line bg-sunken px-3 py-2 text-sm text-muted">This person said STOP. Only they can reopen the conversation, by sending START.</p>
+          <p className="rounded-md border border-line bg-sunken px-3 py-2 text-sm text-muted">This person wrote STOP. Only they can reopen the conversation, by writing START.</p>
         ) : (
           <Select
             label="Consent"
@@ -90,7 +90,7 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
             options={[
               { id: "opted_in", label: "Opted in", hint: "They agreed to receive messages" },
               { id: "opted_out", label: "Opted out", hint: "They asked not to receive messages" },
-              { id: "unknown", label: "Unknown", hint: "No message is sent until they agree" },
+              { id: "unknown", label: "Consent unknown", hint: "No message is sent until they agree" },
             ]}
           />
         )}

@@ -8,7 +8,7 @@ import type { Contact } from "../../api/types";
 import { ago, count, date } from "../../lib/format";
 import { useLive } from "../../realtime/client";
 import { Button, buttonClass } from "../../ui/button";
-import { ConsentChip } from "../../ui/chip";
+import { ConsentChip, consentNames } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { SearchField } from "../../ui/field";
 import { FileButton, PageDrop } from "../../ui/file-drop";
@@ -25,7 +25,7 @@ function attributeText({ attributes: { name, ...others } }: Contact): string {
 
 const columns: Column<Contact>[] = [
   { id: "phone", header: "Phone", width: "minmax(9.5rem, 1.1fr)", sort: { asc: "phone" }, cell: (row) => <ContactLink contact={row} /> },
-  { id: "consent", header: "Consent", width: "8rem", cell: (row) => <ConsentChip consent={row.consent} /> },
+  { id: "consent", header: "Consent", width: "9.5rem", cell: (row) => <ConsentChip consent={row.consent} /> },
   { id: "attributes", header: "Attributes", width: "minmax(14rem, 3fr)", cell: (row) => <span title={attributeText(row)} className="text-muted">{attributeText(row) || "–"}</span> },
   { id: "topics", header: "Topics", width: "minmax(7rem, 1fr)", cell: (row) => <span className="text-muted">{row.topics.join(", ") || "–"}</span> },
   { id: "zone", header: "Time zone", width: "minmax(8rem, 1fr)", cell: (row) => <span className="text-muted">{row.timezone ?? "–"}</span> },
@@ -141,8 +141,8 @@ function Filters({ filters }: { filters: ContactFilters }) {
           { id: "any", label: "Any consent" },
           { id: "opted_in", label: "Opted in" },
           { id: "opted_out", label: "Opted out" },
-          { id: "stopped", label: "Stopped" },
-          { id: "unknown", label: "Unknown" },
+          { id: "stopped", label: consentNames.stopped },
+          { id: "unknown", label: consentNames.unknown },
         ]}
       />
       <Select

@@ -12,7 +12,7 @@ import { Card } from "../../ui/layout";
 import { ComboBox, Select, type Option } from "../../ui/select";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
-import { regions } from "./regions";
+import { localRegion, regions } from "./regions";
 import { attributeName, choicesFor, keepChoices, mappingProblem, startWith, targetKey, type Choices } from "./mapping-model";
 
 export function MappingPhase({ item, onStarted }: { item: Import; onStarted: () => void }) {
@@ -53,11 +53,12 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
     onSuccess: (started) => {
       keepChoices(item.id, choices);
       cache.setQueryData(["imports", "detail", item.id], started);
-      void cache.invalidateQueries({ queryKey: ["imports", "rejects", item.id] });
+      void cache.invalidateQueries({ queryKey: ["imports", "rows", item.id] });
       onStarted();
     },
   });
   const known = useMemo(() => (attributes.data?.items ?? []).map((info) => info.name), [attributes.data]);
+  const suggested = useMemo(() => localRegion(), []);
   const problem = mappingProblem(keys);
   const answer = start.error ? asProblem(start.error) : null;
   const blocked = problem !== null || source.trim() === "";
@@ -83,14 +84,21 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
       <div className="grid content-start gap-4">
         <Card title="How to read it">
           <div className="grid gap-4">
-            <ComboBox label="Region of numbers without a country code" hint="Empty: such numbers are rejected, with their line." value={region} onChange={(next) => change({ region: next })} options={regions()} placeholder="Portugal" error={answer?.field("default_region")} />
+            <div className="grid gap-1.5">
+              <ComboBox label="Region of numbers without a country code" hint={region === "" ? "None is chosen: such numbers are rejected, with their line. Numbers that begin with + need none." : "Used only for numbers that do not begin with +."} value={region} onChange={(next) => change({ region: next })} options={regions()} placeholder="None chosen" error={answer?.field("default_region")} />
+              {region === "" && suggested && (
+                <Button size="sm" variant="ghost" className="justify-self-start" onPress={() => change({ region: suggested.id })}>
+                  Use {suggested.label}, where this browser is
+                </Button>
+              )}
+            </div>
             <TextField label="Where these people agreed" required value={source} onChange={(next) => change({ source: next })} placeholder="Checkout form, October 2026" hint="Kept with each consent as its source." error={answer?.field("consent_source")} />
             <RadioCards
               label="People whose row says nothing about consent"
               value={consent}
               onChange={(next) => change({ consent: next })}
               options={[
-                { id: "unknown", label: "Unknown", hint: "They get nothing until they agree." },
+                { id: "unknown", label: "Consent unknown", hint: "They get nothing until they agree." },
                 { id: "opted_in", label: "Opted in", hint: "They agreed where you say above." },
               ]}
             />
@@ -103,7 +111,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
                 { id: "create_only", label: "Leave them", hint: "Only new people are added." },
               ]}
             />
-            <p className="text-xs text-muted">Whoever opted out or said STOP stays so, whatever the file says; such rows are counted.</p>
+            <p className="text-xs text-muted">Whoever opted out or wrote STOP stays so, whatever the file says; such rows are counted.</p>
           </div>
         </Card>
         <Problems error={start.error} />

@@ -12,3 +12,9 @@ export function regions(): { id: string; label: string; hint: string }[] {
     .toSorted((a, b) => a.label.localeCompare(b.label));
   return list;
 }
+
+/** The region of the browser's own language ("pt-PT" is Portugal), to be offered; null when it names none. */
+export function localRegion(): { id: string; label: string } | null {
+  const code = new Intl.Locale(navigator.language).region;
+  return regions().find((region) => region.id === code) ?? null;
+}

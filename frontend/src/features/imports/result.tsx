@@ -1,18 +1,17 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { CircleAlert, Download, TriangleAlert } from "lucide-react";
+import { CircleAlert, TriangleAlert } from "lucide-react";
 import { useState } from "react";
-import { cancelImport, importPreviewQuery, rejectsQuery, startImport } from "../../api/imports";
-import type { Import, Reject } from "../../api/types";
-import { count, duration, percent, plural } from "../../lib/format";
+import { cancelImport, importPreviewQuery, startImport } from "../../api/imports";
+import type { Import } from "../../api/types";
+import { count, duration, plural } from "../../lib/format";
 import { Button, buttonClass } from "../../ui/button";
 import { ConfirmDialog } from "../../ui/dialog";
-import { DataGrid, type Column } from "../../ui/data-grid";
 import { Card, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, Progress, type Part } from "../../ui/progress";
-import { QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
+import { Merges, Rejects } from "./rows";
 import { choicesFor, startWith, type Choices } from "./mapping-model";
 
 export function ResultPhase({ item, at, onRemap }: { item: Import; at: number; onRemap?: () => void }) {
@@ -22,6 +21,7 @@ export function ResultPhase({ item, at, onRemap }: { item: Import; at: number; o
       <Accounting item={item} />
       {item.warnings.length > 0 && <Warnings item={item} />}
       {item.rejected > 0 && <Rejects item={item} />}
+      {item.merged > 0 && <Merges item={item} />}
     </div>
   );
 }
@@ -79,7 +79,7 @@ function AfterDryRun({ item, onRemap }: { item: Import; onRemap: () => void }) {
     },
     onSuccess: (started) => {
       cache.setQueryData(["imports", "detail", item.id], started);
-      void cache.invalidateQueries({ queryKey: ["imports", "rejects", item.id] });
+      void cache.invalidateQueries({ queryKey: ["imports", "rows", item.id] });
     },
     onError: toast.failed,
   });
@@ -149,7 +149,7 @@ function Accounting({ item }: { item: Import }) {
         {parts.map((part) => (
           <Stat key={part.id} label={part.label} value={count(part.value)} hint={part.hint} tone={part.id === "rejected" && part.value > 0 ? "bad" : undefined} />
         ))}
-        <Stat label="Opt-outs kept" value={count(item.consent_kept)} hint="against what the file says" />
+        <Stat label="Kept out" value={count(item.consent_kept)} hint="opted out or wrote STOP, against the file" />
       </dl>
       {item.rows_read > 0 && <PartsBar label="Rows of the file" parts={parts} />}
     </section>
@@ -169,55 +169,6 @@ function Warnings({ item }: { item: Import }) {
           </li>
         ))}
       </ul>
-    </Card>
-  );
-}
-
-const columns: Column<Reject>[] = [
-  { id: "line", header: "Line", width: "5rem", align: "end", cell: (row) => count(row.line) },
-  { id: "reason", header: "Reason", width: "minmax(16rem, 1.4fr)", cell: (row) => <span title={row.reason}>{row.reason}</span> },
-  { id: "row", header: "Row as it was", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row}</span> },
-];
-
-function Rejects({ item }: { item: Import }) {
-  const rejects = useInfiniteQuery(rejectsQuery(item.id));
-  const rows = rejects.data?.pages.flatMap((page) => page.items) ?? [];
-  return (
-    <Card
-      padded={false}
-      title={
-        <>
-          Rejected rows <span className="font-normal text-muted tabular">{`${count(item.rejected)} (${percent(item.rows_read > 0 ? item.rejected / item.rows_read : null)})`}</span>
-        </>
-      }
-      aside={
-        <a href={`/api/v1/imports/${item.id}/rejects.csv`} className={buttonClass("secondary", "sm")}>
-          <Download aria-hidden /> rejects.csv
-        </a>
-      }
-    >
-      <QueryState query={rejects} skeleton={<Skeleton rows={5} className="p-4" />}>
-        <DataGrid
-          label="Rejected rows"
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => `${row.line} ${row.reason_code} ${row.row}`}
-          total={item.rejected}
-          rowHeight={42}
-          height={`${Math.min(rows.length, 10) * 42 + 44}px`}
-          hasMore={rejects.hasNextPage}
-          loadingMore={rejects.isFetchingNextPage}
-          onMore={() => void rejects.fetchNextPage()}
-          card={(row) => (
-            <>
-              <p className="line-clamp-2 text-sm">
-                <span className="font-medium tabular">Line {count(row.line)}:</span> {row.reason}
-              </p>
-              <p className="mt-1 truncate font-mono text-xs text-muted">{row.row}</p>
-            </>
-          )}
-        />
-      </QueryState>
     </Card>
   );
 }

@@ -1,8 +1,6 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowRight, Check } from "lucide-react";
-import { campaignsQuery } from "../../api/campaigns";
-import { segmentsQuery, templatesQuery } from "../../api/content";
+import type { Dashboard } from "../../api/types";
 import { cx } from "../../ui/cx";
 import { Card } from "../../ui/layout";
 
@@ -13,24 +11,20 @@ interface Step {
   to: string;
 }
 
-/** The way to a first campaign; it is gone once one has been launched. */
-export function FirstRun({ contacts }: { contacts: number }) {
-  const templates = useQuery(templatesQuery());
-  const segments = useQuery(segmentsQuery());
-  const campaigns = useInfiniteQuery(campaignsQuery());
-  const made = campaigns.data?.pages.flatMap((page) => page.items);
-  if (!templates.data || !segments.data || !made) return null;
-  if (made.some((campaign) => campaign.status !== "draft")) return null;
+/** The way to a first campaign; it is gone once one has been launched or scheduled. */
+export function FirstRun({ contacts, setup }: { contacts: number; setup: Dashboard["setup"] }) {
+  if (setup.launched) return null;
   const steps: Step[] = [
     { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is written before you have seen a dry run.", to: "/imports/new" },
-    { done: templates.data.items.length > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },
-    { done: segments.data.items.length > 0, title: "Build a segment", text: "Rules over attributes, consent and topics, with a live count.", to: "/segments/new" },
-    { done: made.length > 0, title: "Prepare a campaign", text: "The preflight says who gets it, who does not and why, and when it ends.", to: "/campaigns/new/edit" },
+    { done: setup.templates > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },
+    { done: setup.segments > 0, title: "Build a segment", text: "Rules over attributes, consent and topics, with a live count.", to: "/segments/new" },
+    { done: setup.senders > 0, title: "Add a sender", text: "The WhatsApp or SMS number that messages come from, and how fast it may send.", to: "/senders" },
+    { done: setup.campaigns > 0, title: "Prepare a campaign", text: "The preflight says who gets it, who does not and why, and when it ends.", to: "/campaigns/new/edit" },
   ];
   const next = steps.findIndex((step) => !step.done);
   return (
-    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of 4 done</span>}>
-      <ol className="grid gap-3 md:grid-cols-2 2xl:grid-cols-4">
+    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of {steps.length} done</span>}>
+      <ol className="grid gap-3 md:grid-cols-2 xl:grid-cols-3 2xl:grid-cols-5">
         {steps.map((step, index) => (
           <li key={step.title}>
             <Link

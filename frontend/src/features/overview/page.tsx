@@ -43,7 +43,7 @@ export default function Overview() {
 function Board({ data }: { data: Dashboard }) {
   return (
     <div className="grid gap-4">
-      <FirstRun contacts={data.contacts.total} />
+      <FirstRun contacts={data.contacts.total} setup={data.setup} />
       <Figures data={data} />
       <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
         <Card title="Messages per minute, last hour">
@@ -71,9 +71,9 @@ function Figures({ data }: { data: Dashboard }) {
   return (
     <dl className="grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3 xl:grid-cols-6">
       <Stat label="Contacts" value={compact(contacts.total)} hint={`${count(contacts.opted_in)} opted in`} to="/contacts" />
-      <Stat label="Opted out or stopped" value={compact(contacts.opted_out + contacts.stopped)} hint={`${count(contacts.stopped)} said STOP`} />
+      <Stat label="Opted out or wrote STOP" value={compact(contacts.opted_out + contacts.stopped)} hint={`${count(contacts.opted_out)} opted out, ${count(contacts.stopped)} wrote STOP`} />
       <Stat label="Campaigns running" value={count(campaigns.running)} hint={`${count(campaigns.scheduled)} scheduled, ${count(campaigns.paused)} paused`} to="/campaigns" />
-      <Stat label="Accepted, 24 h" value={compact(messages.accepted)} hint={`${count(messages.refused)} refused by the gate`} />
+      <Stat label="Accepted by Twilio, 24 h" value={compact(messages.accepted)} hint={`in total; ${count(messages.refused)} left out by the consent gate`} />
       <Stat label="Delivery rate, 24 h" value={percent(data.delivery_rate_24h)} hint={`${count(lost)} failed or undelivered`} tone={data.delivery_rate_24h !== null && data.delivery_rate_24h < 0.9 ? "bad" : undefined} />
       <Stat label="Inbound, 24 h" value={compact(data.inbound_24h)} to="/inbound" />
     </dl>
@@ -85,8 +85,9 @@ function Throughput({ points }: { points: Dashboard["throughput"] }) {
     <TimeChart
       label="Messages per minute over the last hour"
       times={points.map((point) => point.minute)}
+      seconds={60}
       series={[
-        { id: "accepted", label: "Accepted", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
+        { id: "accepted", label: "Accepted by Twilio", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
         { id: "delivered", label: "Delivered", color: "--ok", dash: [6, 4], values: points.map((point) => point.delivered) },
         { id: "failed", label: "Failed", color: "--bad", dash: [2, 3], values: points.map((point) => point.failed) },
       ]}

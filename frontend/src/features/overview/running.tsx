@@ -28,7 +28,7 @@ function Row({ campaign }: { campaign: Campaign }) {
     ["Queued", counts.queued + counts.deferred],
     ["Delivered", counts.delivered + counts.read],
     ["Failed", counts.failed + counts.undelivered],
-    ["Refused", counts.refused],
+    ["Left out", counts.refused],
   ];
   return (
     <li className="py-3.5 first:pt-1 last:pb-0">

@@ -127,7 +127,7 @@ function DeleteDialog({ segment, open, onClose }: { segment: Segment; open: bool
   };
   return (
     <ConfirmDialog title="Delete this segment?" open={open} onClose={onClose} onConfirm={remove} action="Delete segment" danger>
-      <p>Nobody is deleted. Campaigns that were launched with it keep the audience they had.</p>
+      <p>Nobody is deleted. Campaigns that were launched with it keep the people they had.</p>
     </ConfirmDialog>
   );
 }

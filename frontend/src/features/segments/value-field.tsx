@@ -1,9 +1,9 @@
-import type { AttributeInfo, Op } from "../../api/types";
-import { sentence } from "../../lib/format";
+import type { AttributeInfo, Consent, Op } from "../../api/types";
+import { consentNames } from "../../ui/chip";
 import { ComboBox, Select } from "../../ui/select";
 import { valueKind, type Leaf } from "./rules";
 
-const consents = ["opted_in", "opted_out", "stopped", "unknown"];
+const consents = Object.keys(consentNames) as Consent[];
 
 /** A value that fits the comparison, keeping what was typed when it still does. */
 export function defaultValue(field: string, op: Op, attributes: AttributeInfo[], before?: unknown): unknown {
@@ -11,7 +11,7 @@ export function defaultValue(field: string, op: Op, attributes: AttributeInfo[],
   if (kind === "none") return undefined;
   if (kind === "days") return typeof before === "number" ? before : 30;
   if (kind === "list" || kind === "consents") return Array.isArray(before) ? before : before ? [String(before)] : [];
-  if (kind === "consent") return typeof before === "string" && consents.includes(before) ? before : "opted_in";
+  if (kind === "consent") return typeof before === "string" && (consents as string[]).includes(before) ? before : "opted_in";
   if (Array.isArray(before)) return before.join(", ");
   return before ?? "";
 }
@@ -26,7 +26,7 @@ export function ValueField({ leaf, attributes, onChange }: Props) {
   const kind = valueKind(leaf.field, leaf.op, attributes);
   const text = Array.isArray(leaf.value) ? leaf.value.join(", ") : String(leaf.value ?? "");
   if (kind === "none") return null;
-  if (kind === "consent") return <Select label="Value" bare value={text} onChange={onChange} options={consents.map((id) => ({ id, label: sentence(id) }))} />;
+  if (kind === "consent") return <Select label="Value" bare value={text} onChange={onChange} options={consents.map((id) => ({ id, label: consentNames[id] }))} />;
   if (kind === "days")
     return (
       <label className="flex items-center gap-2">

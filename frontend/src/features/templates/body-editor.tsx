@@ -68,7 +68,7 @@ export function BodyEditor({ value, onChange, attributes, unknown, error }: Prop
         />
       </div>
       <div id={`${id}-notes`}>
-        {error && <p className="text-xs font-medium text-bad">{error}</p>}
+        <p aria-live="polite" className="text-xs font-medium text-bad">{error}</p>
         <p className="text-xs text-muted">
           {offered.length > 0 ? (open === null ? "Insert a contact’s value:" : "Finish the placeholder:") : open ? `No attribute begins with “${open}”.` : "Import contacts to have attributes to insert."}
         </p>

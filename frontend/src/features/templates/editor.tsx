@@ -8,6 +8,7 @@ import { asProblem } from "../../api/problem";
 import type { Template, TemplateInput } from "../../api/types";
 import { dateTime } from "../../lib/format";
 import { useDebounced } from "../../lib/hooks";
+import { mistypedPlaceholder } from "../../lib/placeholders";
 import { Button } from "../../ui/button";
 import { Segmented } from "../../ui/choice";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -55,7 +56,7 @@ function Editor({ template }: { template?: Template }) {
   const change = (patch: Partial<Draft>) => setDraft((old) => ({ ...old, ...patch }));
 
   const save = useMutation({
-    mutationFn: () => (template ? updateTemplate(template, draft) : createTemplate(draft)),
+    mutationFn: (given: Draft) => (template ? updateTemplate(template, given) : createTemplate(given)),
     onSuccess: (stored) => {
       cache.setQueryData(["templates", "detail", stored.id], stored);
       void cache.invalidateQueries({ queryKey: ["templates", "list"] });
@@ -70,6 +71,10 @@ function Editor({ template }: { template?: Template }) {
     if (!template && storedId) void navigate({ to: "/templates/$templateId", params: { templateId: storedId }, replace: true });
   }, [template, storedId, navigate]);
   const problem = save.error ? asProblem(save.error) : null;
+  const mistyped = mistypedPlaceholder(draft.body);
+  // What the server said about the message holds until the message changes, and stands beside it only.
+  const said = save.variables?.body === draft.body ? problem?.field("body") : undefined;
+  const bodyOnly = problem !== null && problem.errors.length > 0 && problem.errors.every((entry) => entry.field === "body");
 
   return (
     <>
@@ -85,7 +90,7 @@ function Editor({ template }: { template?: Template }) {
                 Delete
               </Button>
             )}
-            <Button variant="primary" isDisabled={!dirty || draft.name.trim() === "" || draft.body.trim() === ""} isPending={save.isPending} onPress={() => save.mutate()}>
+            <Button variant="primary" isDisabled={!dirty || mistyped !== null || draft.name.trim() === "" || draft.body.trim() === ""} isPending={save.isPending} onPress={() => save.mutate(draft)}>
               Save
             </Button>
           </>
@@ -95,7 +100,7 @@ function Editor({ template }: { template?: Template }) {
       <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(20rem,1fr)]">
         <Card className={side === "preview" ? "max-lg:hidden" : undefined}>
           <div className="grid gap-5 pt-3">
-            <Problems error={save.error} />
+            {!bodyOnly && <Problems error={save.error} />}
             <div className="grid gap-4 sm:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
               <TextField label="Name" required value={draft.name} onChange={(name) => change({ name })} autoFocus={!template} error={problem?.field("name")} />
               <TextField label="Locale" value={draft.locale} onChange={(locale) => change({ locale })} error={problem?.field("locale")} />
@@ -104,7 +109,7 @@ function Editor({ template }: { template?: Template }) {
               <span className="text-sm font-medium">Channel</span>
               <Segmented label="Channel" value={draft.channel} onChange={(channel) => change({ channel })} options={[{ id: "sms", label: "SMS" }, { id: "whatsapp", label: "WhatsApp" }]} />
             </div>
-            <BodyEditor value={draft.body} onChange={(text) => change({ body: text })} attributes={attributes.data?.items ?? []} unknown={preview.data?.unknown ?? []} error={problem?.field("body")} />
+            <BodyEditor value={draft.body} onChange={(text) => change({ body: text })} attributes={attributes.data?.items ?? []} unknown={preview.data?.unknown ?? []} error={mistyped ?? said} />
             {draft.channel === "whatsapp" && (
               <TextField
                 label="Content SID"
@@ -119,7 +124,7 @@ function Editor({ template }: { template?: Template }) {
           </div>
         </Card>
         <div className={side === "edit" ? "max-lg:hidden" : undefined}>
-          <PreviewPanel channel={draft.channel} empty={draft.body.trim() === ""} preview={preview} contactId={contactId} onContact={setContactId} />
+          <PreviewPanel channel={draft.channel} empty={draft.body.trim() === ""} mistyped={mistyped !== null} preview={preview} contactId={contactId} onContact={setContactId} />
         </div>
       </div>
       {template && <DeleteDialog template={template} open={deleting} onClose={() => setDeleting(false)} />}

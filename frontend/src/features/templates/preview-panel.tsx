@@ -13,12 +13,14 @@ import { ErrorState } from "../../ui/states";
 interface Props {
   channel: Channel;
   empty: boolean;
+  /** The message says itself what is wrong with it. */
+  mistyped: boolean;
   preview: UseQueryResult<TemplatePreview>;
   contactId: string;
   onContact: (id: string) => void;
 }
 
-export function PreviewPanel({ channel, empty, preview, contactId, onContact }: Props) {
+export function PreviewPanel({ channel, empty, mistyped, preview, contactId, onContact }: Props) {
   const data = empty ? undefined : preview.data;
   return (
     <div className="sticky top-20 grid gap-4">
@@ -26,7 +28,7 @@ export function PreviewPanel({ channel, empty, preview, contactId, onContact }: 
         <div className="grid gap-4">
           <ContactPicker value={contactId} onChange={onContact} />
           <PhonePreview channel={channel} text={data?.text ?? ""} pending={preview.isFetching} />
-          {preview.error && !empty ? <ErrorState compact error={preview.error} onRetry={() => void preview.refetch()} /> : data && <Findings data={data} channel={channel} />}
+          {mistyped ? null : preview.error && !empty ? <ErrorState compact error={preview.error} onRetry={() => void preview.refetch()} /> : data && <Findings data={data} channel={channel} />}
         </div>
       </Card>
     </div>

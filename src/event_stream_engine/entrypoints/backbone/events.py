@@ -62,7 +62,7 @@ class TracedShape(BaseModel):
     type: str
     key: str
     time: datetime
-    groups: list[str]
+    groups: list[GroupState]
 
 
 @router.get("/events", summary="Events, newest first")
@@ -99,11 +99,16 @@ async def show_event(event_id: UUID, _: Account, tx: Tx) -> EventDetail:
 
 @router.get("/events/{event_id}/trace", summary="Everything that shares its correlation")
 async def trace_event(event_id: UUID, _: Account, tx: Tx) -> Page[TracedShape]:
-    """A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event."""
+    """A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there."""
     found = await tracing.trace(tx, event_id)
     if not found:
         raise NotFound("The outbox holds no event with this id or correlation (any more).")
-    return Page(items=[TracedShape.model_validate(event, from_attributes=True) for event in found])
+    groups = await reports.groups_of(tx, [event.event_id for event in found])
+    return Page(items=[_traced(event, groups.get(event.event_id, [])) for event in found])
+
+
+def _traced(event: tracing.TracedEvent, groups: list[dict[str, str]]) -> TracedShape:
+    return TracedShape.model_validate({**vars(event), "groups": groups})
 
 
 @router.get("/tail", summary="Events as they are published", response_class=StreamingResponse)

@@ -63,7 +63,7 @@ async def add_campaign(tx: Transaction, given: CampaignChange, *, by: Principal)
     campaign = Campaign(
         id=new_id(), name="", topic=None, template_id=given.template_id, segment_id=None, sender_id=None,
         messages_per_second=None, quiet_start=None, quiet_end=None, timezone="UTC", status="draft",
-        pause_reason=None, frozen=None, scheduled_at=None, launched_at=None, completed_at=None,
+        pause_reason=None, frozen=None, scheduled_at=None, launched_at=None, resumed_at=None, completed_at=None,
         created_at=clock.now(), version=1,
     )  # fmt: skip
     campaign = replace(campaign, **given.values())

@@ -12,7 +12,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import ConsentChanged, ContactsImported
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.messaging.files.records import Shape
-from event_stream_engine.messaging.model.import_rows import Chunk
+from event_stream_engine.messaging.model.import_rows import Chunk, Merged, stated
 from event_stream_engine.messaging.model.imports import (
     Import,
     ImportNotFound,
@@ -62,6 +62,12 @@ def shape_of(found: Import) -> Shape:
     )  # fmt: skip
 
 
+def columns_of(found: Import) -> list[str]:
+    """The columns of its file in their order; of JSON, the members that were asked for."""
+    known: list[str] | None = found.options.get("header") if found.format == "csv" else None
+    return known or [column["name"] for column in found.options.get("columns", [])]
+
+
 async def the_import(tx: Transaction, import_id: UUID) -> Import:
     """Raises `ImportNotFound`."""
     found = await store.an_import(tx, import_id)
@@ -82,7 +88,7 @@ async def start_import(
     checked = checked_options(options, columns)
     await store.forget_run(tx, import_id)
     started = replace(
-        found, status="running", dry_run=dry_run, options={**found.options, **checked.stored()},
+        found, status="running", dry_run=dry_run, options={**found.options, **checked.stored(), "header": columns},
         rows_read=0, bytes_read=0, created=0, updated=0, unchanged=0, merged=0, rejected=0, consent_kept=0,
         warnings=[], error=None, actor_id=by.account_id, attempts=0, lease_until=None,
         started_at=clock.now(), finished_at=None, version=found.version + 1,
@@ -140,8 +146,10 @@ async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes,
         outcome = await _apply(tx, run, chunk, len(first_lines))
     if chunk.refused:
         await import_chunks.refuse(tx, run.id, chunk.refused)
-    _report_repeats(chunk, first_lines)
-    after = _counted(current, chunk, outcome, firsts=len(chunk.first) - len(first_lines))
+    merges = _merges(chunk, first_lines)
+    if merges:
+        await import_chunks.remember_merged(tx, run.id, merges)
+    after = _counted(current, chunk, outcome, firsts=len(chunk.first) - len(first_lines), merged=len(merges))
     await store.save(tx, after)
     if show:
         await _show(tx, after)
@@ -181,17 +189,19 @@ async def _merge(tx: Transaction, writing: Writing, step: int) -> None:
     )  # fmt: skip
 
 
-def _report_repeats(chunk: Chunk, first_lines: dict[str, int]) -> None:
-    """Add a warning for each row whose number stood earlier, in this chunk or in one before."""
-    for phone, line in first_lines.items():
-        chunk.warn("duplicate_in_file", f"line {chunk.first[phone].line} into line {line}")
-    for line, phone in chunk.repeats:
-        first = first_lines.get(phone) or chunk.first[phone].line
-        chunk.warn("duplicate_in_file", f"line {line} into line {first}")
+def _merges(chunk: Chunk, first_lines: dict[str, int]) -> list[Merged]:
+    """Each row whose number stood earlier, in this chunk or in one before."""
+    before = [chunk.first[phone] for phone in first_lines]
+    return [
+        Merged(row.number, row.line, first_lines.get(row.phone) or chunk.first[row.phone].line, row.phone, stated(row))
+        for row in (*before, *chunk.repeats)
+    ]
 
 
-def _counted(current: Import, chunk: Chunk, outcome: Outcome, *, firsts: int) -> Import:
+def _counted(current: Import, chunk: Chunk, outcome: Outcome, *, firsts: int, merged: int) -> Import:
     counts = Counter(chunk.counts)
+    if merged:
+        counts["duplicate_in_file"] = merged
     if outcome.ignored:
         counts["opt_out_not_applied"] += outcome.ignored
     rejected = len(chunk.refused)

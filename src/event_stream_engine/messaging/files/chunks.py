@@ -12,6 +12,7 @@ from event_stream_engine.messaging.model.import_rows import (
     RowReader,
     RowRefused,
     attributes_json,
+    kept_cells,
     shown,
 )
 
@@ -61,7 +62,8 @@ class ChunkReader:
             except RowRefused as refused:
                 problem = refused.code, refused.reason
         if problem is not None:
-            chunk.refused.append(Refused(self._number, record.line, *problem, shown(record.raw)))
+            cells = kept_cells(record.cells, len(self._rows.columns))
+            chunk.refused.append(Refused(self._number, record.line, *problem, shown(record.raw), cells))
 
 
 def _staged(chunk: Chunk) -> bytes:

@@ -82,6 +82,7 @@ class Campaign:
     frozen: dict[str, Any] | None
     scheduled_at: datetime | None
     launched_at: datetime | None
+    resumed_at: datetime | None
     completed_at: datetime | None
     created_at: datetime
     version: int
@@ -101,6 +102,7 @@ class Campaign:
             status=status,
             pause_reason=reason if status == "paused" else None,
             launched_at=self.launched_at or (at if status == "running" else None),
+            resumed_at=at if self.status == "paused" and status == "running" else self.resumed_at,
             completed_at=at if status in ("completed", "canceled") else None,
             scheduled_at=None if status == "draft" else self.scheduled_at,
             version=self.version + 1,

@@ -11,7 +11,7 @@ SERVICE_WINDOW = timedelta(hours=24)  # WhatsApp: free text only within 24 h of 
 REFUSALS: dict[str, str] = {
     "stopped": "Wrote STOP",
     "opted_out": "Opted out",
-    "no_consent": "Never consented",
+    "no_consent": "Consent unknown",
     "channel_blocked": "Number cannot receive this channel",
     "missing_attribute": "A placeholder has no value",
     "outside_window": "Outside WhatsApp's 24-hour window, and the template is not approved",

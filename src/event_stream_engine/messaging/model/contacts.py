@@ -101,7 +101,7 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-            hint = "Write the country code (+46…), or choose a default region for numbers without one."
+            hint = "Write + and the country code in front, or choose the region of numbers without one."
             raise PhoneInvalid("region", hint) from error
         raise PhoneInvalid("invalid", "This is not a phone number.") from error
     if not phonenumbers.is_valid_number(number):

@@ -22,6 +22,9 @@ TOPIC_MAX = 100
 RAW_MAX = 2000
 """Characters of a refused row that are kept to be shown."""
 
+CELLS_MAX = 20_000
+"""Characters of a refused row that are kept to be corrected; of a longer one only what is shown."""
+
 RANK: dict[Consent, int] = {"unknown": 0, "opted_in": 1, "opted_out": 2, "stopped": 3}
 """Merging two statements about consent keeps the higher one, so no file takes an opt-out back."""
 
@@ -62,13 +65,29 @@ class RowRefused(Exception):
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that is not imported. `number` counts the file's rows from 1, `line` its physical lines."""
+    """A row that is not imported. `number` counts the file's rows from 1, `line` its physical lines.
+
+    `row` is the row as it stood, cut to be shown; `cells` are its whole cells, in the order of the file's columns, or
+    None where it could not be read as such.
+    """
 
     number: int
     line: int
     code: str
     reason: str
     row: str
+    cells: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A row whose number stood earlier in the file, at `first_line`; `stated` is what it says about the contact."""
+
+    number: int
+    line: int
+    first_line: int
+    phone: str
+    stated: dict[str, str]
 
 
 @dataclass
@@ -76,14 +95,14 @@ class Chunk:
     """What some thousand rows come to.
 
     `first` holds the first row of each number within the chunk, `later` what further rows of the same numbers add
-    up to, and `repeats` (line, number) of each of those.
+    up to, and `repeats` each of those as it stands.
     """
 
     rows_read: int = 0
     bytes_read: int = 0
     first: dict[str, Row] = field(default_factory=dict)
     later: dict[str, Row] = field(default_factory=dict)
-    repeats: list[tuple[int, str]] = field(default_factory=list)
+    repeats: list[Row] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -101,7 +120,18 @@ class Chunk:
             return
         before = self.later.get(row.phone)
         self.later[row.phone] = merged(before, row) if before else row
-        self.repeats.append((row.line, row.phone))
+        self.repeats.append(row)
+
+
+def stated(row: Row) -> dict[str, str]:
+    """What a row says about its contact, by the name of each field; nothing for what it leaves empty."""
+    fields = {
+        "consent": row.consent if row.consent != "unknown" else None,
+        "topics": ", ".join(row.topics),
+        "timezone": row.timezone,
+        "locale": row.locale,
+    }
+    return {**row.attributes, **{name: value for name, value in fields.items() if value}}
 
 
 def merged(earlier: Row, later: Row) -> Row:
@@ -222,6 +252,20 @@ def _topics(cell: object) -> list[str]:
     if len(topics) > TOPICS_MAX or any(len(topic) > TOPIC_MAX for topic in topics):
         raise RowRefused("value_too_long", f"At most {TOPICS_MAX} topics of at most {TOPIC_MAX} characters.")
     return topics
+
+
+def kept_cells(cells: list[object], width: int) -> list[str] | None:
+    """A refused row's cells as texts, to be written below the same columns; None where they do not fit those."""
+    if not cells or len(cells) > width or sum(len(str(cell)) for cell in cells) > CELLS_MAX:
+        return None
+    texts = [_cell_text(cell).replace("\x00", "␀").encode("utf-8", "replace").decode() for cell in cells]
+    return texts + [""] * (width - len(texts))
+
+
+def _cell_text(cell: object) -> str:
+    if isinstance(cell, list | dict):
+        return _ENCODER.encode(cell).decode(errors="replace")
+    return _text(cell, "")
 
 
 def shown(raw: str) -> str:

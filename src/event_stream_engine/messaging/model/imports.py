@@ -201,6 +201,10 @@ _NAMED: dict[str, frozenset[str]] = {
 _PHONE_LIKE = re.compile(r"\s*(whatsapp:|sms:)?[+＋(]?[0-9][0-9 ().-]{6,20}\s*")
 
 
+ABOUT_REJECTS = ("rejected_line", "rejected_reason", "rejected_row")
+"""The columns that an export of refused rows has beside those of its file; uploaded again, they are left out."""
+
+
 def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
     """A target for each column, by its name and, for the phone, by what it holds."""
     taken: set[str] = set()
@@ -209,6 +213,7 @@ def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
         folded = re.sub(r"[^a-z]", "", name.casefold())
         found = next((t for t, words in _NAMED.items() if folded in words and t not in taken), None)
         taken |= {found} if found else set()
+        found = "ignore" if name in ABOUT_REJECTS else found
         suggested.append(Column(name, found) if found else _attribute(name))
     if "phone" not in taken:
         for number, values in enumerate(samples):
@@ -232,7 +237,7 @@ def _attribute(name: str) -> Column:
 _WARNINGS = {
     "consent_not_understood": "The consent could not be read, so it counts as unknown: {samples}.",
     "timezone_unknown": "These are no time zones, so none was set: {samples}.",
-    "duplicate_in_file": "The number stands earlier in the file; the later row was merged: {samples}.",
+    "duplicate_in_file": "The number stands earlier in the file: the later row was merged into that contact.",
     "unmapped_column": "The file has members that the preview did not show; they were ignored: {samples}.",
     "opt_out_not_applied": "Existing contacts opt out in this file, but only new contacts were asked for.",
 }

@@ -10,12 +10,11 @@ from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.compliance import REFUSALS
 from event_stream_engine.messaging.model.messages import OPEN, STATUSES
-from event_stream_engine.messaging.tables import campaign_causes, campaign_counts, campaign_minutes
+from event_stream_engine.messaging.reports.timeline import timeline
+from event_stream_engine.messaging.tables import campaign_causes, campaign_counts
 from event_stream_engine.messaging.twilio.errors import describe
 
-TIMELINE_MAX = 1440
 RATE_WINDOW = timedelta(seconds=60)
-STALLED_AFTER = timedelta(minutes=2)
 
 
 async def counts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
@@ -24,12 +23,14 @@ async def counts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, dict[s
     return {row.campaign_id: {name: row._mapping[name] for name in ("audience", *STATUSES)} for row in rows}
 
 
-async def summary(tx: Transaction, campaign_id: UUID, status: str) -> dict[str, Any]:
-    """Everything of the report but the campaign itself."""
+async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int | None) -> dict[str, Any]:
+    """Everything of the report but the campaign itself and why it stands still. `rate_max`: what its sender and its
+    own limit let through in a second."""
     row = (await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))).one()
     values = dict(row._mapping)
     numbers = {name: values[name] for name in ("audience", *STATUSES)}
-    pace = await _pace(tx, campaign_id)
+    pace = await _pace(tx, campaign_id, rate_max)
+    width, points = await timeline(tx, campaign_id, values["audience"])
     remaining = sum(values[name] for name in OPEN)
     running = status == "running" and remaining > 0
     return {
@@ -43,11 +44,11 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str) -> dict[str, 
         "refusals": await _refusals(tx, campaign_id),
         "opt_outs": pace["opt_outs"],
         "replies": pace["replies"],
-        "timeline": await _timeline(tx, campaign_id),
+        "timeline": points,
+        "timeline_seconds": width,
         "seconds_to_deliver": await _seconds_to_deliver(tx, campaign_id),
         "rate_per_second": pace["rate"] if running else None,
         "eta": _eta(remaining - values["deferred"], pace["rate"]) if running else None,
-        "stalled_since": _stalled_since(pace["last_at"], values, running),
     }
 
 
@@ -90,21 +91,6 @@ async def _causes(tx: Transaction, campaign_id: UUID, kind: str) -> list[tuple[s
     return [(row[0], row[1]) for row in await tx.execute(query)]
 
 
-async def _timeline(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
-    """Per minute, the newest day's worth."""
-    columns = campaign_minutes.c
-    query = (
-        select(campaign_minutes)
-        .where(columns.campaign_id == campaign_id)
-        .order_by(columns.minute.desc())
-        .limit(TIMELINE_MAX)
-    )
-    rows = [dict(row._mapping) for row in await tx.execute(query)]
-    for row in rows:
-        del row["campaign_id"]
-    return rows[::-1]
-
-
 _DELIVERY = """
 SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM delivered_at - accepted_at))
 FROM (SELECT delivered_at, accepted_at FROM messages
@@ -120,10 +106,10 @@ async def _seconds_to_deliver(tx: Transaction, campaign_id: UUID) -> dict[str, f
 
 
 # A STOP belongs to the last campaign its writer had got a message of.
-# The rate counts what was accepted in the last minute; a young campaign is divided by its own age.
+# The rate counts what was accepted in the last minute; a young campaign is divided by its own age. Its first second may
+# carry a burst (the bucket is full then), which no later second repeats: the limit is the rate that holds.
 _PACE = """
 SELECT count(*) FILTER (WHERE m.accepted_at > :since) AS accepted, min(m.accepted_at) AS first_at,
-    max(m.updated_at) AS last_at,
     (SELECT count(DISTINCT i.contact_id) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
      WHERE s.campaign_id = :campaign_id AND i.kind = 'stop' AND i.received_at >= s.accepted_at
        AND NOT EXISTS (SELECT FROM messages later WHERE later.contact_id = s.contact_id
@@ -135,21 +121,16 @@ FROM messages m WHERE m.campaign_id = :campaign_id
 """
 
 
-async def _pace(tx: Transaction, campaign_id: UUID) -> dict[str, Any]:
+async def _pace(tx: Transaction, campaign_id: UUID, rate_max: int | None) -> dict[str, Any]:
     now = clock.now()
     since = now - RATE_WINDOW
     row = (await tx.execute(text(_PACE), {"campaign_id": campaign_id, "since": since})).one()
     span = (now - max(since, row.first_at)).total_seconds() if row.first_at else 0
     rate = round(row.accepted / max(span, 1.0), 1) if row.accepted else None
-    return {"rate": rate, "last_at": row.last_at, "opt_outs": row.opt_outs, "replies": row.replies}
+    if rate is not None and rate_max is not None:
+        rate = min(rate, float(rate_max))
+    return {"rate": rate, "opt_outs": row.opt_outs, "replies": row.replies}
 
 
 def _eta(remaining: int, rate: float | None) -> datetime | None:
     return clock.now() + timedelta(seconds=remaining / rate) if rate and remaining > 0 else None
-
-
-def _stalled_since(last_at: datetime | None, values: dict[str, Any], running: bool) -> datetime | None:
-    """Since when nothing moved, if that is long and something should: all deferred is waiting, not stalled."""
-    waits = values["queued"] + values["sending"] + values["unknown"] > 0
-    stalled = running and waits and last_at is not None and clock.now() - last_at > STALLED_AFTER
-    return last_at if stalled else None

@@ -7,10 +7,10 @@ from sqlalchemy import func, select, text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.reports.campaigns import STALLED_AFTER
+from event_stream_engine.live.heartbeats import Heard
+from event_stream_engine.messaging.reports.standstill import COMMANDS, standing_still
 from event_stream_engine.messaging.tables import (
     campaign_causes,
-    campaign_counts,
     campaigns,
     contacts,
     inbound_messages,
@@ -21,7 +21,7 @@ DAY = timedelta(hours=24)
 MINUTES_SHOWN = 60
 
 
-async def figures(tx: Transaction) -> dict[str, Any]:
+async def figures(tx: Transaction, heard: Heard | None) -> dict[str, Any]:
     """The dashboard but its running campaigns."""
     now = clock.now()
     by_consent = dict.fromkeys(("opted_in", "opted_out", "stopped", "unknown"), 0)
@@ -40,9 +40,21 @@ async def figures(tx: Transaction) -> dict[str, Any]:
         "delivery_rate_24h": round(messages_24h["delivered"] / accepted, 4) if accepted else None,
         "throughput": await _throughput(tx, now),
         "recent_errors": await _recent_errors(tx, now),
-        "attention": await _attention(tx, now),
+        "setup": await _setup(tx),
+        "attention": await _attention(tx, heard),
         "generated_at": now,
     }
+
+
+_SETUP = """
+SELECT (SELECT count(*) FROM templates) AS templates, (SELECT count(*) FROM segments) AS segments,
+    (SELECT count(*) FROM senders) AS senders, (SELECT count(*) FROM campaigns) AS campaigns,
+    EXISTS (SELECT FROM campaigns WHERE status <> 'draft') AS launched
+"""
+
+
+async def _setup(tx: Transaction) -> dict[str, Any]:
+    return dict((await tx.execute(text(_SETUP))).one()._mapping)
 
 
 _LAST_DAY = """
@@ -100,8 +112,12 @@ async def _recent_errors(tx: Transaction, now: datetime) -> list[dict[str, Any]]
     ]
 
 
-async def _attention(tx: Transaction, now: datetime) -> list[dict[str, str]]:
+async def _attention(tx: Transaction, heard: Heard | None) -> list[dict[str, str]]:
     """What a person should look at, most urgent first."""
+    silent = [
+        {"level": "error", "message": f"No {COMMANDS[name]} is running.", "link": ""}
+        for name in (heard.missing() if heard else [])
+    ]
     query = (
         select(campaigns.c.id, campaigns.c.name, campaigns.c.pause_reason)
         .where(campaigns.c.status == "paused", campaigns.c.pause_reason.is_not(None))
@@ -112,19 +128,18 @@ async def _attention(tx: Transaction, now: datetime) -> list[dict[str, str]]:
         {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
         for row in await tx.execute(query)
     ]
-    counts = campaign_counts.c
-    stalled = (
-        select(campaigns.c.id, campaigns.c.name)
-        .join(campaign_counts, counts.campaign_id == campaigns.c.id)
-        .where(
-            campaigns.c.status == "running",
-            counts.updated_at < now - STALLED_AFTER,
-            counts.queued + counts.sending + counts.unknown > 0,
-        )
-        .limit(10)
-    )
-    waiting = [
-        {"level": "warning", "message": f"{row.name} has not moved for a while.", "link": f"/campaigns/{row.id}"}
-        for row in await tx.execute(stalled)
+    return silent + paused + await _standing(tx, heard)
+
+
+async def _standing(tx: Transaction, heard: Heard | None) -> list[dict[str, str]]:
+    query = select(campaigns.c.id, campaigns.c.name).where(campaigns.c.status == "running")
+    names = {row.id: row.name for row in await tx.execute(query.order_by(campaigns.c.launched_at.desc()).limit(20))}
+    still = await standing_still(tx, list(names), heard)
+    return [
+        {
+            "level": "info" if found.resumes_at else "warning",
+            "message": f"{names[campaign_id]} stands still. {found.message}",
+            "link": f"/campaigns/{campaign_id}",
+        }
+        for campaign_id, found in still.items()
     ]
-    return paused + waiting

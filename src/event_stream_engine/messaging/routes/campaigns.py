@@ -158,6 +158,7 @@ def _shape(campaign: Campaign, counts: dict[str, int], part: Any) -> schemas.Cam
         **vars(campaign),
         "quiet_hours": {"start": quiet.start, "end": quiet.end} if quiet else None,
         "counts": counts,
+        "effective_messages_per_second": part.rate,
         "template": {"id": campaign.template_id, "name": part.template_name, "channel": part.channel},
         "segment": {"id": campaign.segment_id, "name": part.segment_name} if campaign.segment_id else None,
         "sender": {"id": campaign.sender_id, "name": part.sender_name, "address": part.sender_address}

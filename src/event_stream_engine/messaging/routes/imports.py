@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, 
 from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
 from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, removed_unless_kept, save_upload, too_large
 from event_stream_engine.messaging.model import imports as rules
+from event_stream_engine.messaging.model.import_rows import Refused
 from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
@@ -106,6 +107,17 @@ class Reject(BaseModel):
     reason_code: str
     reason: str
     row: str
+
+
+class MergedRow(BaseModel):
+    """A row whose number stands earlier in the file."""
+
+    line: int = Field(description="The physical line of the file on which the row starts.")
+    first_line: int = Field(description="The line with the same number that came first.")
+    phone: str
+    stated: dict[str, str] = Field(
+        description="What the row says, by field: these values were merged; an opt-out is never taken back."
+    )
 
 
 _UPLOAD_FORM = {
@@ -225,19 +237,70 @@ async def list_import_rejects(
 
 @router.get("/imports/{import_id}/rejects.csv", summary="Refused rows as CSV", response_class=StreamingResponse)
 async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
-    """A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it."""
+    """The columns of the file, then the line, the reason, and the row as it stood where it does not fit the columns.
+    Corrected, it can be uploaded as it is: the last three columns are not imported.
+
+    A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
+    """
     found = await actions.the_import(tx, import_id)
-    headers = {"content-disposition": f'attachment; filename="rejects-{found.id}.csv"'}
-    return StreamingResponse(_csv(platform, import_id), media_type="text/csv; charset=utf-8", headers=headers)
+    return _download(f"rejects-{found.id}.csv", _rejects_csv(platform, found))
 
 
-async def _csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
-    yield b"\xef\xbb\xbfline,reason_code,reason,row\r\n"
+@router.get("/imports/{import_id}/merges", summary="Rows that were merged into an earlier one")
+async def list_import_merges(
+    import_id: UUID, tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None
+) -> Page[MergedRow]:
+    found = await actions.the_import(tx, import_id)
+    after = decode_cursor(cursor, int)
+    rows = await store.merges_page(tx, import_id, after=after[0] if after else None, limit=limit + 1)
+    return Page[MergedRow](
+        items=[MergedRow(line=m.line, first_line=m.first_line, phone=m.phone, stated=m.stated) for m in rows[:limit]],
+        next_cursor=encode_cursor(rows[limit - 1].number) if len(rows) > limit else None,
+        total=found.merged,
+    )
+
+
+@router.get("/imports/{import_id}/merges.csv", summary="Merged rows as CSV", response_class=StreamingResponse)
+async def export_import_merges(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
+    """The line, the line it was merged into, the number, and what the row says; cells are made harmless as above."""
+    found = await actions.the_import(tx, import_id)
+    return _download(f"merged-{found.id}.csv", _merges_csv(platform, import_id))
+
+
+def _download(name: str, body: AsyncIterator[bytes]) -> StreamingResponse:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _rejects_csv(platform: ThePlatform, found: rules.Import) -> AsyncIterator[bytes]:
+    columns = actions.columns_of(found)
+    yield b"\xef\xbb\xbf" + _lines([[*columns, *rules.ABOUT_REJECTS]])
     async with platform.database.transaction() as tx:  # the request's own is over when the body is sent
-        async for slice_ in store.stream_rejects(tx, import_id):
-            written = io.StringIO()
-            csv.writer(written).writerows([row.line, row.code, row.reason, harmless(row.row)] for row in slice_)
-            yield written.getvalue().encode()
+        async for rows in store.stream_rejects(tx, found.id):
+            yield _lines(_reject_cells(row, len(columns)) for row in rows)
+
+
+def _reject_cells(row: Refused, width: int) -> list[object]:
+    fits = row.cells is not None and len(row.cells) == width
+    cells = row.cells if row.cells is not None and fits else [""] * width
+    return [*cells, row.line, row.reason, "" if fits else row.row]
+
+
+async def _merges_csv(platform: ThePlatform, import_id: UUID) -> AsyncIterator[bytes]:
+    yield b"\xef\xbb\xbf" + _lines([["line", "merged_into_line", "phone", "what_it_says"]])
+    async with platform.database.transaction() as tx:
+        async for rows in store.stream_merges(tx, import_id):
+            yield _lines([m.line, m.first_line, m.phone, _said(m.stated)] for m in rows)
+
+
+def _said(stated: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in stated.items())
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+    written = io.StringIO()
+    csv.writer(written).writerows([harmless(str(cell)) for cell in row] for row in rows)
+    return written.getvalue().encode()
 
 
 async def _sampled(path: Path, shape: Shape) -> Sample:

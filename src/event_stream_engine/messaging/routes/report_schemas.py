@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.reports.standstill import Reason as StandstillReason
 from event_stream_engine.messaging.routes.schemas import Campaign, Channel, Counts, Exclusion, Shape
 
 
@@ -33,8 +34,10 @@ class ErrorCount(BaseModel):
     count: int
 
 
-class TimelineMinute(BaseModel):
-    minute: datetime
+class TimelinePoint(BaseModel):
+    """What happened from `at` on, for `timeline_seconds`."""
+
+    at: datetime
     accepted: int
     sent: int
     delivered: int
@@ -50,6 +53,17 @@ class Percentiles(BaseModel):
     p95: float
 
 
+class Standstill(Shape):
+    """A running campaign of which nothing has moved for 15 seconds although people wait, and why."""
+
+    since: datetime
+    waiting: int
+    reason: StandstillReason
+    message: str
+    goes_on: str
+    resumes_at: datetime | None
+
+
 class CampaignSummary(BaseModel):
     campaign: Campaign
     counts: Counts
@@ -59,11 +73,12 @@ class CampaignSummary(BaseModel):
     refusals: list[Exclusion]
     opt_outs: int
     replies: int
-    timeline: list[TimelineMinute]
+    timeline: list[TimelinePoint] = Field(description="Oldest first, without gaps, at most 360.")
+    timeline_seconds: int = Field(description="How long one point of the timeline lasts.")
     seconds_to_deliver: Percentiles | None
     rate_per_second: float | None
     eta: datetime | None
-    stalled_since: datetime | None
+    standstill: Standstill | None = Field(description="Null while it moves, or has nothing left to do.")
 
 
 class Recipient(Shape):
@@ -72,6 +87,7 @@ class Recipient(Shape):
     phone: str
     status: MessageStatus
     reason: str | None
+    reason_title: str | None = Field(description="The reason in words, as the export has it.")
     error_code: int | None
     error_title: str | None
     updated_at: datetime
@@ -167,12 +183,23 @@ class RecentError(BaseModel):
 
 
 class Attention(BaseModel):
-    level: Literal["error", "warning"]
+    level: Literal["error", "warning", "info"]
     message: str
     link: str
 
 
+class Setup(BaseModel):
+    """What there is to run a first campaign with, and whether one was launched or scheduled."""
+
+    templates: int
+    segments: int
+    senders: int
+    campaigns: int
+    launched: bool
+
+
 class Dashboard(BaseModel):
+    setup: Setup
     contacts: ContactFigures
     campaigns: CampaignFigures
     messages_24h: MessageFigures

@@ -9,15 +9,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from redis.exceptions import RedisError
 
 from event_stream_engine.database import Database
+from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
 from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
 from event_stream_engine.messaging.model.compliance import REFUSALS
 from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
-from event_stream_engine.messaging.reports import campaigns, dashboard, messages
+from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import harmless
@@ -39,12 +41,14 @@ Moment = Annotated[datetime | None, Query()]
 
 
 @router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
-async def campaign_summary(campaign_id: UUID, _: Account, tx: Tx) -> schemas.CampaignSummary:
+async def campaign_summary(campaign_id: UUID, _: Account, tx: Tx, platform: ThePlatform) -> schemas.CampaignSummary:
     """Every figure is counted from events, each exactly once; `counts` sum to the audience."""
     campaign = await find_campaign(tx, campaign_id)
-    summary = await campaigns.summary(tx, campaign_id, campaign.status)
     shaped = (await shapes(tx, [campaign]))[0]
-    return schemas.CampaignSummary.model_validate({**summary, "campaign": shaped})
+    summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
+    still = await standstill.standing_still(tx, [campaign_id], await _heard(platform))
+    values = {**summary, "campaign": shaped, "standstill": still.get(campaign_id)}
+    return schemas.CampaignSummary.model_validate(values)
 
 
 @router.get("/reporting/campaigns/{campaign_id}/recipients", tags=["reporting"], summary="A campaign's people")
@@ -144,10 +148,18 @@ async def list_inbound(
 
 
 @router.get("/monitoring/dashboard", tags=["monitoring"], summary="The overview")
-async def get_dashboard(_: Account, tx: Tx) -> schemas.Dashboard:
-    figures = await dashboard.figures(tx)
+async def get_dashboard(_: Account, tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
+    figures = await dashboard.figures(tx, await _heard(platform))
     running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
     return schemas.Dashboard.model_validate({**figures, "running": await shapes(tx, running)})
+
+
+async def _heard(platform: ThePlatform) -> Heard | None:
+    """None while Redis does not answer: then nothing is known of the processes."""
+    try:
+        return await heard(platform.redis)
+    except RedisError:
+        return None
 
 
 def _aware(moment: datetime | None) -> datetime | None:
@@ -163,7 +175,11 @@ def _next(found: Any, limit: int) -> str | None:
 
 def _message(row: Any) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    return {**row._mapping, "message_id": row.id, "error_title": title}
+    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": _reason(row.reason)}
+
+
+def _reason(code: str | None) -> str | None:
+    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
 
 
 def _recipient(row: Any) -> schemas.Recipient:
@@ -212,7 +228,7 @@ def _cells(row: Any) -> list[Any]:
     return [
         row.phone,
         row.status,
-        REFUSALS.get(row.reason or "", row.reason or ""),
+        _reason(row.reason) or "",
         code if code is not None else "",
         describe(code).title if code is not None else "",
         *(moment.isoformat() if moment else "" for moment in times),

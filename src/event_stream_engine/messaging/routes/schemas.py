@@ -254,6 +254,9 @@ class Campaign(BaseModel):
     segment_id: UUID | None
     sender_id: UUID | None
     messages_per_second: int | None
+    effective_messages_per_second: int | None = Field(
+        description="The lower of its own limit and its sender's; null while neither is known."
+    )
     quiet_hours: QuietHours | None
     timezone: str
     status: CampaignStatus

@@ -93,7 +93,7 @@ ORDER BY c.launched_at
 
 _PARTS = """
 SELECT c.id, t.name AS template_name, t.channel, g.name AS segment_name, s.name AS sender_name,
-    s.address AS sender_address
+    s.address AS sender_address, least(c.messages_per_second, s.messages_per_second) AS rate
 FROM campaigns c JOIN templates t ON t.id = c.template_id LEFT JOIN segments g ON g.id = c.segment_id
 LEFT JOIN senders s ON s.id = c.sender_id
 WHERE c.id = ANY (CAST(:ids AS uuid[]))

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from event_stream_engine.database import Transaction, copy, raw
-from event_stream_engine.messaging.model.import_rows import Refused
+from event_stream_engine.messaging.model.import_rows import Merged, Refused, attributes_json
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
@@ -191,8 +191,16 @@ async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list
 
 async def refuse(tx: Transaction, import_id: UUID, refused: list[Refused]) -> None:
     """Keep the refused rows with their reasons."""
-    rows = [(import_id, r.number, r.line, r.code, r.reason, r.row) for r in refused]
-    await copy(tx, "import_rejects", ("import_id", "number", "line", "reason_code", "reason", "row"), rows)
+    columns = ("import_id", "number", "line", "reason_code", "reason", "row", "cells")
+    rows = [(import_id, r.number, r.line, r.code, r.reason, r.row, r.cells) for r in refused]
+    await copy(tx, "import_rejects", columns, rows)
+
+
+async def remember_merged(tx: Transaction, import_id: UUID, merges: list[Merged]) -> None:
+    """Keep which rows were merged into an earlier one, and what they say."""
+    columns = ("import_id", "number", "line", "first_line", "phone", "stated")
+    rows = [(import_id, m.number, m.line, m.first_line, m.phone, attributes_json(m.stated)) for m in merges]
+    await copy(tx, "import_merges", columns, rows)
 
 
 def _count(status: str) -> int:

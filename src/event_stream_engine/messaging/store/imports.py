@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import delete, insert, or_, select, tuple_, update
 
 from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.model.import_rows import Refused
+from event_stream_engine.messaging.model.import_rows import Merged, Refused
 from event_stream_engine.messaging.model.imports import Import, Warned
-from event_stream_engine.messaging.tables import import_numbers, import_rejects, imports
+from event_stream_engine.messaging.tables import import_merges, import_numbers, import_rejects, imports
 
 
 def import_of(row: Any) -> Import:
@@ -92,8 +92,9 @@ async def idle_since(tx: Transaction, before: datetime) -> list[UUID]:
 
 
 async def forget_run(tx: Transaction, import_id: UUID) -> None:
-    """Remove what an earlier run of this file left: its refused rows and the numbers it saw."""
+    """Remove what an earlier run of this file left: its refused and merged rows and the numbers it saw."""
     await tx.execute(delete(import_rejects).where(import_rejects.c.import_id == import_id))
+    await tx.execute(delete(import_merges).where(import_merges.c.import_id == import_id))
     await forget_numbers(tx, import_id)
 
 
@@ -104,7 +105,7 @@ async def forget_numbers(tx: Transaction, import_id: UUID) -> None:
 async def rejects_page(tx: Transaction, import_id: UUID, *, after: int | None, limit: int) -> list[Refused]:
     """In the order of the file."""
     columns = import_rejects.c
-    query = select(columns.number, columns.line, columns.reason_code, columns.reason, columns.row)
+    query = select(columns.number, columns.line, columns.reason_code, columns.reason, columns.row, columns.cells)
     query = query.where(columns.import_id == import_id).order_by(columns.number).limit(limit)
     if after is not None:
         query = query.where(columns.number > after)
@@ -115,5 +116,23 @@ async def stream_rejects(tx: Transaction, import_id: UUID) -> AsyncIterator[Sequ
     """All refused rows in the order of the file, in slices."""
     after = 0
     while rows := await rejects_page(tx, import_id, after=after, limit=2000):
+        yield rows
+        after = rows[-1].number
+
+
+async def merges_page(tx: Transaction, import_id: UUID, *, after: int | None, limit: int) -> list[Merged]:
+    """In the order of the file."""
+    columns = import_merges.c
+    query = select(columns.number, columns.line, columns.first_line, columns.phone, columns.stated)
+    query = query.where(columns.import_id == import_id).order_by(columns.number).limit(limit)
+    if after is not None:
+        query = query.where(columns.number > after)
+    return [Merged(*row) for row in await tx.execute(query)]
+
+
+async def stream_merges(tx: Transaction, import_id: UUID) -> AsyncIterator[Sequence[Merged]]:
+    """All merged rows in the order of the file, in slices."""
+    after = 0
+    while rows := await merges_page(tx, import_id, after=after, limit=2000):
         yield rows
         after = rows[-1].number

@@ -1,0 +1,72 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { streamsQuery } from "../../api/backbone";
+import type { StreamInfo } from "../../api/types";
+import { ago, count, dateTime, duration } from "../../lib/format";
+import { useNow } from "../../lib/hooks";
+import { Chip } from "../../ui/chip";
+import { Card } from "../../ui/layout";
+import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
+import { SimpleTable } from "../../ui/table";
+import { RelayCard } from "./relay";
+
+export default function Streams() {
+  const streams = useQuery(streamsQuery());
+  return (
+    <div className="grid gap-4">
+      <RelayCard streams={streams.data?.items ?? []} />
+      <Card title="Streams" padded={false} aside={streams.data && <Freshness at={streams.dataUpdatedAt} />}>
+        <QueryState query={streams} skeleton={<Skeleton rows={5} className="p-4" />}>
+          {streams.data && <StreamTable streams={streams.data.items} />}
+        </QueryState>
+      </Card>
+    </div>
+  );
+}
+
+function StreamTable({ streams }: { streams: StreamInfo[] }) {
+  const now = useNow();
+  if (streams.length === 0) return <EmptyState title="Nothing has been published yet">A stream appears here with its first event.</EmptyState>;
+  return (
+    <SimpleTable
+      label="Streams"
+      head={[{ label: "Stream" }, { label: "State", narrow: true }, { label: "Entries", align: "end" }, { label: "Last entry", align: "end", narrow: true }, { label: "Not published yet", align: "end", narrow: true }, { label: "Groups that read it" }]}
+      rows={streams.map((stream) => ({
+        key: stream.stream,
+        cells: [
+          <Link key="name" to="/streams/tail" search={{ stream: stream.stream }} className="font-medium whitespace-nowrap underline-offset-4 hover:underline">
+            {stream.stream}
+          </Link>,
+          <StreamState key="state" stream={stream} />,
+          stream.entries === null ? <Unknown key="entries" /> : count(stream.entries),
+          stream.last_at ? <span key="last" title={`${stream.last_entry_id}, ${dateTime(stream.last_at)}`}>{ago(stream.last_at, Math.max(now, Date.parse(stream.last_at)))}</span> : <Unknown key="last" />,
+          <Waiting key="waiting" stream={stream} />,
+          <span key="groups" className="text-muted">{stream.groups.join(", ") || "none"}</span>,
+        ],
+      }))}
+    />
+  );
+}
+
+const Unknown = () => (
+  <span className="text-muted" title="The transport does not say">
+    –
+  </span>
+);
+
+function StreamState({ stream }: { stream: StreamInfo }) {
+  if (stream.state === "ok") return <Chip tone="ok">Publishing</Chip>;
+  if (stream.state === "busy") return <Chip tone="warn">{`Waits: ${stream.code ?? "busy"}`}</Chip>;
+  return <Chip tone="bad">{`Refused: ${stream.code ?? "by the transport"}`}</Chip>;
+}
+
+function Waiting({ stream }: { stream: StreamInfo }) {
+  const oldest = stream.oldest_unpublished_seconds;
+  return (
+    <span className={stream.unpublished_events > 0 ? undefined : "text-muted"}>
+      {count(stream.unpublished_events)}
+      {oldest !== null && stream.unpublished_events > 0 && <span className="block text-xs text-muted">oldest {duration(oldest)}</span>}
+      {stream.parked_rows > 0 && <span className="block text-xs text-bad">{count(stream.parked_rows)} no stream takes</span>}
+    </span>
+  );
+}

@@ -1,0 +1,103 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { History, Plus } from "lucide-react";
+import { useState } from "react";
+import { cancelReplay, replaysQuery } from "../../api/backbone";
+import type { Replay } from "../../api/types";
+import { ago, count, dateTime, plural } from "../../lib/format";
+import { useNow } from "../../lib/hooks";
+import { Button } from "../../ui/button";
+import { Chip, type Tone } from "../../ui/chip";
+import { ConfirmDialog } from "../../ui/dialog";
+import { Progress } from "../../ui/progress";
+import { EmptyState, QueryState, Skeleton } from "../../ui/states";
+import { toast } from "../../ui/toast";
+import { ReplayDialog } from "./replay-form";
+
+export default function Replays() {
+  const replays = useQuery(replaysQuery());
+  const [starting, setStarting] = useState(false);
+  const items = replays.data?.items ?? [];
+  const start = (
+    <Button variant="primary" icon={<Plus aria-hidden />} onPress={() => setStarting(true)}>
+      Replay events
+    </Button>
+  );
+  return (
+    <>
+      <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
+        <p className="max-w-2xl text-sm text-muted">A replay gives events of the past to one group once more, in order per key, as far back as the log is kept.</p>
+        {items.length > 0 && start}
+      </div>
+      <QueryState query={replays} skeleton={<Skeleton rows={3} height={110} />}>
+        {items.length === 0 ? (
+          <div className="card">
+            <EmptyState icon={<History aria-hidden />} title="Nothing was replayed yet" action={start}>
+              It begins with a dry run that says how many events match.
+            </EmptyState>
+          </div>
+        ) : (
+          <ul className="grid gap-3">
+            {items.map((replay) => (
+              <ReplayCard key={replay.id} replay={replay} />
+            ))}
+          </ul>
+        )}
+      </QueryState>
+      {starting && <ReplayDialog onClose={() => setStarting(false)} />}
+    </>
+  );
+}
+
+const tones: Record<Replay["status"], Tone> = { pending: "info", running: "accent", completed: "ok", canceled: "neutral", failed: "bad" };
+const words: Record<Replay["status"], string> = { pending: "Waits", running: "Running", completed: "Completed", canceled: "Canceled", failed: "Failed" };
+
+function rangeOf(replay: Replay): string {
+  const what = [replay.stream, replay.types?.join(", "), replay.key && `key ${replay.key}`].filter(Boolean).join(", ");
+  const from = replay.from_time ? `from ${dateTime(replay.from_time)}` : "from the beginning";
+  const to = replay.to_time ? `to ${dateTime(replay.to_time)}` : "to its start";
+  return [what || "every event it reacts to", `${from} ${to}`, replay.per_second && `${count(replay.per_second)} a second at most`].filter(Boolean).join("; ");
+}
+
+function ReplayCard({ replay }: { replay: Replay }) {
+  const now = useNow();
+  const [asking, setAsking] = useState(false);
+  const cache = useQueryClient();
+  const cancel = useMutation({
+    mutationFn: () => cancelReplay(replay.id),
+    onSuccess: () => {
+      toast.done("Replay canceled");
+      void cache.invalidateQueries({ queryKey: ["backbone", "replays"] });
+    },
+  });
+  const open = replay.status === "pending" || replay.status === "running";
+  return (
+    <li className="card grid gap-3 px-5 py-4">
+      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
+        <div className="min-w-0">
+          <div className="flex flex-wrap items-center gap-3">
+            <h2 className="font-semibold wrap-anywhere">{replay.group}</h2>
+            <Chip tone={tones[replay.status]} live={replay.status === "running"}>
+              {words[replay.status]}
+            </Chip>
+          </div>
+          <p className="mt-1 text-sm wrap-anywhere text-muted">{rangeOf(replay)}</p>
+        </div>
+        {open && (
+          <Button size="sm" variant="danger" onPress={() => setAsking(true)}>
+            Cancel
+          </Button>
+        )}
+      </div>
+      <Progress label={`${count(replay.done)} of ${plural(replay.matched, "event")}`} value={replay.matched > 0 ? Math.min(1, replay.done / replay.matched) : replay.status === "completed" ? 1 : 0} tone={replay.status === "completed" ? "ok" : "accent"} />
+      <p className="text-xs text-muted tabular">
+        {replay.failed > 0 && <span className="font-medium text-bad">{count(replay.failed)} failed and are parked or dead letters. </span>}
+        {replay.error && <span className="text-bad">{replay.error} </span>}
+        Asked for by {replay.requested_by}, <span title={dateTime(replay.requested_at)}>{ago(replay.requested_at, Math.max(now, Date.parse(replay.requested_at)))}</span>
+        {replay.finished_at && `, ended ${ago(replay.finished_at, Math.max(now, Date.parse(replay.finished_at)))}`}
+      </p>
+      <ConfirmDialog title="Cancel this replay?" open={asking} onClose={() => setAsking(false)} onConfirm={() => cancel.mutateAsync()} action="Cancel the replay" danger>
+        <p>{plural(replay.done, "event")} of {count(replay.matched)} were applied once more and stay so. The rest is left as it is.</p>
+      </ConfirmDialog>
+    </li>
+  );
+}

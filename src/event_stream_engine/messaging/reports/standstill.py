@@ -1,0 +1,106 @@
+"""Why a running campaign stands still, from what is known: heartbeats, due times, and what its sender is busy with."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import text
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.live.heartbeats import Heard
+
+AFTER = timedelta(seconds=15)
+
+Reason = Literal[
+    "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
+    "asking_twilio", "sender_limit", "not_known",
+]  # fmt: skip
+
+COMMANDS = {
+    "work": "worker (ese work)",
+    "beat": "scheduler (ese beat)",
+    "relay": "relay (ese relay)",
+    "consume": "consumer (ese consume)",
+}
+
+_REASONS: dict[str, tuple[Reason, str]] = {
+    "work": ("no_worker", "No worker is running, so nothing is sent."),
+    "beat": ("no_scheduler", "The scheduler is not running, so nobody gives the workers their next chores."),
+    "relay": ("no_relay", "The relay is not running, so these figures do not hear of what happens."),
+    "consume": ("no_consumer", "No consumer is running, so what happens is not counted."),
+}
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """Nothing of the campaign has moved since `since`; `goes_on` says when it will, `resumes_at` if that is a time."""
+
+    since: datetime
+    waiting: int
+    reason: Reason
+    message: str
+    goes_on: str
+    resumes_at: datetime | None = None
+
+
+_STATE = """
+SELECT c.id, greatest(k.updated_at, c.launched_at, c.resumed_at) AS last_at, k.queued + k.deferred AS waiting,
+    k.sending + k.unknown AS asked, k.queued + k.deferred + k.sending + k.unknown AS open,
+    next.due_at, next.status AS next_status, next.reason AS next_reason, s.name AS sender_name,
+    s.messages_per_second AS sender_rate, others.accepted AS others_accepted
+FROM campaigns c JOIN campaign_counts k ON k.campaign_id = c.id
+LEFT JOIN senders s ON s.id = CAST(c.frozen ->> 'sender_id' AS uuid)
+LEFT JOIN LATERAL (
+    SELECT due_at, status, reason FROM messages m
+    WHERE m.campaign_id = c.id AND m.status IN ('queued', 'deferred') ORDER BY m.due_at NULLS FIRST, m.id LIMIT 1
+) AS next ON true
+LEFT JOIN LATERAL (
+    SELECT sum(i.accepted) AS accepted FROM campaigns o JOIN campaign_minutes i ON i.campaign_id = o.id
+    WHERE o.status = 'running' AND o.id <> c.id AND o.frozen ->> 'sender_id' = c.frozen ->> 'sender_id'
+      AND i.minute > :recently
+) AS others ON true
+WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.status = 'running' AND (NOT k.is_frozen
+    OR k.queued + k.deferred + k.sending + k.unknown > 0)
+"""
+
+
+async def standing_still(tx: Transaction, campaign_ids: list[UUID], heard: Heard | None) -> dict[UUID, Standstill]:
+    """Those of the campaigns that stand still. `heard` is None when nothing is known of the processes."""
+    now = clock.now()
+    rows = await tx.execute(text(_STATE), {"ids": campaign_ids, "recently": now - timedelta(minutes=2)})
+    missing = heard.missing() if heard else []
+    return {row.id: _why(row, missing, now) for row in rows if now - row.last_at > AFTER}
+
+
+def _why(row: Any, missing: list[str], now: datetime) -> Standstill:
+    for name in missing:
+        reason, message = _REASONS[name]
+        goes_on = f"It goes on by itself once a {COMMANDS[name]} runs; nothing is lost meanwhile."
+        return Standstill(row.last_at, row.open, reason, message, goes_on)
+    if row.due_at is not None and row.due_at > now:
+        return _later(row)
+    if row.waiting == 0 and row.asked > 0:
+        message = f"What became of the last {row.asked:,} is not known yet: Twilio is being asked."
+        return Standstill(row.last_at, row.open, "asking_twilio", message, "It goes on by itself.")
+    if row.others_accepted:
+        message = (
+            f"{row.sender_name} sends at most {row.sender_rate:,} messages a second, and another campaign uses them."
+        )
+        goes_on = "It goes on when the other campaign leaves room, or with a sender of its own."
+        return Standstill(row.last_at, row.open, "sender_limit", message, goes_on)
+    message = "No reason is known here; the worker's log may say why."
+    return Standstill(row.last_at, row.open, "not_known", message, "Pause and resume it if it does not go on.")
+
+
+def _later(row: Any) -> Standstill:
+    """Everybody who waits has a time before which nothing is sent to them."""
+    if row.next_status == "deferred":
+        message = f"It is quiet time for all {row.waiting:,} who wait."
+        return Standstill(row.last_at, row.open, "quiet_hours", message, "The first quiet hours end then.", row.due_at)
+    if row.next_reason == "throttled":
+        message = "Twilio asked to send more slowly."
+        return Standstill(row.last_at, row.open, "throttled", message, "It is tried again then.", row.due_at)
+    message = f"The last try did not reach Twilio ({row.next_reason or 'no answer'})."
+    return Standstill(row.last_at, row.open, "retry_later", message, "It is tried again then.", row.due_at)

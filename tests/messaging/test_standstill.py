@@ -1,0 +1,96 @@
+"""A campaign that stands still says why, from what is known, and when it goes on."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from sqlalchemy import text
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.live.heartbeats import NEEDED, Heard, Process
+from event_stream_engine.messaging.actions import campaigns
+from event_stream_engine.messaging.reports.standstill import Standstill, standing_still
+from event_stream_engine.messaging.reports.timeline import POINTS_MAX, timeline, width_for
+from event_stream_engine.messaging.twilio.client import TwilioGateway
+from tests.messaging.conftest import BY, World, calm, later
+from tests.sandbox.conftest import StartSandbox
+
+Connect = Callable[..., TwilioGateway]
+
+
+def alive(*names: str) -> Heard:
+    now = clock.now()
+    return Heard(tuple(Process(name, "host", 1, now, now, is_alive=True) for name in names))
+
+
+async def look(world: World, campaign: UUID, heard: Heard | None) -> Standstill | None:
+    found: dict[UUID, Standstill] = await world.act(standing_still, [campaign], heard)
+    return found.get(campaign)
+
+
+async def test_a_campaign_that_moves_says_nothing(world: World) -> None:
+    campaign = await world.launched(3)
+    assert await look(world, campaign, alive()) is None, "fifteen seconds have not passed"
+
+
+async def test_without_a_worker_it_says_so(world: World) -> None:
+    campaign = await world.launched(3)
+    with later(16):
+        found = await look(world, campaign, alive("beat", "relay", "consume"))
+        assert found is not None
+        assert (found.reason, found.waiting) == ("no_worker", 3)
+        assert "ese work" in found.goes_on
+        known = await look(world, campaign, alive(*NEEDED))
+        assert known is not None
+        assert known.reason == "not_known", "nothing is invented"
+
+
+async def test_quiet_hours_say_when_they_end(world: World) -> None:
+    with clock.frozen(datetime(2026, 3, 1, 23, 0, tzinfo=UTC)):
+        campaign = await world.launched(3, quiet_hours=(time(22), time(8)))
+        await world.claim(campaign)
+        await world.count()
+        assert await world.statuses(campaign) == {"deferred": 3}
+    with clock.frozen(datetime(2026, 3, 2, 1, 0, tzinfo=UTC)):
+        await world.act(_moved_last, clock.now() - timedelta(hours=2))
+        found = await look(world, campaign, alive(*NEEDED))
+        assert found is not None
+        assert (found.reason, found.resumes_at) == ("quiet_hours", datetime(2026, 3, 2, 8, tzinfo=UTC))
+
+
+async def _moved_last(tx: Transaction, at: datetime) -> None:
+    await tx.execute(text("UPDATE campaign_counts SET updated_at = :at"), {"at": at})
+    await tx.execute(text("UPDATE campaigns SET launched_at = :at"), {"at": at})
+
+
+async def test_a_pause_is_no_standstill(world: World) -> None:
+    campaign = await world.launched(3)
+    await world.act(campaigns.pause_campaign, campaign, by=BY)
+    with later(60):
+        assert await look(world, campaign, alive()) is None
+        await world.act(campaigns.resume_campaign, campaign, by=BY)
+        assert await look(world, campaign, alive()) is None, "it was resumed just now"
+
+
+async def test_a_campaign_of_seconds_is_more_than_one_point(
+    world: World, start_sandbox: StartSandbox, gateway_to: Connect
+) -> None:
+    gateway = gateway_to((await start_sandbox(calm())).url)
+    campaign = await world.launched(6)
+    await world.send_round(campaign, gateway, limit=3)
+    with later(4):
+        await world.send_round(campaign, gateway, limit=3)
+    await world.count()
+    width, points = await world.act(timeline, campaign, 6)
+    assert width == 1
+    assert sum(point["accepted"] for point in points) == 6
+    assert [point["accepted"] for point in points][:: len(points) - 1] == [3, 3]
+    assert all(b["at"] - a["at"] == timedelta(seconds=1) for a, b in pairwise(points))
+
+
+def test_however_long_it_took_the_points_are_bounded() -> None:
+    spans = [timedelta(seconds=s) for s in (1, 359, 360, 3600, 86_400, 86_400 * 14)]
+    assert [width_for(span) for span in spans] == [1, 1, 2, 15, 300, 3600]
+    assert all(span.total_seconds() / width_for(span) < POINTS_MAX for span in spans)
