@@ -205,7 +205,7 @@ class Consumer:
         if len(lanes) <= 1:
             await self._apply_lane(lanes[0] if lanes else [], before, after, len(heard))
         else:
-            await asyncio.gather(*(self._apply_lane(lane) for lane in lanes))
+            await until_one_fails(*(self._apply_lane(lane) for lane in lanes))
             async with self.database.transaction() as tx:
                 await inbox.advance(tx, self.group.name, self.lease.epoch, before, after, len(heard))
         self._positions |= after
@@ -225,7 +225,9 @@ class Consumer:
             try:
                 async with self.database.transaction() as tx:
                     waiting = await self._effects(tx, entries, condemned, one_by_one)
-                    if before is not None and after is not None:
+                    if before is None or after is None:
+                        await inbox.fence(tx, self.group.name, self.lease.epoch)
+                    else:
                         await inbox.advance(tx, self.group.name, self.lease.epoch, before, after, consumed)
             except Interrupted as error:
                 if one_by_one or len(entries) == 1:

@@ -87,6 +87,17 @@ async def advance(
         raise PositionMoved(f"{group} stands elsewhere, or has another owner")
 
 
+async def fence(tx: Transaction, group: str, epoch: int) -> None:
+    """Hold the group's owner in place until `tx` commits, for effects whose position moves later. Call it last: it
+    makes the heartbeat wait. Raises `PositionMoved` when the group has another owner."""
+    owned = await tx.execute(
+        text("SELECT 1 FROM consumer_groups WHERE group_name = :group AND epoch = :epoch FOR SHARE"),
+        {"group": group, "epoch": epoch},
+    )
+    if owned.first() is None:
+        raise PositionMoved(f"{group} has another owner")
+
+
 def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
     """The last entry of each stream and partition."""
     found: dict[Place, str] = {}

@@ -34,13 +34,16 @@ class GroupLease:
             row = (await tx.execute(text(_LOOK), {"group": self.group})).one()
             abandoned = is_gone(row.holder)
             ours = row.holder == self.holder
+            alive = ours and row.epoch == self.epoch
             if not (row.released or row.expired or abandoned or ours):
                 return False
             taken = await tx.execute(text(_TAKE), self._values())
             self.epoch = taken.scalar_one()
         self.paused = row.paused
-        # What this process itself broke off was rolled back: nobody died of it.
-        self.before = "released" if row.released or ours else "crashed" if abandoned else "taken_over"
+        # What this process itself broke off was rolled back: nobody died of it. Our name under an epoch that we never
+        # had is a predecessor's (a container starts again with its host name and process id).
+        dead = abandoned or ours
+        self.before = "released" if row.released or alive else "crashed" if dead else "taken_over"
         return True
 
     async def renew(self) -> None:
@@ -63,7 +66,7 @@ class GroupLease:
 _REGISTER = "INSERT INTO consumer_groups (group_name) VALUES (:group) ON CONFLICT DO NOTHING"
 
 _LOOK = """
-SELECT holder, released, expires_at <= clock_timestamp() AS expired, paused_at IS NOT NULL AS paused
+SELECT holder, epoch, released, expires_at <= clock_timestamp() AS expired, paused_at IS NOT NULL AS paused
 FROM consumer_groups WHERE group_name = :group FOR UPDATE
 """
 

@@ -102,7 +102,9 @@ async def promote(tx: Transaction, group: str, entries: Sequence[Envelope] | Non
 
 
 async def due(tx: Transaction, group: str, limit: int) -> tuple[list[UUID], float | None]:
-    """Heads that are due, the longest due first, and in how many seconds the next one is."""
+    """Heads that are due, the longest due first, and in how many seconds something else will be.
+
+    What is due behind a head that is not (replayed or redriven together with it) has to wait for that head."""
     rows = (await tx.execute(text(_DUE), {"group": group, "limit": limit})).all()
     if rows:
         return [row[0] for row in rows], 0.0
@@ -201,7 +203,7 @@ LIMIT :limit
 
 _NEXT_DUE = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8 FROM parked_events
-WHERE group_name = :group AND next_attempt_at < 'infinity'
+WHERE group_name = :group AND next_attempt_at < 'infinity' AND next_attempt_at > clock_timestamp()
 """
 
 _LOCK = """
