@@ -1,7 +1,7 @@
 """A relay, a stream and consumers on real servers, with faults at the borders between them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.relay import Relay
-from event_stream_engine.backbone.streams import Entry, StreamBusy
+from event_stream_engine.backbone.streams import Entry, Packed, StreamBusy
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.database import Database
 from event_stream_engine.events.base import REGISTRY, Event
@@ -92,12 +92,19 @@ class Interrupted:
         return getattr(self.inner, name)
 
     async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
+        await self._broken(stream, self.inner.append(stream, expected, entries))
+
+    async def append_packed(self, expected: str, packed: Packed) -> None:
+        await self._broken(packed.stream, self.inner.append_packed(expected, packed))
+
+    async def _broken(self, stream: str, append: Coroutine[Any, Any, None]) -> None:
         self.appends += 1
         number = self.appends
         if number in self.before:
+            append.close()
             self.on_break()
             raise StreamBusy(stream, "connection", "broken before the append")
-        await self.inner.append(stream, expected, entries)
+        await append
         if number in self.after:
             self.on_break()
             raise StreamBusy(stream, "connection", "broken after the append")

@@ -67,7 +67,7 @@ async def feed(database: Database, group: str) -> int:
         if row is None:
             return 0
         waiting = (await tx.execute(text(_WAITING), {"id": row["id"]})).scalar_one()
-        if waiting >= WAITING_MAX:
+        if waiting >= (1 if row["per_second"] else WAITING_MAX):  # at a rate, one chunk after the other
             return 0
         fed = (await tx.execute(text(_FEED), {**row, "replay": row["id"], "chunk": CHUNK})).one()
         if fed.read:

@@ -84,7 +84,8 @@ def subscribe_batch(event: type[E], *, group: str) -> Callable[[Batch[E]], Batch
 
 
 def subscribe_chore(event: type[E], *, group: str) -> Callable[[Chore[E]], Chore[E]]:
-    """Start a chore; no transaction, no inbox."""
+    """Start a chore. It gets no transaction and runs before its inbox row is committed: after a crash it may run
+    again."""
     return lambda function: _register(event, group, "chore", function)
 
 

@@ -165,7 +165,7 @@ class Consumer:
             elif now - looked > _IDLE_CHECK_SECONDS:
                 await self._catch_trimmed([])
                 looked = now
-            self._careful = False
+            self._careful = self._careful and not read
             self._bound(read, count)
             if 0 < len(read) < count:  # a moment's company makes the next transaction worth more
                 await self._pause(self.settings.consume_linger_ms / 1000)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from kombu.exceptions import OperationalError as BrokerUnreachable
+from redis.exceptions import ConnectionError as RedisUnreachable
 from sqlalchemy.exc import DBAPIError
 
 from event_stream_engine.backbone.subscriptions import Group, Reaction
@@ -44,7 +46,7 @@ async def run(reaction: Reaction, tx: Transaction | None, entries: Sequence[Enve
 def is_outage(error: BaseException) -> bool:
     """Whether a server failed, and the event is to be tried again without counting it."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, ConnectionError)
+        return isinstance(error, ConnectionError | RedisUnreachable | BrokerUnreachable)
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or state.startswith(_OUTAGES)
 

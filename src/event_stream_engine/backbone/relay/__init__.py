@@ -8,6 +8,7 @@ last id it expects, and where the stream disagrees its lane completes it from th
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,7 +20,7 @@ from event_stream_engine.backbone.relay.generation import GenerationRefused
 from event_stream_engine.backbone.relay.lanes import Course, Lane
 from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
 from event_stream_engine.backbone.relay.positions import Status
-from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, StreamWriter
+from event_stream_engine.backbone.streams import Packed, StreamBusy, StreamRefused, StreamWriter
 from event_stream_engine.backbone.supervising import holder_name, until_one_fails
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
@@ -36,6 +37,7 @@ _CHECK_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS_MAX = 5.0
 _TICKS_READ = 1000
+_SORT_IN_MEMORY = "SET work_mem = '128MB'"
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Relay:
 
     async def _work_under_lease(self) -> None:
         async with self.database.driver() as self._connection:
+            await self._connection.execute(_SORT_IN_MEMORY)
             await self._take_lease()
             if self.stop.is_set():
                 return
@@ -116,11 +119,28 @@ class Relay:
     async def _hand_out(self, previous: Tick, tick: Tick) -> None:
         self.course.previous, self.course.newest = previous, tick
         events = 0
-        async for slice_ in ticks.batches(self._connection, previous, tick, self.settings.batch_size):
-            events += len(slice_)
-            await asyncio.gather(*(self._lane(s).hand(entries) for s, entries in _by_stream(slice_).items()))
+        under_way: asyncio.Task[None] | None = None
+        async for slices in ticks.packed(self._connection, previous, tick, self.settings.batch_size):
+            if under_way is not None:  # what comes next was read while this was appended
+                await under_way
+            events += sum(packed.events for packed in slices)
+            under_way = asyncio.create_task(self._hand(slices))
+        if under_way is not None:
+            await under_way
         self._handed = tick.id
         self._minute.append((asyncio.get_running_loop().time(), events))
+
+    async def _hand(self, slices: Sequence[Packed]) -> None:
+        """Each lane its slices, in order; the lanes beside each other."""
+
+        async def hand_all(lane: Lane, own: Sequence[Packed]) -> None:
+            for packed in own:
+                await lane.hand(packed)
+
+        by_stream: dict[str, list[Packed]] = {}
+        for packed in slices:
+            by_stream.setdefault(packed.stream, []).append(packed)
+        await asyncio.gather(*(hand_all(self._lane(stream), own) for stream, own in by_stream.items()))
 
     def _lane(self, stream: str) -> Lane:
         return self.lanes.get(stream) or self.lanes.setdefault(stream, Lane(stream, self.course))
@@ -209,10 +229,3 @@ class Relay:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
-
-
-def _by_stream(entries: list[tuple[str, Entry]]) -> dict[str, list[Entry]]:
-    grouped: dict[str, list[Entry]] = {}
-    for stream, entry in entries:
-        grouped.setdefault(stream, []).append(entry)
-    return grouped

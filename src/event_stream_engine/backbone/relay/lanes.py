@@ -21,6 +21,7 @@ from event_stream_engine.backbone.relay.positions import Position, park_entry, r
 from event_stream_engine.backbone.streams import (
     Entry,
     LastIdMismatch,
+    Packed,
     StreamBusy,
     StreamRefused,
     StreamWriter,
@@ -83,12 +84,20 @@ class Lane:
     rebuilt_at: float = float("-inf")
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
-    async def hand(self, entries: list[Entry]) -> None:
+    async def hand(self, packed: Packed) -> None:
         """Append a slice of the newest tick; a failure is the lane's own affair from here on."""
         if self.behind:
             return
         try:
-            await self._append(entries)
+            if self.course.full:
+                raise StreamBusy(self.stream, "memory")
+            expected = await self._expected()
+            if position(packed.first_id) <= position(expected) or packed.largest > self.course.settings.entry_bytes_max:
+                self.fall_behind()  # some are there already, or cannot be there: that is looked at one by one
+                return
+            await self.course.streams.append_packed(expected, packed)
+            self.last_id = packed.last_id
+            PUBLISHED.labels(self.stream).inc(packed.events)
         except (StreamBusy, StreamRefused, LastIdMismatch, ForeignEntries) as error:
             self.fall_behind(error)
 

@@ -19,6 +19,18 @@ class Entry(NamedTuple):
         return Entry(self.entry_id, {**self.fields, "type": TOMBSTONE, "data": "{}"})
 
 
+class Packed(NamedTuple):
+    """Entries of one stream as one JSON array of arrays of text: entry id, then names and values."""
+
+    stream: str
+    events: int
+    first_id: str
+    last_id: str
+    largest: int
+    """Bytes of the largest entry, at most."""
+    entries: str
+
+
 TOMBSTONE = "Tombstone"
 """The type of an entry whose event was parked; no reaction hears it."""
 
@@ -61,6 +73,10 @@ class StreamWriter(Protocol):
 
     async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
         """Append all entries if the stream ends at `expected`; else raise `LastIdMismatch`, appending none."""
+        ...
+
+    async def append_packed(self, expected: str, packed: Packed) -> None:
+        """The same for entries that PostgreSQL wrote: all or none of them."""
         ...
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:

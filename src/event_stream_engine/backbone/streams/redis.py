@@ -4,7 +4,7 @@ The client's own retries are off: a reply lost after an append would otherwise b
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -30,14 +30,22 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, StreamBusy, StreamRefused, envelope
+from event_stream_engine.backbone.streams import (
+    Entry,
+    LastIdMismatch,
+    Memory,
+    Packed,
+    StreamBusy,
+    StreamRefused,
+    envelope,
+)
 from event_stream_engine.events.base import Envelope
 
 FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
 
-# KEYS[1] the stream; ARGV[1] the last id the relay expects; then per entry its id, the number of its fields'
-# names and values together, and those. The check of memory comes before the first write (Redis refuses a script
-# that would write when it is over its limit), so a batch goes in whole or not at all.
+# KEYS[1] the stream; ARGV[1] the last id the relay expects; ARGV[2] the entries as JSON, each an array of its id and
+# of names and values. The check of memory comes before the first write (Redis refuses a script that would write when
+# it is over its limit), so a batch goes in whole or not at all.
 _APPEND = """
 local last = '0-0'
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
@@ -49,17 +57,14 @@ elseif not string.find(info['err'], 'no such key') then
   return redis.error_reply(info['err'])
 end
 if last ~= ARGV[1] then return last end
-local at = 2
-while at <= #ARGV do
-  local size = tonumber(ARGV[at + 1])
-  redis.call('XADD', KEYS[1], ARGV[at], unpack(ARGV, at + 2, at + 1 + size))
-  at = at + 2 + size
+for _, entry in ipairs(cjson.decode(ARGV[2])) do
+  redis.call('XADD', KEYS[1], unpack(entry))
 end
 return 'OK'
 """
 
-# Lua's unpack and Redis both bound the arguments of one call; entries of a batch are sent in slices below that.
-_ARGUMENTS_MAX = 7000
+_SLICE = 500
+"""Entries sent to one run of the script: it holds the server up for some milliseconds."""
 
 
 _REFUSED = {"WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm"}
@@ -142,17 +147,20 @@ class RedisStreams:
         return str(info["last-generated-id"])
 
     async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
-        for slice_ in _slices(entries):
-            arguments: list[str | int] = [expected]
-            for entry in slice_:
-                arguments += [entry.entry_id, 2 * len(entry.fields)]
-                for name, value in entry.fields.items():
-                    arguments += [name, value]
-            with mapped(stream):
-                answer = await self._append(keys=[stream], args=arguments)
-            if answer != "OK":
-                raise LastIdMismatch(stream, expected, str(answer))
+        for start in range(0, len(entries), _SLICE):
+            slice_ = entries[start : start + _SLICE]
+            rows = [[entry.entry_id, *(part for pair in entry.fields.items() for part in pair)] for entry in slice_]
+            await self._run(stream, expected, msgspec.json.encode(rows).decode())
             expected = slice_[-1].entry_id
+
+    async def append_packed(self, expected: str, packed: Packed) -> None:
+        await self._run(packed.stream, expected, packed.entries)
+
+    async def _run(self, stream: str, expected: str, entries: str) -> None:
+        with mapped(stream):
+            answer = await self._append(keys=[stream], args=[expected, entries])
+        if answer != "OK":
+            raise LastIdMismatch(stream, expected, str(answer))
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         return [entry.entry_id for entry in await self.entries_after(stream, after, limit)]
@@ -220,20 +228,6 @@ class RedisStreams:
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""
         return _envelopes(await self._redis.xread({stream: after}, count=count, block=block_ms))
-
-
-def _slices(entries: Sequence[Entry]) -> Iterable[list[Entry]]:
-    slice_: list[Entry] = []
-    size = 0
-    for entry in entries:
-        cost = 2 + 2 * len(entry.fields)
-        if slice_ and size + cost > _ARGUMENTS_MAX:
-            yield slice_
-            slice_, size = [], 0
-        slice_.append(entry)
-        size += cost
-    if slice_:
-        yield slice_
 
 
 def _envelopes(reply: Any) -> list[Envelope]:

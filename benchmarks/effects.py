@@ -1,0 +1,107 @@
+"""Events consumed a second, each with a one-row effect exactly once, against a bare insert of the same batches."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from benchmarks._figures import record
+from benchmarks.relay import EVENTS, PER_TRANSACTION, Payload
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.consumers import Consumer
+from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import GROUPS, subscribe_batch
+from event_stream_engine.database import Database, Transaction, migrate
+from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.embedded.throwaway import Servers
+from event_stream_engine.settings import load_settings
+
+COUNT = EVENTS // 2
+ROUNDS = 3
+GOAL = 0.4
+GROUP = "benchmark.effects"
+INSERT = text("INSERT INTO effects (number) SELECT unnest(CAST(:numbers AS int[]))")
+
+
+@subscribe_batch(Payload, group=GROUP)
+async def apply(tx: Transaction, events: Sequence[Payload]) -> None:
+    await tx.execute(INSERT, {"numbers": [event.number for event in events]})
+
+
+async def measure() -> None:
+    async with throwaway_servers(durable=True) as servers:
+        await migrate(servers.database_url)
+        database = Database(servers.database_url, pool_size=6)
+        async with database.transaction() as tx:
+            await tx.execute(text("CREATE TABLE effects (number int NOT NULL)"))
+        await publish(servers, database)
+        rates: dict[str, list[float]] = {"ours": [], "bare": []}
+        for _ in range(ROUNDS):
+            rates["bare"].append(await bare(database))
+            rates["ours"].append(await consumed(servers, database))
+        await database.close()
+    mine, limit = statistics.median(rates["ours"]), statistics.median(rates["bare"])
+    record(
+        "effects", mine, "events/s", beside="rows/s of the bare batched insert", beside_value=limit,
+        ratio=mine / limit, goal=f">= {GOAL} of the bare insert", met=mine / limit >= GOAL,
+    )  # fmt: skip
+
+
+async def publish(servers: Servers, database: Database) -> None:
+    """A backlog in the stream, so that only consuming is measured."""
+    for first in range(0, COUNT, PER_TRANSACTION):
+        async with database.transaction() as tx:
+            await outbox.record_many(tx, [Payload(number=first + n) for n in range(PER_TRANSACTION)])
+    async with connect(servers.redis_url) as client, connect(servers.redis_url) as watcher:
+        stop = asyncio.Event()
+        relaying = asyncio.create_task(Relay(database, RedisStreams(client), load_settings({}).backbone, stop).run())
+        await full(watcher)
+        stop.set()
+        await relaying
+
+
+async def full(watcher: "object") -> None:
+    while await watcher.xlen(Payload.stream) < COUNT:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def consumed(servers: Servers, database: Database) -> float:
+    """From the consumer's start to the last effect; the group begins anew."""
+    async with database.transaction() as tx:
+        for table in ("inbox", "group_positions", "consumer_groups", "effects"):
+            await tx.execute(text(f"TRUNCATE {table}"))
+    stop = asyncio.Event()
+    settings = load_settings({"ESE_CONSUME_BATCH": "500"}).backbone
+    async with connect(servers.redis_url) as client:
+        consumer = Consumer(GROUPS[GROUP], database, RedisStreams(client), settings, stop)
+        begin = time.perf_counter()
+        consuming = asyncio.create_task(consumer.run())
+        while await applied(database) < COUNT:
+            await asyncio.sleep(0.02)
+        took = time.perf_counter() - begin
+        stop.set()
+        await consuming
+    return COUNT / took
+
+
+async def applied(database: Database) -> int:
+    async with database.transaction() as tx:
+        return int(
+            (
+                await tx.execute(text("SELECT consumed_total FROM consumer_groups UNION ALL SELECT 0 LIMIT 1"))
+            ).scalar_one()
+        )
+
+
+async def bare(database: Database) -> float:
+    """The same rows in the same batches, each a transaction, and nothing else."""
+    async with database.transaction() as tx:
+        await tx.execute(text("TRUNCATE effects"))
+    begin = time.perf_counter()
+    for first in range(0, COUNT, 500):
+        async with database.transaction() as tx:
+            await tx.execute(INSERT, {"numbers": list(range(first, first + 500))})
+    return COUNT / (time.perf_counter() - begin)
