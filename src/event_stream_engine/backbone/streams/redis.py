@@ -24,6 +24,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
     TimeoutError,
@@ -98,6 +99,8 @@ def mapped(stream: str) -> Iterator[None]:
         yield
     except RedisError as error:
         raise _translated(stream, error) from error
+    except RedisClusterException as error:  # the cluster client's own, no RedisError: no node answers, or no slots
+        raise StreamBusy(stream, "clusterdown", str(error)) from error
     except OSError as error:
         raise StreamBusy(stream, "connection", str(error)) from error
 
@@ -227,7 +230,8 @@ class RedisStreams:
 
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""
-        return _envelopes(await self._redis.xread({stream: after}, count=count, block=block_ms))
+        with mapped(stream):
+            return _envelopes(await self._redis.xread({stream: after}, count=count, block=block_ms))
 
 
 def _envelopes(reply: Any) -> list[Envelope]:
