@@ -79,7 +79,7 @@ async def consumed(servers: Servers, database: Database) -> float:
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(client), settings, stop)
         begin = time.perf_counter()
         consuming = asyncio.create_task(consumer.run())
-        while await applied(database) < COUNT:
+        while await applied(database) < COUNT:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         took = time.perf_counter() - begin
         stop.set()

@@ -64,7 +64,7 @@ async def relayed(servers: Servers) -> float:
     async with connect(servers.redis_url) as watcher:
         begin = time.perf_counter()
         working = asyncio.create_task(relay.run())
-        while await watcher.xlen(STREAM) < EVENTS:
+        while await watcher.xlen(STREAM) < EVENTS:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         took = time.perf_counter() - begin
     stop.set()
@@ -87,7 +87,8 @@ async def redis_benchmark(servers: Servers) -> float:
               "correlationid", uuid, "data", "x" * 300]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         binary, "-h", address.hostname or "127.0.0.1", "-p", str(address.port), "-a", address.password or "",
-        "-n", str(EVENTS), "-c", "1", "-P", str(load_settings({}).backbone.batch_size), "--csv", "XADD", "bare", "*", *fields,
+        "-n", str(EVENTS), "-c", "1", "-P", str(load_settings({}).backbone.batch_size), "--csv",
+        "XADD", "bare", "*", *fields,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()

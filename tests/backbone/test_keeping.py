@@ -1,7 +1,6 @@
 """What is kept and what goes: lanes apart, partitions, trimming, memory, restored databases, parked rows; and that the
 proof sees each kind of damage."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.backbone.conftest import (
     OTHER_STREAM,
     SETTINGS,
     STREAM,
-    WAIT_SECONDS,
     Interrupted,
     Log,
     OtherFact,
@@ -67,9 +65,7 @@ async def test_nothing_is_appended_while_the_servers_memory_is_nearly_full(
     transport = Filling(streams)
     relay = Relay(database, transport, SETTINGS)
     async with working(relay):
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not relay.course.full:  # noqa: ASYNC110  # the relay looks once a second
-                await asyncio.sleep(0.01)
+        await log.wait_until(lambda _: relay.course.full)
         await record("a")
         await wait_rows(database, "SELECT * FROM outbox_ticks")
         assert await log.published() == []

@@ -201,6 +201,7 @@ parked_events = Table(
     Column("error", Text),
     Column("history", JSONB, nullable=False, server_default=text("'[]'")),
     PrimaryKeyConstraint("group_name", "event_id"),
+    Index("ix_parked_events_replay_id", "replay_id", postgresql_where=text("replay_id IS NOT NULL")),
     Index(None, "group_name", "next_attempt_at"),
     Index("ix_parked_events_key", "group_name", "stream", "key", "tick", "seq"),
 )

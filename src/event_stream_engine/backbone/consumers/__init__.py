@@ -158,6 +158,9 @@ class Consumer:
                 continue
             count = self._count
             read = await self.streams.read(self.group.name, self.name, streams, count, _BLOCK_MS)
+            if read and self.lease.paused:  # it was paused while we waited: this is read again afterwards
+                await self.streams.seek(self.group.name, self.name, self._positions)
+                continue
             now = asyncio.get_running_loop().time()
             if read:
                 await self._catch_trimmed(read)
@@ -394,9 +397,8 @@ class Consumer:
                 too_often = marks and await self._started_too_often(parked.entry)
                 async with self.database.transaction() as tx:
                     parked = await parking.lock(tx, self.group.name, event_id)
-                    if parked is not None:
-                        await self._settle(tx, parked, too_often, condemned, marks)
-                    await inbox.advance(tx, self.group.name, self.lease.epoch, {}, {}, 1)
+                    settled = parked is not None and await self._settle(tx, parked, too_often, condemned, marks)
+                    await inbox.advance(tx, self.group.name, self.lease.epoch, {}, {}, int(settled))
             except Interrupted as error:
                 condemned = error.cause
                 continue
@@ -404,19 +406,21 @@ class Consumer:
 
     async def _settle(
         self, tx: Transaction, parked: Parked, too_often: bool, condemned: Exception | None, marked: bool
-    ) -> None:
+    ) -> bool:
+        """Whether its effect is applied."""
         if too_often:
             await self._give_up(tx, parked)
-            return
+            return False
         heard = parked.entry.type in self.group.reactions
         error = condemned or (await self._attempt(tx, parked.entry) if heard else None)
         if marked:
             await parking.unmark(tx, self.group.name, parked.entry.id)
-        if error is None:
-            await parking.remove(tx, self.group.name, parked.entry)
-            CONSUMED.labels(self.group.name).inc()
-        else:
+        if error is not None:
             await self._note_failure(tx, parked, error)
+            return False
+        await parking.remove(tx, self.group.name, parked.entry)
+        CONSUMED.labels(self.group.name).inc()
+        return True
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

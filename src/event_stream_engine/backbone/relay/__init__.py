@@ -33,6 +33,7 @@ FULL = Gauge("ese_relay_memory_full", "1 while the transport has no memory left 
 REFUSED = Gauge("ese_relay_generation_refused", "1 while the relay waits for an operator to accept the database")
 
 _SAVE_SECONDS = 1.0
+_STAYS_BUSY_SECONDS = 0.2  # events come in bursts: whoever wrote a moment ago writes again
 _CHECK_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS_MAX = 5.0
@@ -101,11 +102,15 @@ class Relay:
     async def _publish_ticks(self) -> None:
         previous = await self.resume()
         log.info("relay works", tick=previous.id, generation=previous.generation, epoch=self.lease.epoch)
+        loop = asyncio.get_running_loop()
+        busy_until = 0.0
         while not self.stop.is_set():
             tick = await self.step(previous)
             previous = tick or previous
-            wait = self.settings.busy_poll_ms if tick else self.settings.idle_poll_ms
-            await self._pause(wait / 1000)
+            if tick is not None:
+                busy_until = loop.time() + _STAYS_BUSY_SECONDS
+            busy = loop.time() < busy_until
+            await self._pause((self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000)
         await self._save()
 
     async def step(self, previous: Tick) -> Tick | None:

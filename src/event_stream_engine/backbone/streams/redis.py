@@ -3,6 +3,7 @@
 The client's own retries are off: a reply lost after an append would otherwise be answered by a second append.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ _SLICE = 500
 """Entries sent to one run of the script: it holds the server up for some milliseconds."""
 
 
+_FOREIGN_SECONDS = 0.1
+_SHOW_SECONDS = 1.0
 _REFUSED = {"WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm"}
 _BUSY = (
     "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "MASTERDOWN",
@@ -138,6 +141,8 @@ class RedisStreams:
     def __init__(self, client: "Redis") -> None:
         self._redis = client
         self._append = client.register_script(_APPEND)
+        self._cursors: dict[str, dict[str, str]] = {}
+        self._shown: dict[tuple[str, str], float] = {}
 
     async def last_id(self, stream: str) -> str:
         with mapped(stream):
@@ -195,38 +200,42 @@ class RedisStreams:
             info = await self._redis.info("memory")
         return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)
 
-    async def seek(
-        self,
-        group: str,
-        consumer: str,  # noqa: ARG002  # a group that is made anew knows no consumers
-        positions: Mapping[tuple[str, int], str],
-    ) -> None:
-        """The group is made anew: whatever was pending is read again from the position on."""
-        for (stream, _), after in positions.items():
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.xgroup_create(stream, group, id="0", mkstream=True)
-            pipeline.xgroup_destroy(stream, group)
-            pipeline.xgroup_create(stream, group, id=after)
-            with mapped(stream):
-                results = await pipeline.execute(raise_on_error=False)
-                for error in results[1:]:
-                    if isinstance(error, Exception):
-                        raise error
+    async def seek(self, group: str, _consumer: str, positions: Mapping[tuple[str, int], str]) -> None:
+        """Reading goes by cursors of our own, not by the server's: a consumer that lost its lease and does not know it
+        yet would be given entries of the shared one, and its successor would never see them. The server's group is
+        kept where we are, for those who look at it."""
+        self._cursors[group] = {stream: after for (stream, _), after in positions.items()}
+        for stream, after in self._cursors[group].items():
+            await self._show_position(group, stream, after)
 
     async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
+        self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int
     ) -> list[Envelope]:
-        wanted: dict[Any, Any] = dict.fromkeys(streams, ">")
+        cursors = self._cursors[group]
+        wanted: dict[Any, Any] = {stream: cursors[stream] for stream in streams}
         with mapped(" ".join(streams)):
-            return _envelopes(await self._redis.xreadgroup(group, consumer, wanted, count=count, block=block_ms))
+            reply = await self._redis.xread(wanted, count=count, block=block_ms)
+        found = _envelopes(reply)
+        if reply and not found:  # only what others wrote; the relay takes it out
+            await asyncio.sleep(_FOREIGN_SECONDS)
+        cursors |= {entry.stream: entry.entry_id for entry in found}
+        return found
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
-        by_stream: dict[str, list[str]] = {}
-        for entry in entries:
-            by_stream.setdefault(entry.stream, []).append(entry.entry_id)
-        for stream, ids in by_stream.items():
-            with mapped(stream):
-                await self._redis.xack(stream, group, *ids)
+        now = asyncio.get_running_loop().time()
+        for stream, entry_id in {entry.stream: entry.entry_id for entry in entries}.items():
+            if now - self._shown.get((group, stream), float("-inf")) > _SHOW_SECONDS:
+                self._shown[group, stream] = now
+                await self._show_position(group, stream, entry_id)
+
+    async def _show_position(self, group: str, stream: str, entry_id: str) -> None:
+        with mapped(stream):
+            try:
+                await self._redis.xgroup_setid(stream, group, entry_id)
+            except ResponseError as error:
+                if not any(known in str(error) for known in ("NOGROUP", "no such key", "requires the key to exist")):
+                    raise
+                await self._redis.xgroup_create(stream, group, id=entry_id, mkstream=True)
 
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""

@@ -58,6 +58,7 @@ CREATE TABLE parked_events (
     history jsonb NOT NULL DEFAULT '[]',
     CONSTRAINT pk_parked_events PRIMARY KEY (group_name, event_id)
 );
+CREATE INDEX ix_parked_events_replay_id ON parked_events (replay_id) WHERE replay_id IS NOT NULL;
 CREATE INDEX ix_parked_events_group_name_next_attempt_at ON parked_events (group_name, next_attempt_at);
 CREATE INDEX ix_parked_events_key ON parked_events (group_name, stream, key, tick, seq);
 
