@@ -1128,7 +1128,8 @@ export interface paths {
         };
         /**
          * Events, newest first
-         * @description As far back as the outbox is kept. Without data: that is shown one event at a time.
+         * @description As far back as the outbox is kept. Without data, and with phone numbers masked in keys: both are shown whole one
+         *     event at a time.
          */
         get: operations["list_events"];
         put?: never;
@@ -1165,7 +1166,7 @@ export interface paths {
         };
         /**
          * Everything that shares its correlation
-         * @description A tree by `causation_id`, oldest first; `groups` are those that have taken charge of the event, and how it fared there.
+         * @description A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there.
          */
         get: operations["trace_event"];
         put?: never;
