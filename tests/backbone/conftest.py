@@ -148,12 +148,13 @@ class Log:
                 await self.redis.xread({self.stream: after}, count=1, block=500)
 
     async def wait_healed(self, stray: str, count: int) -> None:
-        """Until the stray entry is gone and `count` others are there; only looking again tells."""
+        """Until the stray entry is gone and `count` others are there."""
+        await self.wait_until(lambda found: stray not in [entry_id for entry_id, _ in found] and len(found) >= count)
+
+    async def wait_until(self, holds: Callable[[list[tuple[str, dict[str, str]]]], bool]) -> None:
+        """Until the stream's entries are as wanted; only looking again tells."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                ids = [entry_id for entry_id, _ in await self.published()]
-                if stray not in ids and len(ids) >= count:
-                    return
+            while not holds(await self.published()):
                 async with self.database.transaction() as tx:
                     await tx.execute(text("SELECT pg_sleep(0.02)"))
 

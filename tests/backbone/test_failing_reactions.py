@@ -8,11 +8,12 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.backbone.subscriptions import Group, Reaction, Reject, Retry
 from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.database import Database, Transaction
-from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, ProofFact, die
+from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, ProofFact, Record, die, working
 from tests.backbone.test_consumers import GROUP, Ledger, consumer_of, consuming, group_of, ledger, publish
 
 __all__ = ["consumer_of", "ledger", "publish"]  # fixtures
@@ -189,14 +190,19 @@ async def test_entries_trimmed_before_they_were_read_come_from_the_outbox(
 
 @pytest.mark.parametrize("loss", ["group destroyed", "stream deleted"])
 async def test_a_group_that_lost_its_place_in_the_transport_goes_on_from_postgresql(
-    redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, loss: str
+    database: Database,
+    streams: RedisStreams,
+    redis: "Redis",
+    ledger: Ledger,
+    consumer_of: Any,
+    record: Record,
+    loss: str,
 ) -> None:
-    async with consuming(consumer_of(group_of(ledger))):
-        await publish("a", "b")
+    async with working(Relay(database, streams, SETTINGS)), consuming(consumer_of(group_of(ledger))):
+        await record("a", "b")
         await ledger.wait_effects(2)
         await (redis.xgroup_destroy(STREAM, GROUP) if loss == "group destroyed" else redis.delete(STREAM))
-    async with consuming(consumer_of(group_of(ledger))):
-        await publish("a")
+        await record("a")
         await ledger.wait_effects(3)
     assert await ledger.effects() == [("a", 1), ("b", 1), ("a", 2)]
 
@@ -280,11 +286,11 @@ async def test_a_consumer_that_is_asked_to_stop_finishes_its_batch_and_releases_
 
 
 async def test_a_foreign_entry_is_left_out_and_the_group_does_not_lose_its_place(
-    redis: "Redis", streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
+    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, record: Record
 ) -> None:
-    async with consuming(consumer_of(group_of(ledger))):
-        await publish("a")
+    async with working(Relay(database, streams, SETTINGS)), consuming(consumer_of(group_of(ledger))):
+        await record("a")
         await ledger.wait_effects(1)
         await redis.xadd(STREAM, {"who": "knows"}, id="99999999999999-0")
-        await publish("b", "a")
+        await record("b", "a")
         assert await ledger.wait_effects(3) == [("a", 1), ("b", 1), ("a", 2)]

@@ -163,10 +163,8 @@ async def record_long_ago(database: Database) -> None:
 
 async def old_partitions(database: Database) -> list[str]:
     day = (clock.now() - OLD).strftime("%Y%m%d")
-    return [
-        row["tablename"]
-        for row in await rows(database, f"SELECT tablename FROM pg_tables WHERE tablename = 'outbox_{day}'")
-    ]
+    found = await rows(database, f"SELECT tablename FROM pg_tables WHERE tablename = 'outbox_{day}'")
+    return [row["tablename"] for row in found]
 
 
 async def test_a_partition_goes_only_when_the_relay_and_every_group_are_past_it(

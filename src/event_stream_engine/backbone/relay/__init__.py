@@ -171,7 +171,7 @@ class Relay:
         memory = await self._look_at_memory()
         rate = self._rate()
         status = Status(self._handed, *rate, *memory, None, self._held_by)
-        at = [lane.as_position(self._handed) for lane in self.lanes.values() if lane.last_id is not None]
+        at = [lane.as_position(self._handed) for lane in self.lanes.values() if lane.last_id or lane.behind]
         async with self.database.transaction() as tx:
             await positions.save(tx, at, status)
             asked = await positions.asked_to_rebuild(tx)

@@ -40,7 +40,7 @@ FAILED = Counter("ese_relay_append_failures_total", "Appends that failed", ["str
 BEHIND = Gauge("ese_relay_lane_behind", "1 while a stream is being completed or cannot be written", ["stream"])
 
 _BUSY_SECONDS_MAX = 5.0
-_REFUSED_SECONDS_MAX = 30.0
+_REFUSED_SECONDS_MAX = 10.0
 _TICKS_READ = 500
 _CATCH_UPS_AT_ONCE = asyncio.Semaphore(2)  # each holds a connection of its own
 REBUILD_PAUSE_SECONDS = 600.0

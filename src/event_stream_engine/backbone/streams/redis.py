@@ -3,7 +3,9 @@
 The client's own retries are off: a reply lost after an append would otherwise be answered by a second append.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
@@ -11,9 +13,24 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, envelope
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, StreamBusy, StreamRefused, envelope
 from event_stream_engine.events.base import Envelope
 
 FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
@@ -45,6 +62,56 @@ return 'OK'
 _ARGUMENTS_MAX = 7000
 
 
+_REFUSED = {"WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm"}
+_BUSY = (
+    "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "MASTERDOWN",
+    "BUSY", "NOGROUP", "UNBLOCKED",
+)  # fmt: skip
+_CLASSES: tuple[tuple[type[RedisError], str], ...] = (
+    # redis-py takes the code off some errors and gives them a class instead.
+    (OutOfMemoryError, "oom"),
+    (ReadOnlyError, "readonly"),
+    (BusyLoadingError, "loading"),
+    (MovedError, "moved"),
+    (AskError, "ask"),
+    (TryAgainError, "tryagain"),
+    (ClusterDownError, "clusterdown"),
+    (MasterDownError, "masterdown"),
+    (TimeoutError, "timeout"),
+    (ConnectionError, "connection"),
+)
+_REFUSED_CLASSES = ((NoPermissionError, "noperm"), (AuthenticationError, "noauth"))
+
+
+@contextmanager
+def mapped(stream: str) -> Iterator[None]:
+    """Redis's errors as the transport's: `StreamRefused` where somebody must act, else `StreamBusy`.
+
+    A reply that was lost leaves open whether the command was carried out: `StreamBusy` with the code `connection`.
+    """
+    try:
+        yield
+    except RedisError as error:
+        raise _translated(stream, error) from error
+    except OSError as error:
+        raise StreamBusy(stream, "connection", str(error)) from error
+
+
+def _translated(stream: str, error: RedisError) -> StreamBusy:
+    for refused, code in _REFUSED_CLASSES:
+        if isinstance(error, refused):
+            return StreamRefused(stream, code, str(error))
+    for busy, code in _CLASSES:
+        if isinstance(error, busy):
+            return StreamBusy(stream, code, str(error))
+    message = str(error)
+    for word, code in _REFUSED.items():
+        if word in message:  # a script's error carries the inner one in the middle of its text
+            return StreamRefused(stream, code, message)
+    code = next((word.lower() for word in _BUSY if re.search(rf"\b{word}\b", message)), "other")
+    return StreamBusy(stream, code, message)
+
+
 def connect(url: str, *, timeout_seconds: float = 10) -> "Redis":
     """A client whose every command fails loudly rather than being sent twice."""
     return Redis.from_url(
@@ -65,12 +132,13 @@ class RedisStreams:
         self._append = client.register_script(_APPEND)
 
     async def last_id(self, stream: str) -> str:
-        try:
-            info = await self._redis.xinfo_stream(stream)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return "0-0"
-            raise
+        with mapped(stream):
+            try:
+                info = await self._redis.xinfo_stream(stream)
+            except ResponseError as error:
+                if "no such key" in str(error):
+                    return "0-0"
+                raise
         return str(info["last-generated-id"])
 
     async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
@@ -80,36 +148,46 @@ class RedisStreams:
                 arguments += [entry.entry_id, 2 * len(entry.fields)]
                 for name, value in entry.fields.items():
                     arguments += [name, value]
-            answer = await self._append(keys=[stream], args=arguments)
+            with mapped(stream):
+                answer = await self._append(keys=[stream], args=arguments)
             if answer != "OK":
                 raise LastIdMismatch(stream, expected, str(answer))
             expected = slice_[-1].entry_id
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
-        entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
-        return [str(entry_id) for entry_id, _ in entries]
+        return [entry.entry_id for entry in await self.entries_after(stream, after, limit)]
 
     async def entries_after(self, stream: str, after: str, limit: int) -> list[Entry]:
-        entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
+        with mapped(stream):
+            entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
         return [Entry(str(entry_id), cast("dict[str, str]", fields or {})) for entry_id, fields in entries]
 
+    async def first_id(self, stream: str) -> str | None:
+        with mapped(stream):
+            entries = await self._redis.xrange(stream, count=1)
+        return str(entries[0][0]) if entries else None
+
     async def length(self, stream: str) -> int:
-        return int(await self._redis.xlen(stream))
+        with mapped(stream):
+            return int(await self._redis.xlen(stream))
 
     async def trim(self, stream: str, before: str) -> int:
-        return int(await self._redis.xtrim(stream, minid=before, approximate=False))
+        with mapped(stream):
+            return int(await self._redis.xtrim(stream, minid=before, approximate=False))
 
     async def clear(self, stream: str) -> None:
-        await self._redis.delete(stream)
+        with mapped(stream):
+            await self._redis.delete(stream)
 
     async def memory(self) -> Memory | None:
-        info = await self._redis.info("memory")
+        with mapped("memory"):
+            info = await self._redis.info("memory")
         return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)
 
     async def seek(
         self,
         group: str,
-        consumer: str,
+        consumer: str,  # noqa: ARG002  # a group that is made anew knows no consumers
         positions: Mapping[tuple[str, int], str],
     ) -> None:
         """The group is made anew: whatever was pending is read again from the position on."""
@@ -118,32 +196,30 @@ class RedisStreams:
             pipeline.xgroup_create(stream, group, id="0", mkstream=True)
             pipeline.xgroup_destroy(stream, group)
             pipeline.xgroup_create(stream, group, id=after)
-            results = await pipeline.execute(raise_on_error=False)
-            for error in results[1:]:
-                if isinstance(error, Exception):
-                    raise error
+            with mapped(stream):
+                results = await pipeline.execute(raise_on_error=False)
+                for error in results[1:]:
+                    if isinstance(error, Exception):
+                        raise error
 
     async def read(
         self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
     ) -> list[Envelope]:
-        reply = await self._redis.xreadgroup(group, consumer, dict.fromkeys(streams, ">"), count=count, block=block_ms)
-        return _envelopes(reply)
+        wanted: dict[Any, Any] = dict.fromkeys(streams, ">")
+        with mapped(" ".join(streams)):
+            return _envelopes(await self._redis.xreadgroup(group, consumer, wanted, count=count, block=block_ms))
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         by_stream: dict[str, list[str]] = {}
         for entry in entries:
             by_stream.setdefault(entry.stream, []).append(entry.entry_id)
         for stream, ids in by_stream.items():
-            await self._redis.xack(stream, group, *ids)
+            with mapped(stream):
+                await self._redis.xack(stream, group, *ids)
 
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""
         return _envelopes(await self._redis.xread({stream: after}, count=count, block=block_ms))
-
-    async def first_id(self, stream: str) -> str | None:
-        """The oldest entry still held, None for an empty stream."""
-        entries = await self._redis.xrange(stream, count=1)
-        return str(entries[0][0]) if entries else None
 
 
 def _slices(entries: Sequence[Entry]) -> Iterable[list[Entry]]:
