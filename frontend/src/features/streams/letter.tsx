@@ -35,7 +35,7 @@ export function LetterDrawer({ id, onClose, onDiscard }: Props) {
 function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: () => void }) {
   const one = useRedriveOne();
   return (
-    <div className="grid gap-5">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
       <div className="flex flex-wrap items-center gap-2">
         <LetterChip status={letter.status} />
         {letter.status === "open" && (
