@@ -15,8 +15,8 @@ from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
-from event_stream_engine.entrypoints.backbone import events, streams
-from event_stream_engine.entrypoints.bootstrap import begin
+from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
+from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.identity import routes as identity
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
@@ -54,6 +54,7 @@ def main() -> None:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without `settings` those of the environment."""
     chosen = settings or begin_worker()
+    import_reactions()  # the groups there are
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -113,7 +114,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(identity.router)
     app.include_router(identity.accounts)
     app.include_router(identity.pages)
-    backbone = (streams, events)
+    backbone = (streams, events, groups, dead_letters, replays)
     for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)

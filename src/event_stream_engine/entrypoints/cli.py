@@ -162,6 +162,147 @@ def backbone_accept_generation(
     commands.accept_generation(by, reason)
 
 
+groups = typer.Typer(help="Pause, resume and look at consumer groups.", no_args_is_help=True)
+app.add_typer(groups, name="groups")
+
+Group = Annotated[str, typer.Argument(help="Such as messaging.apply_receipts; `ese groups list` names them.")]
+By = Annotated[str, typer.Option(help="Who does it; it is kept with it.")]
+
+
+@groups.command("list")
+def groups_list() -> None:
+    """Print each group's state, lag, parked events and dead letters."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.list_groups()
+
+
+@groups.command("pause")
+def groups_pause(group: Group, reason: Annotated[str, typer.Option(help="Why.")], by: By = "operator") -> None:
+    """Let a group stand still; its events wait."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.pause(group, by, reason)
+
+
+@groups.command("resume")
+def groups_resume(group: Group) -> None:
+    """Let a paused group go on."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.resume(group)
+
+
+@groups.command("retry")
+def groups_retry(group: Group) -> None:
+    """Try what a group has parked now, not when it is due."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.retry(group)
+
+
+letters = typer.Typer(help="Events that a group gave up.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
+
+LetterIds = Annotated[list[str] | None, typer.Argument(help="Ids as `ese dead-letters list` prints them.")]
+OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group's.")]
+OfType = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
+OfKey = Annotated[str | None, typer.Option("--key", help="Only events with this key.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")]
+PerSecond = Annotated[int | None, typer.Option(help="At most so many events a second.")]
+
+
+@letters.command("list")
+def letters_list(
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    status: Annotated[str, typer.Option(help="open, redriven or discarded.")] = "open",
+) -> None:
+    """Print the newest 200 dead letters."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.list_letters(group, type_, key, status)
+
+
+@letters.command("show")
+def letters_show(letter_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Print a dead letter with its event, its stack and its history."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.show_letter(letter_id)
+
+
+@letters.command("redrive")
+def letters_redrive(
+    ids: LetterIds = None,
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    dry_run: DryRun = False,
+    per_second: PerSecond = None,
+    by: By = "operator",
+) -> None:
+    """Give dead letters back to their groups: those named, or all open ones that match."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.redrive(ids, group, type_, key, dry_run=dry_run, per_second=per_second, by=by)
+
+
+@letters.command("discard")
+def letters_discard(
+    reason: Annotated[str, typer.Option(help="Why their effect is not wanted.")],
+    ids: LetterIds = None,
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    dry_run: DryRun = False,
+    by: By = "operator",
+) -> None:
+    """Settle dead letters without their effect."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.discard(ids, group, type_, key, dry_run=dry_run, by=by, reason=reason)
+
+
+replays = typer.Typer(help="A part of the log once more, for one group.", no_args_is_help=True)
+app.add_typer(replays, name="replay")
+
+
+@replays.command("start")
+def replay_start(
+    group: Group,
+    stream: Annotated[str | None, typer.Option(help="Only events of this stream.")] = None,
+    type_: Annotated[list[str] | None, typer.Option("--type", help="Only events of this type (repeatable).")] = None,
+    key: OfKey = None,
+    from_: Annotated[str | None, typer.Option("--from", help="A time (ISO 8601) or an entry id.")] = None,
+    to: Annotated[str | None, typer.Option(help="A time (ISO 8601) or an entry id, inclusive.")] = None,
+    dry_run: DryRun = False,
+    per_second: PerSecond = None,
+    by: By = "operator",
+) -> None:
+    """Replay what a group hears; live events go on meanwhile."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.start_replay(group, stream, type_, key, from_, to, dry_run=dry_run, per_second=per_second, by=by)
+
+
+@replays.command("list")
+def replay_list() -> None:
+    """Print the newest 200 replays."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.list_replays()
+
+
+@replays.command("cancel")
+def replay_cancel(replay_id: Annotated[str, typer.Argument(help="As `ese replay list` prints it.")]) -> None:
+    """Stop a replay; what it has applied stays applied."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.cancel_replay(replay_id)
+
+
 @app.command()
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="The whole proof as one JSON object.")] = False,

@@ -25,7 +25,7 @@ T = TypeVar("T")
 def verify(*, as_json: bool) -> int:
     """Print the proof; 0 when it holds."""
     import_reactions()
-    proof = _run(lambda database, transport: prove(database, transport, GROUPS.values()))
+    proof = run(lambda database, transport: prove(database, transport, GROUPS.values()))
     if as_json:
         typer.echo(msgspec.json.encode({"holds": proof.holds, "streams": proof.streams, "groups": proof.groups}))
     else:
@@ -68,7 +68,7 @@ def _print_finding(name: str, finding: Finding) -> None:
 
 def status() -> None:
     """Print the relay and its streams."""
-    relay, found = _run(_status)
+    relay, found = run(_status)
     works = "works" if relay["works"] else "DOES NOT WORK"
     typer.echo(f"relay {relay['holder'] or '-'} {works}, generation {relay['generation']}, epoch {relay['epoch']}")
     if relay["generation_refused"]:
@@ -91,7 +91,7 @@ def rebuild(stream: str | None) -> None:
         async with database.transaction() as tx:
             return await positions.ask_to_rebuild(tx, stream)
 
-    if not _run(ask):
+    if not run(ask):
         raise NotFound(f"There is no stream {stream}. `ese backbone status` lists them.")
     typer.echo("The relay empties and fills it within seconds; `ese verify` shows when it is whole.")
 
@@ -105,13 +105,14 @@ def accept_generation(by: str, reason: str) -> None:
         except RuntimeError as error:
             raise Conflict(str(error)) from error
 
-    typer.echo(f"Generation {_run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
+    typer.echo(f"Generation {run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
 
 
-def _run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
+def run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
+    """Do something with the database and the transport that the settings name."""
     settings = load_settings()
 
-    async def run() -> T:
+    async def connected() -> T:
         database = Database(settings.database_url, pool_size=2, application="ese")
         client = connect(settings.redis_url)
         try:
@@ -120,4 +121,4 @@ def _run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
             await client.aclose()
             await database.close()
 
-    return asyncio.run(run())
+    return asyncio.run(connected())

@@ -1,0 +1,106 @@
+"""`/api/v1/backbone/groups`: lag, what is parked, pause and resume."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from event_stream_engine import audit
+from event_stream_engine.backbone import groups
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.pages import Limit, Page
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+
+GroupName = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class LagSample(BaseModel):
+    at: datetime
+    events: int
+    seconds: float
+
+
+class GroupShape(BaseModel):
+    """`lag_events` are committed events that the group hears and has not taken charge of."""
+
+    group: str
+    streams: list[str]
+    state: Literal["running", "paused", "waiting", "no_consumer"]
+    holder: str | None
+    lag_events: int
+    lag_seconds: float
+    consumed_total: int
+    parked_keys: int
+    parked_events: int
+    dead_letters: int
+    last_consumed_at: datetime | None
+    paused_by: str | None
+    paused_at: datetime | None
+    pause_reason: str | None
+    lag_history: list[LagSample]
+
+
+class ParkedShape(BaseModel):
+    """`next_attempt_at` is null for an event that waits behind another one of its key."""
+
+    event_id: UUID
+    stream: str
+    entry_id: str
+    type: str
+    key: str
+    failed: int
+    crashed: int
+    taken_over: int
+    next_attempt_at: datetime | None
+    first_failed_at: datetime | None
+    error: str | None
+    replay_id: UUID | None
+
+
+class PauseIn(BaseModel):
+    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
+
+
+class Retried(BaseModel):
+    retried: int
+
+
+@router.get("/groups", summary="Consumer groups")
+async def list_groups(_: Account, tx: Tx) -> Page[GroupShape]:
+    return Page(items=[GroupShape.model_validate(found) for found in await groups.reports(tx)])
+
+
+@router.get("/groups/{group}", summary="A consumer group")
+async def show_group(group: GroupName, _: Account, tx: Tx) -> GroupShape:
+    return GroupShape.model_validate(await groups.report(tx, group))
+
+
+@router.post("/groups/{group}/pause", summary="Pause a group")
+async def pause_group(group: GroupName, body: PauseIn, account: Account, tx: Tx) -> GroupShape:
+    """Its owner stops within a second, after the batch in hand; events wait in the stream."""
+    await groups.pause(tx, group, by=str(account.account_id), reason=body.reason)
+    await audit.record(tx, account.account_id, "consumer_group.pause", group, {"reason": body.reason})
+    return GroupShape.model_validate(await groups.report(tx, group))
+
+
+@router.post("/groups/{group}/resume", summary="Resume a group")
+async def resume_group(group: GroupName, account: Account, tx: Tx) -> GroupShape:
+    await groups.resume(tx, group)
+    await audit.record(tx, account.account_id, "consumer_group.resume", group)
+    return GroupShape.model_validate(await groups.report(tx, group))
+
+
+@router.get("/groups/{group}/parked", summary="Events that failed, and those that wait behind them")
+async def list_parked(group: GroupName, _: Account, tx: Tx, limit: Limit = 50) -> Page[ParkedShape]:
+    return Page(items=[ParkedShape.model_validate(row) for row in await groups.parked(tx, group, limit)])
+
+
+@router.post("/groups/{group}/parked/retry", summary="Try what is parked now")
+async def retry_parked(group: GroupName, account: Account, tx: Tx) -> Retried:
+    retried = await groups.retry_now(tx, group)
+    await audit.record(tx, account.account_id, "consumer_group.retry", group, {"retried": retried})
+    return Retried(retried=retried)
