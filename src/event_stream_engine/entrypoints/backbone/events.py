@@ -1,7 +1,6 @@
 """`/api/v1/backbone/events` and the live tail."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from event_stream_engine.backbone import reports, tracing
 from event_stream_engine.backbone.reports import EventFilter
 from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.entrypoints.backbone.people import shown_key
 from event_stream_engine.errors import Invalid, NotFound
-from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
@@ -45,12 +44,9 @@ class EventShape(BaseModel):
     correlation_id: UUID | None
 
 
-_PHONE = re.compile(r"\+?[0-9]{7,15}")
-
-
 def in_list(row: Mapping[str, Any]) -> dict[str, Any]:
     """An event as lists and the tail show it: a key that is a phone number is masked there."""
-    return {**row, "key": masked(row["key"]) if _PHONE.fullmatch(row["key"]) else row["key"]}
+    return {**row, "key": shown_key(row["key"])}
 
 
 class GroupState(BaseModel):
