@@ -18,6 +18,7 @@ const BACKBONE = "/api/v1/backbone";
 
 /** Nothing is pushed about the machine itself: these pages ask every few seconds while they are looked at. */
 const LOOK_EVERY_MS = 5000;
+const PAGES_LOOKED_AT = 3; // further down a list stays as it was read
 
 export const streamsQuery = () =>
   queryOptions({ queryKey: ["backbone", "streams"], queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/streams`, { signal })), refetchInterval: LOOK_EVERY_MS });
@@ -54,6 +55,7 @@ export const lettersQuery = (filters: LetterFilters) =>
     queryFn: ({ pageParam, signal }) => unwrap(client.GET(`${BACKBONE}/dead-letters`, { params: { query: { ...filters, limit: 100, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= PAGES_LOOKED_AT ? LOOK_EVERY_MS : false),
   });
 
 export const letterQuery = (id: string) =>

@@ -3495,7 +3495,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "not_known";
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "given_up" | "not_known";
             /** Message */
             message: string;
             /** Goes On */

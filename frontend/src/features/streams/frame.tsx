@@ -18,7 +18,9 @@ export default function StreamsFrame() {
   const groups = useQuery(groupsQuery());
   const path = useRouterState({ select: (state) => state.location.pathname });
   const bar = useRef<HTMLElement>(null);
-  useEffect(() => bar.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" }), [path]);
+  useEffect(() => {
+    bar.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [path]);
   const dead = groups.data?.items.reduce((sum, group) => sum + group.dead_letters, 0) ?? 0;
   return (
     <>

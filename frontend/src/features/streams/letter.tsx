@@ -10,7 +10,7 @@ import { CodeBox, JsonView } from "../../ui/json-view";
 import { Definition } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 import { LetterChip, useRedriveOne } from "./letter-actions";
-import { attemptsText } from "./words";
+import { attemptsText, shortError } from "./words";
 
 interface Props {
   id: string;
@@ -54,7 +54,7 @@ function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: ()
       </div>
       <p className="rounded-md border border-bad/50 bg-bad-soft px-4 py-3 wrap-anywhere">
         <span className="font-semibold">{letter.error_class}</span>
-        {letter.error && <span className="mt-0.5 block">{letter.error}</span>}
+        <span className="mt-0.5 block">{shortError(letter)}</span>
       </p>
       <Definition
         items={[
