@@ -99,6 +99,17 @@ async def published(tx: Transaction, after: int, upto: int, wanted: EventFilter,
     return [dict(row) for row in (await tx.execute(text(_PUBLISHED), values)).mappings()]
 
 
+async def slowest_positions(tx: Transaction) -> list[tuple[str, str, str]]:
+    """Per stream that a group reads: the position of the slowest group, and where the stream ends."""
+    rows = await tx.execute(text(_SLOWEST))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def age_of_tick(tick: int) -> float:
+    """Seconds since a tick was taken."""
+    return max(0.0, clock.now().timestamp() - tick / 1000)
+
+
 def age_seconds(since: datetime | None) -> float | None:
     return None if since is None else max(0.0, (clock.now() - since) / timedelta(seconds=1))
 
@@ -122,6 +133,12 @@ CROSS JOIN LATERAL (
     ) AS waiting
 ) AS u
 ORDER BY p.stream
+"""
+
+_SLOWEST = """
+SELECT DISTINCT ON (p.stream) p.stream, g.entry_id, p.entry_id
+FROM relay_positions p JOIN group_positions g ON g.stream = p.stream
+ORDER BY p.stream, split_part(g.entry_id, '-', 1)::bigint, split_part(g.entry_id, '-', 2)::bigint
 """
 
 _RELAY = """

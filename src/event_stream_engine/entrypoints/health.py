@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from event_stream_engine import __version__, clock
+from event_stream_engine.entrypoints.backbone.metrics import exposition
 from event_stream_engine.web.platform import Platform
 
 router = APIRouter(tags=["health"])
@@ -52,8 +53,11 @@ async def health(request: Request) -> HealthResponse:
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
-async def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request) -> Response:
+    """This process's own figures, and those of the backbone as PostgreSQL has them."""
+    platform: Platform = request.app.state.platform
+    backbone = await exposition(platform.database, platform.settings.backbone)
+    return Response(generate_latest() + backbone, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _checks(platform: Platform) -> dict[str, dict[str, Any]]:

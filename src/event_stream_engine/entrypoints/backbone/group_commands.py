@@ -54,9 +54,8 @@ def retry(group: str) -> None:
 def list_letters(group: str | None, type_: str | None, key: str | None, status: str) -> None:
     chosen = Chosen(None, group, type_, key, status)
     for row in _in_transaction(lambda tx: dead_letters.page(tx, chosen, None, SHOWN)):
-        typer.echo(
-            f"{row['id']}  {row['group']}  {row['type']} {row['key']}  {row['error_class']}: {row['error'][:120]}"
-        )
+        error = f"{row['error_class']}: {row['error'][:120]}"
+        typer.echo(f"{row['id']}  {row['group']}  {row['type']} {row['key']}  {error}")
 
 
 def show_letter(letter_id: str) -> None:

@@ -1,0 +1,139 @@
+"""The backbone over HTTP: what an operator reads and does, audited."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import GROUPS
+from event_stream_engine.database import Database
+from event_stream_engine.settings import BackboneSettings
+from tests.backbone.conftest import working
+from tests.backbone.test_failing_reactions import wait_rows
+from tests.web.client import Client
+
+BACKBONE = "/api/v1/backbone"
+GROUP = "messaging.apply_receipts"
+STREAM = "identity.user.v1"
+
+
+@pytest.fixture
+async def published(owner: Client, database: Database, redis_url: str) -> AsyncIterator[str]:
+    """The owner's own UserCreated, on its stream; its id."""
+    client = connect(redis_url)
+    async with working(Relay(database, RedisStreams(client), BackboneSettings())):
+        await wait_rows(database, "SELECT * FROM relay_positions")
+    yield str((await wait_rows(database, "SELECT event_id FROM outbox"))[0]["event_id"])
+    await client.aclose()
+
+
+async def bury(database: Database, count: int) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text(_BURY), {"count": count, "group": GROUP})
+
+
+_BURY = """
+INSERT INTO dead_letters (id, group_name, event_id, stream, entry_id, tick, seq, type, key, envelope, failed, crashed,
+                          taken_over, error_class, error, stack, history, release, first_failed_at)
+SELECT gen_random_uuid(), :group, gen_random_uuid(), 'messaging.callback.v1', '1-' || n, 1, n, 'StatusCallbackReceived',
+       'k' || n, jsonb_build_object('data', jsonb_build_object('n', n), 'time', now()), 12, 0, 0, 'ValueError',
+       'no ' || n, 'stack', '[]', '0', now()
+FROM generate_series(1, :count) AS n
+"""
+
+
+async def audited(database: Database) -> list[str]:
+    return [row["action"] for row in await wait_rows(database, "SELECT action FROM audit_entries ORDER BY id")]
+
+
+async def test_streams_and_the_relay_are_shown_as_they_are(owner: Client, published: str) -> None:
+    (stream,) = (await owner.get(f"{BACKBONE}/streams")).json()["items"]
+    assert (stream["stream"], stream["entries"], stream["state"]) == (STREAM, 1, "ok")
+    assert (stream["unpublished_events"], stream["first_entry_id"]) == (0, stream["last_entry_id"])
+    relay = (await owner.get(f"{BACKBONE}/relay")).json()
+    assert (relay["works"], relay["generation"], relay["generation_refused"]) == (False, 1, None)
+
+
+async def test_an_event_is_found_shown_whole_and_traced(owner: Client, published: str) -> None:
+    (listed,) = (await owner.get(f"{BACKBONE}/events", params={"stream": STREAM, "type": "UserCreated"})).json()[
+        "items"
+    ]
+    assert listed["event_id"] == published
+    assert listed["entry_id"] is not None
+    assert "data" not in listed
+    whole = (await owner.get(f"{BACKBONE}/events/{published}")).json()
+    assert whole["data"]["email"] == "ana@example.com"
+    assert whole["groups"] == []
+    trace = (await owner.get(f"{BACKBONE}/events/{published}/trace")).json()["items"]
+    assert [event["type"] for event in trace] == ["UserCreated"]
+    assert (await owner.get(f"{BACKBONE}/events/{'0' * 8}-0000-7000-8000-{'0' * 12}")).status_code == 404
+
+
+async def test_letters_are_paged_redriven_and_discarded_and_it_is_audited(owner: Client, database: Database) -> None:
+    await bury(database, 5)
+    first = (await owner.get(f"{BACKBONE}/dead-letters", params={"limit": 3})).json()
+    rest = (await owner.get(f"{BACKBONE}/dead-letters", params={"limit": 3, "cursor": first["next_cursor"]})).json()
+    letters = [*first["items"], *rest["items"]]
+    assert (len({letter["id"] for letter in letters}), first["total"], rest["next_cursor"]) == (5, 5, None)
+    shown = (await owner.get(f"{BACKBONE}/dead-letters/{letters[0]['id']}")).json()
+    assert (shown["stack"], set(shown["data"])) == ("stack", {"n"})
+    tried = await owner.post(f"{BACKBONE}/dead-letters/redrive", json={"filter": {"group": GROUP}, "dry_run": True})
+    assert (tried.json()["matched"], tried.json()["redriven"]) == (5, 0)
+    done = await owner.post(f"{BACKBONE}/dead-letters/redrive", json={"ids": [letters[0]["id"], letters[1]["id"]]})
+    assert done.json()["redriven"] == 2
+    gone = await owner.post(f"{BACKBONE}/dead-letters/discard", json={"filter": {"key": "k1"}, "reason": "known"})
+    assert gone.json()["matched"] == gone.json()["discarded"]
+    waiting = (await owner.get(f"{BACKBONE}/groups/{GROUP}/parked")).json()["items"]
+    assert len(waiting) == 2
+    assert "dead_letter.redrive" in await audited(database)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("dead-letters/redrive", {}),
+        ("dead-letters/redrive", {"ids": [], "filter": {}}),
+        ("dead-letters/discard", {"filter": {}}),
+        ("dead-letters/discard", {"filter": {}, "reason": " "}),
+        ("replays", {"group": "nobody"}),
+        ("replays", {"group": GROUP, "from_entry_id": "x"}),
+        ("replays", {"group": GROUP, "from_time": "2026-01-01T00:00:00"}),
+        (f"groups/{GROUP}/pause", {"reason": ""}),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_with_a_reason(owner: Client, path: str, body: Any) -> None:
+    refused = await owner.post(f"{BACKBONE}/{path}", json=body)
+    assert (refused.status_code, bool(refused.json()["detail"])) == (422, True), refused.text
+
+
+async def test_a_group_is_paused_with_a_reason_and_resumed(owner: Client, database: Database) -> None:
+    listed = (await owner.get(f"{BACKBONE}/groups")).json()["items"]
+    assert {group["group"] for group in listed} >= set(GROUPS)
+    paused = (await owner.post(f"{BACKBONE}/groups/{GROUP}/pause", json={"reason": "a look"})).json()
+    assert (paused["state"], paused["pause_reason"]) == ("paused", "a look")
+    assert (await owner.post(f"{BACKBONE}/groups/{GROUP}/resume")).json()["paused_at"] is None
+    assert (await owner.post(f"{BACKBONE}/groups/nobody/resume")).status_code == 404
+    assert {"consumer_group.pause", "consumer_group.resume"} <= set(await audited(database))
+
+
+async def test_a_replay_is_counted_first_and_then_asked_for(owner: Client, app: FastAPI, database: Database) -> None:
+    dry = await owner.post(f"{BACKBONE}/replays", json={"group": GROUP, "dry_run": True})
+    assert (dry.status_code, dry.json()["matched"], dry.json()["id"]) == (200, 0, None)
+    assert (await owner.get(f"{BACKBONE}/replays")).json()["items"] == []
+
+
+async def test_nobody_reads_the_backbone_without_signing_in(anonymous: Client) -> None:
+    for path in ("streams", "relay", "events", "groups", "dead-letters", "replays", "tail", "parked-rows"):
+        assert (await anonymous.get(f"{BACKBONE}/{path}")).status_code == 401
+
+
+async def test_prometheus_reads_the_backbones_figures(owner: Client, anonymous: Client, published: str) -> None:
+    found = (await anonymous.get("/metrics")).text
+    assert "ese_backbone_metrics_up 1.0" in found
+    assert f'ese_stream_unpublished_events{{stream="{STREAM}"}} 0.0' in found
+    assert f'ese_group_lag_events{{group="{GROUP}"}} 0.0' in found
+    assert f'ese_group_state{{group="{GROUP}",state="no_consumer"}} 1.0' in found
