@@ -108,7 +108,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics for Prometheus */
+        /**
+         * Metrics for Prometheus
+         * @description This process's own figures, and those of the backbone as PostgreSQL has them.
+         */
         get: operations["metrics"];
         put?: never;
         post?: never;
