@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { streamsQuery } from "../../api/backbone";
 import type { StreamInfo } from "../../api/types";
-import { ago, count, dateTime, duration } from "../../lib/format";
+import { ago, count, dateTime, duration, plural } from "../../lib/format";
 import { useIsPhone, useNow } from "../../lib/hooks";
 import { Chip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
@@ -38,7 +38,7 @@ function StreamTable({ streams }: { streams: StreamInfo[] }) {
               <StreamState stream={stream} />
             </p>
             <p className="text-sm text-muted tabular">
-              {stream.entries === null ? "entries not known" : `${count(stream.entries)} entries`}
+              {stream.entries === null ? "entries not known" : plural(stream.entries, "entry", "entries")}
               {stream.last_at && `, the last ${ago(stream.last_at, Math.max(now, Date.parse(stream.last_at)))}`}
               {stream.unpublished_events > 0 && `, ${count(stream.unpublished_events)} not published yet`}
             </p>
