@@ -34,7 +34,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def platform(browser: Browser) -> Iterator[RunningPlatform]:
     """`ese up` with an empty home; the browser comes first, so that nothing is started where it would be skipped."""
-    with RunningPlatform() as running:
+    # What fails twice is a dead letter, so that no test waits out the pauses between twelve attempts.
+    with RunningPlatform({"ESE_CONSUME_ATTEMPTS_MAX": "2"}) as running:
         yield running
 
 

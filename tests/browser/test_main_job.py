@@ -76,7 +76,7 @@ def someone_stops_meanwhile(page: Page, platform: RunningPlatform) -> None:
     steps.go(page, "Inbound")
     steps.play_inbound(page, from_=last, body="STOP")
     row = page.get_by_role("row").filter(has_text=last[-4:])
-    expect(row).to_contain_text("Nothing is sent to them any more")
+    expect(row).to_contain_text("Gets no more messages")
     page.goto(address)
     page.get_by_text(re.compile("^Completed")).first.wait_for(timeout=FINISHES_MS)
     left_out = page.get_by_role("listitem").filter(has_text="Wrote STOP")

@@ -17,6 +17,8 @@ PAGES = (
     "/", "/inbound", "/contacts", "/contacts/{contact}", "/imports", "/imports/new", "/imports/{uploaded}",
     "/imports/{imported}", "/segments", "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}",
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
+    "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
+    "/streams/replays",
     "/settings", "/sign-in", "/sign-in/link?token=none", "/nowhere",
 )  # fmt: skip
 
@@ -36,6 +38,7 @@ def known(platform: RunningPlatform, content: Content) -> dict[str, str]:
     api.post(f"/api/v1/imports/{made['imported']}/start", {"mapping": mapping, "consent_source": "A form"})
     settled = story.Launched(made["campaign"], ("",) * content.recipients)
     story.wait_settled(platform, settled, 60)
+    made["event"] = api.get("/api/v1/backbone/events", type="AudienceFrozen")["items"][0]["event_id"]
     return made
 
 

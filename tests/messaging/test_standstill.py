@@ -65,6 +65,27 @@ async def _moved_last(tx: Transaction, at: datetime) -> None:
     await tx.execute(text("UPDATE campaigns SET launched_at = :at"), {"at": at})
 
 
+_LETTER = """
+INSERT INTO dead_letters (id, group_name, event_id, stream, entry_id, tick, seq, type, key, envelope, failed, crashed,
+    taken_over, error_class, error, stack, history, release, first_failed_at)
+VALUES (gen_random_uuid(), 'messaging.freeze_audience', gen_random_uuid(), 'messaging.campaign.v1', '1-1', 1, 1,
+    'CampaignLaunched', CAST(:campaign AS text), '{}', 12, 0, 0, 'DBAPIError', 'no room', '', '[]', '1', now())
+"""
+
+
+async def test_a_campaign_whose_event_was_given_up_names_the_dead_letters(world: World) -> None:
+    campaign = await world.launched(3)
+    await world.act(lambda tx: tx.execute(text(_LETTER), {"campaign": str(campaign)}))
+    with later(16):
+        found = await look(world, campaign, alive(*NEEDED))
+        assert found is not None
+        assert found.reason == "given_up"
+        await world.act(lambda tx: tx.execute(text("UPDATE dead_letters SET status = 'redriven'")))
+        redriven = await look(world, campaign, alive(*NEEDED))
+        assert redriven is not None
+        assert redriven.reason == "not_known"
+
+
 async def test_a_pause_is_no_standstill(world: World) -> None:
     campaign = await world.launched(3)
     await world.act(campaigns.pause_campaign, campaign, by=BY)

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { client, unwrap } from "./client";
-import type { DeadLetter, DeadLetterDetail, Discarded, Group, LetterFilter, Page, ParkedEvent, Redriven, RedriveInput, Replay, ReplayInput } from "./types";
+import type { DiscardInput, Page, RedriveInput, Replay, ReplayInput } from "./types";
 
 export interface EventFilters {
   stream?: string;
@@ -16,11 +16,9 @@ export interface LetterFilters extends EventFilters {
 
 const BACKBONE = "/api/v1/backbone";
 
-type Ask = (path: string, init: object) => Promise<{ data?: never; error?: unknown; response: Response }>;
-const pending = client as unknown as { GET: Ask; POST: Ask };
-
 /** Nothing is pushed about the machine itself: these pages ask every few seconds while they are looked at. */
 const LOOK_EVERY_MS = 5000;
+const PAGES_LOOKED_AT = 3; // further down a list stays as it was read
 
 export const streamsQuery = () =>
   queryOptions({ queryKey: ["backbone", "streams"], queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/streams`, { signal })), refetchInterval: LOOK_EVERY_MS });
@@ -29,12 +27,12 @@ export const relayQuery = () =>
   queryOptions({ queryKey: ["backbone", "relay"], queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/relay`, { signal })), refetchInterval: LOOK_EVERY_MS });
 
 export const groupsQuery = () =>
-  queryOptions({ queryKey: ["backbone", "groups"], queryFn: ({ signal }) => unwrap<Page<Group>>(pending.GET(`${BACKBONE}/groups`, { signal })), refetchInterval: LOOK_EVERY_MS });
+  queryOptions({ queryKey: ["backbone", "groups"], queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/groups`, { signal })), refetchInterval: LOOK_EVERY_MS });
 
 export const parkedQuery = (group: string) =>
   queryOptions({
     queryKey: ["backbone", "parked", group],
-    queryFn: ({ signal }) => unwrap<Page<ParkedEvent>>(pending.GET(`${BACKBONE}/groups/{group}/parked`, { params: { path: { group }, query: { limit: 100 } }, signal })),
+    queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/groups/{group}/parked`, { params: { path: { group }, query: { limit: 100 } }, signal })),
     refetchInterval: LOOK_EVERY_MS,
   });
 
@@ -54,27 +52,28 @@ export const traceQuery = (id: string) =>
 export const lettersQuery = (filters: LetterFilters) =>
   infiniteQueryOptions({
     queryKey: ["backbone", "letters", filters],
-    queryFn: ({ pageParam, signal }) => unwrap<Page<DeadLetter>>(pending.GET(`${BACKBONE}/dead-letters`, { params: { query: { ...filters, limit: 100, cursor: pageParam } }, signal })),
+    queryFn: ({ pageParam, signal }) => unwrap(client.GET(`${BACKBONE}/dead-letters`, { params: { query: { ...filters, limit: 100, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= PAGES_LOOKED_AT ? LOOK_EVERY_MS : false),
   });
 
 export const letterQuery = (id: string) =>
-  queryOptions({ queryKey: ["backbone", "letter", id], queryFn: ({ signal }) => unwrap<DeadLetterDetail>(pending.GET(`${BACKBONE}/dead-letters/{letter_id}`, { params: { path: { letter_id: id } }, signal })) });
+  queryOptions({ queryKey: ["backbone", "letter", id], queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/dead-letters/{letter_id}`, { params: { path: { letter_id: id } }, signal })) });
 
 export const replaysQuery = () =>
   queryOptions({
     queryKey: ["backbone", "replays"],
-    queryFn: ({ signal }) => unwrap<Page<Replay>>(pending.GET(`${BACKBONE}/replays`, { params: { query: { limit: 100 } }, signal })),
+    queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/replays`, { params: { query: { limit: 100 } }, signal })).then((page) => page as Page<Replay>),
     refetchInterval: (query) => (query.state.data?.items.some((replay) => replay.status === "pending" || replay.status === "running") ? 1500 : LOOK_EVERY_MS * 2),
   });
 
 const named = (group: string) => ({ params: { path: { group } } });
 
-export const pauseGroup = (group: string, reason: string) => unwrap<Group>(pending.POST(`${BACKBONE}/groups/{group}/pause`, { ...named(group), body: { reason } }));
-export const resumeGroup = (group: string) => unwrap<Group>(pending.POST(`${BACKBONE}/groups/{group}/resume`, named(group)));
-export const retryParked = (group: string) => unwrap<unknown>(pending.POST(`${BACKBONE}/groups/{group}/parked/retry`, named(group)));
-export const redrive = (body: RedriveInput) => unwrap<Redriven>(pending.POST(`${BACKBONE}/dead-letters/redrive`, { body }));
-export const discard = (body: LetterFilter & { reason: string; dry_run: boolean }) => unwrap<Discarded>(pending.POST(`${BACKBONE}/dead-letters/discard`, { body }));
-export const startReplay = (body: ReplayInput) => unwrap<Replay & { matched: number }>(pending.POST(`${BACKBONE}/replays`, { body }));
-export const cancelReplay = (id: string) => unwrap<Replay>(pending.POST(`${BACKBONE}/replays/{replay_id}/cancel`, { params: { path: { replay_id: id } } }));
+export const pauseGroup = (group: string, reason: string) => unwrap(client.POST(`${BACKBONE}/groups/{group}/pause`, { ...named(group), body: { reason } }));
+export const resumeGroup = (group: string) => unwrap(client.POST(`${BACKBONE}/groups/{group}/resume`, named(group)));
+export const retryParked = (group: string) => unwrap(client.POST(`${BACKBONE}/groups/{group}/parked/retry`, named(group)));
+export const redrive = (body: RedriveInput) => unwrap(client.POST(`${BACKBONE}/dead-letters/redrive`, { body }));
+export const discard = (body: DiscardInput) => unwrap(client.POST(`${BACKBONE}/dead-letters/discard`, { body }));
+export const startReplay = (body: ReplayInput) => unwrap(client.POST(`${BACKBONE}/replays`, { body }));
+export const cancelReplay = (id: string) => unwrap(client.POST(`${BACKBONE}/replays/{replay_id}/cancel`, { params: { path: { replay_id: id } } }));

@@ -108,7 +108,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics for Prometheus */
+        /**
+         * Metrics for Prometheus
+         * @description This process's own figures, and those of the backbone as PostgreSQL has them.
+         */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -1128,7 +1131,8 @@ export interface paths {
         };
         /**
          * Events, newest first
-         * @description As far back as the outbox is kept. Without data: that is shown one event at a time.
+         * @description As far back as the outbox is kept. Without data, and with phone numbers masked in keys: both are shown whole one
+         *     event at a time.
          */
         get: operations["list_events"];
         put?: never;
@@ -3494,7 +3498,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "not_known";
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "given_up" | "not_known";
             /** Message */
             message: string;
             /** Goes On */

@@ -69,34 +69,14 @@ export type EventItem = Schemas["EventShape"];
 export type EventInfo = Schemas["EventDetail"];
 export type TracedEvent = Schemas["TracedShape"];
 
-export interface LagSample { at: string; events: number; seconds: number }
-export interface Group {
-  group: string; streams: string[]; state: "running" | "paused" | "waiting" | "no_consumer"; holder: string | null; lag_events: number | null; lag_seconds: number | null;
-  consumed_total: number; parked_keys: number; parked_events: number; dead_letters: number; last_consumed_at: string | null;
-  paused_by: string | null; paused_at: string | null; pause_reason: string | null; lag_history: LagSample[];
-}
-export interface ParkedEvent {
-  event_id: string; stream: string; entry_id: string; type: string; key: string; failed: number; crashed: number; taken_over: number;
-  next_attempt_at: string | null; first_failed_at: string | null; error: string | null;
-}
-export interface DeadLetter {
-  id: string; group: string; stream: string; entry_id: string; event_id: string; type: string; key: string; status: "open" | "redriven" | "discarded";
-  error_class: string; error: string; failed: number; crashed: number; taken_over: number; first_failed_at: string; died_at: string; release: string;
-  resolved_at: string | null; resolved_by: string | null; reason: string | null;
-}
-export interface DeadLetterDetail extends DeadLetter {
-  data: Record<string, unknown>; stack: string; history: { at: string; kind: string; error: string | null; by: string | null }[];
-  correlation_id: string | null; causation_id: string | null; time: string;
-}
-export interface LetterFilter { ids?: string[]; filter?: { group?: string; type?: string; key?: string; search?: string } }
-export interface RedriveInput extends LetterFilter { dry_run: boolean; per_second?: number }
-export interface Redriven { matched: number; redriven: number; dry_run: boolean; sample: DeadLetter[] }
-export interface Discarded { matched: number; discarded: number }
-export interface ReplayInput {
-  group: string; stream?: string; types?: string[]; key?: string; from_time?: string; to_time?: string; per_second?: number; dry_run: boolean;
-}
-export interface Replay {
-  id: string; group: string; stream: string | null; types: string[] | null; key: string | null; status: "pending" | "running" | "completed" | "canceled" | "failed";
-  matched: number; done: number; failed: number; requested_by: string; requested_at: string; finished_at: string | null; per_second: number | null;
-  from_time: string | null; to_time: string | null; error: string | null;
-}
+export type Group = Schemas["GroupShape"];
+export type ParkedEvent = Schemas["ParkedShape"];
+export type DeadLetter = Schemas["DeadLetter"];
+export type DeadLetterDetail = Schemas["DeadLetterDetail"];
+/** Letters named one by one or by filter; `{}` as a filter is every open one. */
+export type LetterFilter = Pick<Schemas["RedriveIn"], "ids" | "filter">;
+export type RedriveInput = Schemas["RedriveIn"];
+export type DiscardInput = Schemas["DiscardIn"];
+export type ReplayInput = Schemas["ReplayIn"];
+/** A replay as lists give it: one that exists. (A dry run answers with the same shape and no id.) */
+export type Replay = Required<Omit<Schemas["ReplayShape"], "id" | "status" | "requested_at">> & { id: string; status: NonNullable<Schemas["ReplayShape"]["status"]>; requested_at: string };

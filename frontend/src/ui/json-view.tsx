@@ -15,7 +15,7 @@ export function CodeBox({ label, text }: { label: string; text: string }) {
         {text}
       </pre>
       {"clipboard" in navigator && (
-        <IconButton label="Copy" className="absolute top-1.5 right-3" onPress={() => void copy()}>
+        <IconButton label="Copy" className="absolute top-1.5 right-3 !bg-solid" onPress={() => void copy()}>
           <Copy />
         </IconButton>
       )}

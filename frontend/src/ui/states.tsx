@@ -53,7 +53,7 @@ export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetr
     <div role="alert" className={cx("flex flex-col items-center gap-2 px-6 text-center", compact ? "py-6" : "py-14")}>
       <AlertTriangle aria-hidden className="size-6 text-bad" />
       <p className="text-md font-semibold">{problem.title}</p>
-      {problem.detail && <p className="max-w-lg text-muted">{problem.detail}</p>}
+      {problem.detail && problem.detail !== problem.title && <p className="max-w-lg text-muted">{problem.detail}</p>}
       <ProblemDetails problem={problem} />
       {onRetry && (
         <Button size="sm" className="mt-2" icon={<RotateCw aria-hidden />} onPress={onRetry}>

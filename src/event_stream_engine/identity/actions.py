@@ -75,7 +75,7 @@ async def sign_in(tx: Transaction, email: str, password: str, settings: Identity
     hashed = account.password_hash if account and account.password_hash else _NOBODYS_HASH
     matches = await asyncio.to_thread(_matches, hashed, password)
     if account is None or not matches:
-        raise WrongCredentials("Check both; an account that never had a password signs in by link (`ese sign-in`).")
+        raise WrongCredentials("The e-mail address or the password is wrong.")
     if account.disabled_at is not None:
         raise AccountDisabled("This account is disabled. Ask an owner.")
     return await open_session(tx, account, settings, secret)

@@ -1,10 +1,12 @@
 """What other parts may ask of identity."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from urllib.parse import urlencode
+from uuid import UUID
 
-from event_stream_engine.database import Database
-from event_stream_engine.identity import actions
+from event_stream_engine.database import Database, Transaction
+from event_stream_engine.identity import actions, store
 
 LINK_PATH = "/sign-in/link"
 _LINK_LIFETIME = timedelta(hours=24)
@@ -15,3 +17,8 @@ async def sign_in_link(database: Database, origin: str) -> str:
     async with database.transaction() as tx:
         token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME)
     return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"
+
+
+async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The display name of each account that exists."""
+    return await store.display_names(tx, account_ids)

@@ -1,5 +1,6 @@
 """All SQL of identity."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -32,6 +33,11 @@ async def all_accounts(tx: Transaction, limit: int) -> list[Account]:
     """Oldest first."""
     rows = await tx.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id).limit(limit))
     return [Account(**row._mapping) for row in rows]
+
+
+async def display_names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:
+    query = select(accounts.c.id, accounts.c.display_name).where(accounts.c.id.in_(account_ids))
+    return {row.id: row.display_name for row in await tx.execute(query)}
 
 
 async def count_active_owners(tx: Transaction) -> int:

@@ -49,7 +49,8 @@ async def call(importer: Importer) -> Caller:
     app = FastAPI()
     app.include_router(routes.router)
     problems.install(app)
-    app.state.platform = Platform(settings, importer.runtime.database, None)  # type: ignore[arg-type]
+    nothing: Any = None  # imports use neither Redis nor streams
+    app.state.platform = Platform(settings, importer.runtime.database, nothing, nothing)
     token = issue_access_token(SECRET, Principal(new_id(), "owner"), timedelta(hours=1))
 
     async def send(method: str, path: str, body: Iterable[bytes] = (), **headers: str) -> Answer:

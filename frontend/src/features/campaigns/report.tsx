@@ -119,7 +119,7 @@ function StandsStill({ standstill }: { standstill: NonNullable<CampaignSummary["
       {resumesAt ? <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" /> : <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />}
       <div className="min-w-0">
         <p className="font-semibold">
-          Nothing has moved since {time(since)}; {plural(waiting, "person waits", "people wait")}.
+          Nothing has moved since {time(since)}{waiting > 0 && `; ${plural(waiting, "person waits", "people wait")}`}.
         </p>
         <p>{message}</p>
         <p className="text-muted">{resumesAt ? `It goes on ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn}</p>

@@ -2,15 +2,16 @@ import { useInfiniteQuery, type UseInfiniteQueryResult, type InfiniteData } from
 import { Download } from "lucide-react";
 import type { ReactNode } from "react";
 import { mergesQuery, rejectsQuery } from "../../api/imports";
-import type { Import, MergedRow, Page, Reject } from "../../api/types";
+import type { Consent, Import, MergedRow, Page, Reject } from "../../api/types";
 import { count, percent } from "../../lib/format";
 import { buttonClass } from "../../ui/button";
+import { consentNames } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { Card } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 
 const rejectColumns: Column<Reject>[] = [
-  { id: "line", header: "Line", width: "5rem", align: "end", cell: (row) => count(row.line) },
+  { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
   { id: "reason", header: "Reason", width: "minmax(16rem, 1.4fr)", cell: (row) => <span title={row.reason}>{row.reason}</span> },
   { id: "row", header: "Row as it was", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row}</span> },
 ];
@@ -38,11 +39,11 @@ export function Rejects({ item }: { item: Import }) {
   );
 }
 
-const said = (row: MergedRow): string => Object.entries(row.stated).map(([name, value]) => `${name}: ${value}`).join(" · ") || "nothing new";
+const said = (row: MergedRow): string => Object.entries(row.stated).map(([name, value]) => name === "consent" ? `consent: ${consentNames[value as Consent] ?? value}` : `${name}: ${value}`).join(" · ") || "nothing new";
 
 const mergeColumns: Column<MergedRow>[] = [
-  { id: "line", header: "Line", width: "5rem", align: "end", cell: (row) => count(row.line) },
-  { id: "into", header: "Merged into line", width: "9rem", align: "end", cell: (row) => count(row.first_line) },
+  { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
+  { id: "into", header: "Merged into line", width: "8rem", cell: (row) => <span className="tabular">{count(row.first_line)}</span> },
   { id: "phone", header: "Number", width: "minmax(9.5rem, 0.6fr)", cell: (row) => <span className="tabular">{row.phone}</span> },
   { id: "said", header: "What the row says", width: "minmax(16rem, 2fr)", cell: (row) => <span title={said(row)} className="text-muted">{said(row)}</span> },
 ];

@@ -1,5 +1,6 @@
 /** The rule tree as it is edited: every node has an id, and NOT is a switch on a node rather than a node of its own. */
-import type { AttributeInfo, Op, Rule } from "../../api/types";
+import type { AttributeInfo, Consent, Op, Rule } from "../../api/types";
+import { consentNames } from "../../ui/chip";
 
 export interface Leaf {
   kind: "rule";
@@ -121,13 +122,17 @@ export const fieldName = (field: string): string => field.replace(/^attributes\.
 
 const valueText = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
 
+const consentText = (value: unknown): string =>
+  (Array.isArray(value) ? value : [value]).map((state) => (consentNames[state as Consent] ?? String(state)).replace(/^[A-Z]/, (first) => first.toLowerCase())).join(", ");
+
 /** The rule as a sentence, for lists and for those who do not look at the tree. */
 export function describe(rule: Rule): string {
   if ("not" in rule) return `not (${describe(rule.not)})`;
   if ("all" in rule) return rule.all.map(nested).join(" and ") || "everyone";
   if ("any" in rule) return rule.any.map(nested).join(" or ") || "nobody";
   if (rule.field === "topics") return rule.op === "missing" ? "follows no topic" : `follows ${valueText(rule.value)}`;
-  return `${fieldName(rule.field)} ${opNames[rule.op]}${takesValue(rule.op) ? ` ${valueText(rule.value)}` : ""}`;
+  const words = rule.field === "consent" ? consentText : valueText;
+  return `${fieldName(rule.field)} ${opNames[rule.op]}${takesValue(rule.op) ? ` ${words(rule.value)}` : ""}`;
 }
 
 function nested(rule: Rule): string {

@@ -12,7 +12,7 @@ import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { LetterDrawer } from "./letter";
 import { DiscardDialog, LetterChip, RedriveDialog, useRedriveOne, type Chosen } from "./letter-actions";
-import { attemptsText } from "./words";
+import { attemptsText, shortError } from "./words";
 
 export default function DeadLetters() {
   const search = useSearch({ from: "/streams-frame/streams/dead-letters" });
@@ -127,8 +127,8 @@ function columnsFor({ picked, pick, open, redriveOne, busy }: RowActions): Colum
       header: "Why it died",
       width: "minmax(16rem, 2fr)",
       cell: (row) => (
-        <span title={row.error}>
-          <span className="block truncate">{row.error || row.error_class}</span>
+        <span title={shortError(row)}>
+          <span className="block truncate">{shortError(row)}</span>
           <span className="block truncate text-xs text-muted">
             {row.error_class}, {attemptsText(row)}
           </span>
@@ -163,7 +163,7 @@ function LetterCard({ letter, picked, onPick, onOpen, onRedrive, busy }: { lette
         </button>
         <span className="text-xs text-muted">{ago(letter.died_at)}</span>
       </div>
-      <p className="truncate text-sm">{letter.error || letter.error_class}</p>
+      <p className="truncate text-sm">{shortError(letter)}</p>
       <p className="truncate text-xs text-muted">
         {letter.group}, {attemptsText(letter)}
       </p>

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { groupsQuery } from "../../api/backbone";
 import { count } from "../../lib/format";
 import { PageHeader } from "../../ui/layout";
@@ -15,11 +16,16 @@ const tabs = [
 /** The five views of the event log; each has an address of its own. */
 export default function StreamsFrame() {
   const groups = useQuery(groupsQuery());
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const bar = useRef<HTMLElement>(null);
+  useEffect(() => {
+    bar.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [path]);
   const dead = groups.data?.items.reduce((sum, group) => sum + group.dead_letters, 0) ?? 0;
   return (
     <>
       <PageHeader title="Event streams" />
-      <nav aria-label="Event streams" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+      <nav ref={bar} aria-label="Event streams" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
         {tabs.map((tab) => (
           <Link
             key={tab.to}

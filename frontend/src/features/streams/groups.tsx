@@ -61,7 +61,7 @@ function GroupCard({ group }: { group: Group }) {
   });
   const [tone, word] = states[group.state] ?? ["neutral", group.state];
   return (
-    <li aria-label={group.group} className="card grid items-center gap-x-6 gap-y-4 px-5 py-4 md:grid-cols-[minmax(0,1.5fr)_minmax(0,1fr)_minmax(0,1fr)_auto]">
+    <li aria-label={group.group} className="card grid items-center gap-x-6 gap-y-4 px-5 py-4 md:grid-cols-[minmax(0,1.6fr)_minmax(0,1fr)_minmax(0,1fr)_6.5rem]">
       <div className="min-w-0">
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
           <h2 className="font-semibold wrap-anywhere">{group.group}</h2>
@@ -99,7 +99,7 @@ function GroupCard({ group }: { group: Group }) {
           </dd>
         </div>
       </dl>
-      <div className="flex gap-2">
+      <div className="flex md:justify-end">
         {group.state === "paused" ? (
           <Button size="sm" variant="primary" icon={<Play aria-hidden />} isPending={resume.isPending} onPress={() => resume.mutate()} aria-label={`Resume ${group.group}`}>
             Resume

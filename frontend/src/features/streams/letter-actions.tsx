@@ -9,6 +9,7 @@ import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
+import { shortError } from "./words";
 
 const tones: Record<DeadLetter["status"], Tone> = { open: "bad", redriven: "ok", discarded: "neutral" };
 export const LetterChip = ({ status }: { status: DeadLetter["status"] }) => <Chip tone={tones[status]}>{status === "open" ? "Open" : status === "redriven" ? "Redriven" : "Discarded"}</Chip>;
@@ -82,7 +83,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
                 <li key={letter.id} className="flex flex-wrap items-baseline justify-between gap-x-4 px-4 py-2 text-sm">
                   <span className="font-medium">{letter.type}</span>
                   <span className="text-muted">{letter.group}</span>
-                  <span className="w-full truncate text-xs text-muted">{letter.error}</span>
+                  <span className="w-full truncate text-xs text-muted">{shortError(letter)}</span>
                 </li>
               ))}
               {matched > dry.data.sample.length && <li className="px-4 py-2 text-xs text-muted">and {count(matched - dry.data.sample.length)} more</li>}

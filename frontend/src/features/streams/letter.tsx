@@ -10,7 +10,7 @@ import { CodeBox, JsonView } from "../../ui/json-view";
 import { Definition } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 import { LetterChip, useRedriveOne } from "./letter-actions";
-import { attemptsText } from "./words";
+import { attemptsText, shortError } from "./words";
 
 interface Props {
   id: string;
@@ -35,7 +35,7 @@ export function LetterDrawer({ id, onClose, onDiscard }: Props) {
 function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: () => void }) {
   const one = useRedriveOne();
   return (
-    <div className="grid gap-5">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
       <div className="flex flex-wrap items-center gap-2">
         <LetterChip status={letter.status} />
         {letter.status === "open" && (
@@ -54,7 +54,7 @@ function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: ()
       </div>
       <p className="rounded-md border border-bad/50 bg-bad-soft px-4 py-3 wrap-anywhere">
         <span className="font-semibold">{letter.error_class}</span>
-        {letter.error && <span className="mt-0.5 block">{letter.error}</span>}
+        <span className="mt-0.5 block">{shortError(letter)}</span>
       </p>
       <Definition
         items={[

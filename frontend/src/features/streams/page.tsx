@@ -2,8 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { streamsQuery } from "../../api/backbone";
 import type { StreamInfo } from "../../api/types";
-import { ago, count, dateTime, duration } from "../../lib/format";
-import { useNow } from "../../lib/hooks";
+import { ago, count, dateTime, duration, plural } from "../../lib/format";
+import { useIsPhone, useNow } from "../../lib/hooks";
 import { Chip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
@@ -26,7 +26,27 @@ export default function Streams() {
 
 function StreamTable({ streams }: { streams: StreamInfo[] }) {
   const now = useNow();
+  const phone = useIsPhone();
   if (streams.length === 0) return <EmptyState title="Nothing has been published yet">A stream appears here with its first event.</EmptyState>;
+  if (phone)
+    return (
+      <ul className="divide-y divide-line border-t border-line bg-solid">
+        {streams.map((stream) => (
+          <li key={stream.stream} className="grid gap-1 px-5 py-3">
+            <p className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
+              <TailLink stream={stream.stream} />
+              <StreamState stream={stream} />
+            </p>
+            <p className="text-sm text-muted tabular">
+              {stream.entries === null ? "entries not known" : plural(stream.entries, "entry", "entries")}
+              {stream.last_at && `, the last ${ago(stream.last_at, Math.max(now, Date.parse(stream.last_at)))}`}
+              {stream.unpublished_events > 0 && `, ${count(stream.unpublished_events)} not published yet`}
+            </p>
+            {stream.groups.length > 0 && <p className="text-xs wrap-anywhere text-muted">{stream.groups.join(", ")}</p>}
+          </li>
+        ))}
+      </ul>
+    );
   return (
     <SimpleTable
       label="Streams"
@@ -34,9 +54,7 @@ function StreamTable({ streams }: { streams: StreamInfo[] }) {
       rows={streams.map((stream) => ({
         key: stream.stream,
         cells: [
-          <Link key="name" to="/streams/tail" search={{ stream: stream.stream }} className="font-medium whitespace-nowrap underline-offset-4 hover:underline">
-            {stream.stream}
-          </Link>,
+          <TailLink key="name" stream={stream.stream} />,
           <StreamState key="state" stream={stream} />,
           stream.entries === null ? <Unknown key="entries" /> : count(stream.entries),
           stream.last_at ? <span key="last" title={`${stream.last_entry_id}, ${dateTime(stream.last_at)}`}>{ago(stream.last_at, Math.max(now, Date.parse(stream.last_at)))}</span> : <Unknown key="last" />,
@@ -47,6 +65,12 @@ function StreamTable({ streams }: { streams: StreamInfo[] }) {
     />
   );
 }
+
+const TailLink = ({ stream }: { stream: string }) => (
+  <Link to="/streams/tail" search={{ stream }} className="inline-flex min-h-6 items-center font-medium whitespace-nowrap underline-offset-4 hover:underline">
+    {stream}
+  </Link>
+);
 
 const Unknown = () => (
   <span className="text-muted" title="The transport does not say">

@@ -26,7 +26,7 @@ export function ParkedDrawer({ group, onClose }: { group: string; onClose: () =>
   const items = parked.data?.items ?? [];
   return (
     <Drawer title={`Parked in ${group}`} open onClose={onClose}>
-      <div className="grid gap-4 p-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-5">
         <p className="text-sm text-muted">A parked event holds up its own key and nothing else. It is tried again by itself, later each time, until it becomes a dead letter.</p>
         <Button size="sm" className="justify-self-start" icon={<RotateCw aria-hidden />} isDisabled={items.length === 0} isPending={retry.isPending} onPress={() => retry.mutate()}>
           Try them all now

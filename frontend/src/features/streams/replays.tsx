@@ -92,7 +92,7 @@ function ReplayCard({ replay }: { replay: Replay }) {
       <p className="text-xs text-muted tabular">
         {replay.failed > 0 && <span className="font-medium text-bad">{count(replay.failed)} failed and are parked or dead letters. </span>}
         {replay.error && <span className="text-bad">{replay.error} </span>}
-        Asked for by {replay.requested_by}, <span title={dateTime(replay.requested_at)}>{ago(replay.requested_at, Math.max(now, Date.parse(replay.requested_at)))}</span>
+        Asked for by {replay.requested_by ?? "the command line"}, <span title={dateTime(replay.requested_at)}>{ago(replay.requested_at, Math.max(now, Date.parse(replay.requested_at)))}</span>
         {replay.finished_at && `, ended ${ago(replay.finished_at, Math.max(now, Date.parse(replay.finished_at)))}`}
       </p>
       <ConfirmDialog title="Cancel this replay?" open={asking} onClose={() => setAsking(false)} onConfirm={() => cancel.mutateAsync()} action="Cancel the replay" danger>

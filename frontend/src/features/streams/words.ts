@@ -17,3 +17,7 @@ export function attemptsText({ failed, crashed, taken_over: takenOver }: Attempt
 }
 
 const times = (value: number): string => (value === 1 ? "once" : plural(value, "time"));
+
+/** The message of an error without its driver's name in front and the statement behind, which may hold somebody's values. */
+export const shortError = ({ error, error_class: errorClass }: { error: string; error_class: string }): string =>
+  error.replace(/^\([\w.]+\)\s*/, "").split("\n")[0]!.replace(/\s*\[SQL:.*$/, "") || errorClass;

@@ -1,5 +1,6 @@
 """`/api/v1/backbone/dead-letters`: look, redrive, discard."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from event_stream_engine import audit
 from event_stream_engine.backbone import dead_letters
 from event_stream_engine.backbone.dead_letters import Chosen
+from event_stream_engine.entrypoints.backbone.people import named, shown_key
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
@@ -122,12 +124,12 @@ async def list_dead_letters(
     found = await dead_letters.page(tx, chosen, before[0] if before else None, limit + 1)
     more = encode_cursor(found[limit - 1]["id"]) if len(found) > limit else None
     total = await dead_letters.count(tx, chosen)
-    return Page(items=[DeadLetter.model_validate(row) for row in found[:limit]], next_cursor=more, total=total)
+    return Page(items=await named(tx, [_in_list(row) for row in found[:limit]]), next_cursor=more, total=total)
 
 
 @router.get("/dead-letters/{letter_id}", summary="A dead letter, whole")
 async def show_dead_letter(letter_id: UUID, _: Account, tx: Tx) -> DeadLetterDetail:
-    return DeadLetterDetail.model_validate(await dead_letters.one(tx, letter_id))
+    return (await named(tx, [DeadLetterDetail.model_validate(await dead_letters.one(tx, letter_id))]))[0]
 
 
 @router.post("/dead-letters/redrive", summary="Give dead letters back to their groups")
@@ -137,7 +139,7 @@ async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Red
     done = await dead_letters.redrive(tx, body.chosen(), by=by, dry_run=body.dry_run, per_second=body.per_second)
     if done.redriven:
         await audit.record(tx, account.account_id, "dead_letter.redrive", "many", _detail(body, done.redriven))
-    sample = [DeadLetter.model_validate(row) for row in done.sample]
+    sample = [_in_list(row) for row in done.sample]
     return Redriven(matched=done.matched, redriven=done.redriven, dry_run=body.dry_run, sample=sample)
 
 
@@ -149,6 +151,10 @@ async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Dis
         detail = {**_detail(body, done), "reason": body.reason}
         await audit.record(tx, account.account_id, "dead_letter.discard", "many", detail)
     return Discarded(matched=matched, discarded=done)
+
+
+def _in_list(row: Mapping[str, Any]) -> DeadLetter:
+    return DeadLetter.model_validate({**row, "key": shown_key(row["key"])})
 
 
 def _detail(body: ChosenIn, done: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`/api/v1/backbone/events` and the live tail."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from event_stream_engine.backbone import reports, tracing
 from event_stream_engine.backbone.reports import EventFilter
 from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.entrypoints.backbone.people import shown_key
 from event_stream_engine.errors import Invalid, NotFound
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -41,6 +42,11 @@ class EventShape(BaseModel):
     key: str
     time: datetime
     correlation_id: UUID | None
+
+
+def in_list(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as lists and the tail show it: a key that is a phone number is masked there."""
+    return {**row, "key": shown_key(row["key"])}
 
 
 class GroupState(BaseModel):
@@ -76,7 +82,8 @@ async def list_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventShape]:
-    """As far back as the outbox is kept. Without data: that is shown one event at a time."""
+    """As far back as the outbox is kept. Without data, and with phone numbers masked in keys: both are shown whole one
+    event at a time."""
     after = decode_cursor(cursor, UUID)
     wanted = EventFilter(stream, type_, key, event_id, after[0] if after else None)
     try:
@@ -86,7 +93,7 @@ async def list_events(
             raise
         raise Invalid("Too few events match to find them quickly. Name the stream, or search by event id.") from error
     more = encode_cursor(found[limit - 1]["event_id"]) if len(found) > limit else None
-    return Page(items=[EventShape.model_validate(row) for row in found[:limit]], next_cursor=more)
+    return Page(items=[EventShape.model_validate(in_list(row)) for row in found[:limit]], next_cursor=more)
 
 
 @router.get("/events/{event_id}", summary="One event, whole, and what became of it")
@@ -108,7 +115,7 @@ async def trace_event(event_id: UUID, _: Account, tx: Tx) -> Page[TracedShape]:
 
 
 def _traced(event: tracing.TracedEvent, groups: list[dict[str, str]]) -> TracedShape:
-    return TracedShape.model_validate({**vars(event), "groups": groups})
+    return TracedShape.model_validate({**in_list(vars(event)), "groups": groups})
 
 
 @router.get("/tail", summary="Events as they are published", response_class=StreamingResponse)
@@ -140,7 +147,7 @@ async def _tail(database: Database, wanted: EventFilter) -> AsyncIterator[bytes]
             return  # the browser comes back
         at = newest
         for row in found[:TAIL_SLICE]:
-            yield b"event: event\ndata: %s\n\n" % EventShape.model_validate(row).model_dump_json().encode()
+            yield b"event: event\ndata: %s\n\n" % EventShape.model_validate(in_list(row)).model_dump_json().encode()
         if len(found) > TAIL_SLICE:
             yield b"event: skipped\ndata: %s\n\n" % msgspec.json.encode({"shown": TAIL_SLICE})
         if not found and loop.time() - spoke > _HEARTBEAT_SECONDS:

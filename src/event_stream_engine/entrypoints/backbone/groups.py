@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 
 from event_stream_engine import audit
 from event_stream_engine.backbone import groups
+from event_stream_engine.database import Transaction
+from event_stream_engine.entrypoints.backbone.people import named, shown_key
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Limit, Page
 from event_stream_engine.web.unit import Route, Tx
@@ -71,12 +73,12 @@ class Retried(BaseModel):
 
 @router.get("/groups", summary="Consumer groups")
 async def list_groups(_: Account, tx: Tx) -> Page[GroupShape]:
-    return Page(items=[GroupShape.model_validate(found) for found in await groups.reports(tx)])
+    return Page(items=await named(tx, [GroupShape.model_validate(found) for found in await groups.reports(tx)]))
 
 
 @router.get("/groups/{group}", summary="A consumer group")
 async def show_group(group: GroupName, _: Account, tx: Tx) -> GroupShape:
-    return GroupShape.model_validate(await groups.report(tx, group))
+    return await _group(tx, group)
 
 
 @router.post("/groups/{group}/pause", summary="Pause a group")
@@ -84,19 +86,20 @@ async def pause_group(group: GroupName, body: PauseIn, account: Account, tx: Tx)
     """Its owner stops within a second, after the batch in hand; events wait in the stream."""
     await groups.pause(tx, group, by=str(account.account_id), reason=body.reason)
     await audit.record(tx, account.account_id, "consumer_group.pause", group, {"reason": body.reason})
-    return GroupShape.model_validate(await groups.report(tx, group))
+    return await _group(tx, group)
 
 
 @router.post("/groups/{group}/resume", summary="Resume a group")
 async def resume_group(group: GroupName, account: Account, tx: Tx) -> GroupShape:
     await groups.resume(tx, group)
     await audit.record(tx, account.account_id, "consumer_group.resume", group)
-    return GroupShape.model_validate(await groups.report(tx, group))
+    return await _group(tx, group)
 
 
 @router.get("/groups/{group}/parked", summary="Events that failed, and those that wait behind them")
 async def list_parked(group: GroupName, _: Account, tx: Tx, limit: Limit = 50) -> Page[ParkedShape]:
-    return Page(items=[ParkedShape.model_validate(row) for row in await groups.parked(tx, group, limit)])
+    rows = await groups.parked(tx, group, limit)
+    return Page(items=[ParkedShape.model_validate({**row, "key": shown_key(row["key"])}) for row in rows])
 
 
 @router.post("/groups/{group}/parked/retry", summary="Try what is parked now")
@@ -104,3 +107,7 @@ async def retry_parked(group: GroupName, account: Account, tx: Tx) -> Retried:
     retried = await groups.retry_now(tx, group)
     await audit.record(tx, account.account_id, "consumer_group.retry", group, {"retried": retried})
     return Retried(retried=retried)
+
+
+async def _group(tx: Transaction, group: str) -> GroupShape:
+    return (await named(tx, [GroupShape.model_validate(await groups.report(tx, group))]))[0]

@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from event_stream_engine import audit
 from event_stream_engine.backbone import replay
 from event_stream_engine.backbone.replay import Range
+from event_stream_engine.database import Transaction
+from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
@@ -68,7 +70,7 @@ async def start_replay(body: ReplayIn, account: Account, tx: Tx, response: Respo
         return ReplayShape(id=None, group=body.group, matched=await replay.matching(tx, wanted))
     replay_id = await replay.request(tx, wanted, by=str(account.account_id))
     await audit.record(tx, account.account_id, "replay.request", replay_id, body.model_dump(mode="json"))
-    return ReplayShape.model_validate(await replay.one(tx, replay_id))
+    return await _replay(tx, replay_id)
 
 
 @router.get("/replays", summary="Replays")
@@ -76,12 +78,12 @@ async def list_replays(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = N
     before = decode_cursor(cursor, UUID)
     found = await replay.page(tx, before[0] if before else None, limit + 1)
     more = encode_cursor(found[limit - 1]["id"]) if len(found) > limit else None
-    return Page(items=[ReplayShape.model_validate(row) for row in found[:limit]], next_cursor=more)
+    return Page(items=await named(tx, [ReplayShape.model_validate(row) for row in found[:limit]]), next_cursor=more)
 
 
 @router.get("/replays/{replay_id}", summary="A replay")
 async def show_replay(replay_id: UUID, _: Account, tx: Tx) -> ReplayShape:
-    return ReplayShape.model_validate(await replay.one(tx, replay_id))
+    return await _replay(tx, replay_id)
 
 
 @router.post("/replays/{replay_id}/cancel", summary="Cancel a replay")
@@ -89,4 +91,8 @@ async def cancel_replay(replay_id: UUID, account: Account, tx: Tx) -> ReplayShap
     """What it has applied stays applied."""
     await replay.cancel(tx, replay_id)
     await audit.record(tx, account.account_id, "replay.cancel", replay_id)
-    return ReplayShape.model_validate(await replay.one(tx, replay_id))
+    return await _replay(tx, replay_id)
+
+
+async def _replay(tx: Transaction, replay_id: UUID) -> ReplayShape:
+    return (await named(tx, [ReplayShape.model_validate(await replay.one(tx, replay_id))]))[0]

@@ -14,6 +14,7 @@ from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.messaging.files.records import Shape
 from event_stream_engine.messaging.model.import_rows import Chunk, Merged, stated
 from event_stream_engine.messaging.model.imports import (
+    DefaultConsent,
     Import,
     ImportNotFound,
     ImportState,
@@ -146,7 +147,7 @@ async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes,
         outcome = await _apply(tx, run, chunk, len(first_lines))
     if chunk.refused:
         await import_chunks.refuse(tx, run.id, chunk.refused)
-    merges = _merges(chunk, first_lines)
+    merges = _merges(chunk, first_lines, Options.of(run.options).default_consent)
     if merges:
         await import_chunks.remember_merged(tx, run.id, merges)
     after = _counted(current, chunk, outcome, firsts=len(chunk.first) - len(first_lines), merged=len(merges))
@@ -189,11 +190,17 @@ async def _merge(tx: Transaction, writing: Writing, step: int) -> None:
     )  # fmt: skip
 
 
-def _merges(chunk: Chunk, first_lines: dict[str, int]) -> list[Merged]:
+def _merges(chunk: Chunk, first_lines: dict[str, int], default: DefaultConsent) -> list[Merged]:
     """Each row whose number stood earlier, in this chunk or in one before."""
     before = [chunk.first[phone] for phone in first_lines]
     return [
-        Merged(row.number, row.line, first_lines.get(row.phone) or chunk.first[row.phone].line, row.phone, stated(row))
+        Merged(
+            row.number,
+            row.line,
+            first_lines.get(row.phone) or chunk.first[row.phone].line,
+            row.phone,
+            stated(row, default),
+        )
         for row in (*before, *chunk.repeats)
     ]
 

@@ -78,7 +78,7 @@ async def _change_consent(tx: Transaction, form: InboundForm) -> tuple[Contact |
     await change_consent(
         tx, contact, contact.consent, wanted, source=f"inbound:{form.kind}", detail=form.body[:BODY_SHOWN]
     )
-    return changed, "Nothing is sent to them any more" if wanted == "stopped" else "Opted in"
+    return changed, "Gets no more messages" if wanted == "stopped" else "Opted in"
 
 
 async def _new_contact(tx: Transaction, form: InboundForm) -> Contact | None:

@@ -123,10 +123,11 @@ class Chunk:
         self.repeats.append(row)
 
 
-def stated(row: Row) -> dict[str, str]:
-    """What a row says about its contact, by the name of each field; nothing for what it leaves empty."""
+def stated(row: Row, default: Consent) -> dict[str, str]:
+    """What a row says about its contact, by the name of each field; nothing for what it leaves empty, nor for the
+    consent that was chosen for all rows."""
     fields = {
-        "consent": row.consent if row.consent != "unknown" else None,
+        "consent": row.consent if row.consent not in ("unknown", default) else None,
         "topics": ", ".join(row.topics),
         "timezone": row.timezone,
         "locale": row.locale,

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from event_stream_engine import clock
+from event_stream_engine.backbone import dead_letters
 from event_stream_engine.database import Transaction
 from event_stream_engine.live.heartbeats import Heard
 
@@ -15,7 +16,7 @@ AFTER = timedelta(seconds=15)
 
 Reason = Literal[
     "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
-    "asking_twilio", "sender_limit", "not_known",
+    "asking_twilio", "sender_limit", "given_up", "not_known",
 ]  # fmt: skip
 
 COMMANDS = {
@@ -71,7 +72,17 @@ async def standing_still(tx: Transaction, campaign_ids: list[UUID], heard: Heard
     now = clock.now()
     rows = await tx.execute(text(_STATE), {"ids": campaign_ids, "recently": now - timedelta(minutes=2)})
     missing = heard.missing() if heard else []
-    return {row.id: _why(row, missing, now) for row in rows if now - row.last_at > AFTER}
+    still = [row for row in rows if now - row.last_at > AFTER]
+    return {row.id: await _given_up(tx, row) or _why(row, missing, now) for row in still}
+
+
+async def _given_up(tx: Transaction, row: Any) -> Standstill | None:
+    """What the campaign waits for may have been tried to the end."""
+    if not await dead_letters.count(tx, dead_letters.Chosen(key=str(row.id), status="open")):
+        return None
+    message = "One of its events could not be applied and is a dead letter now."
+    goes_on = "It goes on once somebody mends the cause and redrives the letter, under Event streams, Dead letters."
+    return Standstill(row.last_at, row.open, "given_up", message, goes_on)
 
 
 def _why(row: Any, missing: list[str], now: datetime) -> Standstill:

@@ -1,0 +1,53 @@
+"""Names and numbers as lists show them: people by name, a key that is a phone number masked."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from event_stream_engine.database import Transaction
+from event_stream_engine.identity import api as identity
+from event_stream_engine.messaging.model.contacts import masked
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+_BY = ("paused_by", "resolved_by", "requested_by", "by")
+_PHONE = re.compile(r"\+?[0-9]{7,15}")
+
+
+def shown_key(key: str) -> str:
+    """The key, masked if it is a phone number."""
+    return masked(key) if _PHONE.fullmatch(key) else key
+
+
+async def named(tx: Transaction, shapes: Sequence[Shape]) -> list[Shape]:
+    """The shapes with each account's id in `…_by` replaced by its name; what is no account's id stays."""
+    wanted = {who for shape in shapes for part in _parts(shape) for _, who in _people(part)}
+    names = await identity.names(tx, wanted)
+    for shape in shapes:
+        for part in _parts(shape):
+            for field, who in _people(part):
+                setattr(part, field, names.get(who, str(who)))
+    return list(shapes)
+
+
+def _parts(shape: BaseModel) -> Iterator[BaseModel]:
+    """The shape itself and the lines of its history."""
+    yield shape
+    yield from getattr(shape, "history", ())
+
+
+def _people(part: BaseModel) -> Iterator[tuple[str, UUID]]:
+    for field in _BY:
+        who = _uuid(getattr(part, field, None))
+        if who is not None:
+            yield field, who
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
