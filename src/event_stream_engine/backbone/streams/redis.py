@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -31,10 +30,16 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, StreamBusy, StreamRefused, envelope
+from event_stream_engine.backbone.streams import (
+    FOREIGN,
+    Entry,
+    LastIdMismatch,
+    Memory,
+    StreamBusy,
+    StreamRefused,
+    envelope,
+)
 from event_stream_engine.events.base import Envelope
-
-FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
 
 # KEYS[1] the stream; ARGV[1] the last id the relay expects; then per entry its id, the number of its fields'
 # names and values together, and those. The check of memory comes before the first write (Redis refuses a script
