@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs leave it out
 
 from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, StreamBusy, envelope, position
@@ -171,7 +171,14 @@ class KafkaStreams:
             state.writing = writing
 
     def _write(self, stream: str, writing: _Writing, entries: Sequence[Entry]) -> None:
+        """Returns when readers see it: a commit is decided before its markers are in the partitions."""
         producer = writing.producer
+        written: dict[int, int] = {}
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                written[message.partition() or 0] = message.offset() or 0
+
         producer.begin_transaction()
         for number, entry in enumerate(entries, writing.number + 1):
             fields = entry.fields
@@ -182,8 +189,16 @@ class KafkaStreams:
                 partition=partition_of(fields["subject"], writing.partitions),
                 timestamp=position(entry.entry_id)[0],
                 headers=headers_of(stream, entry, number),
+                on_delivery=delivered,
             )
+        producer.flush(CALL_SECONDS)
         producer.commit_transaction(CALL_SECONDS)
+        deadline = time.monotonic() + CALL_SECONDS
+        for partition, offset in written.items():
+            while self._log.ends(stream, partition)[1] <= offset:
+                if time.monotonic() > deadline:
+                    raise StreamBusy(stream, "timeout", "committed, and not visible yet")
+                time.sleep(0.001)
 
     def _open(self, stream: str) -> _Writing:
         partitions = self._ensure(stream)

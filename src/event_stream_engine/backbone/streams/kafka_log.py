@@ -118,7 +118,7 @@ def _headers(message: Message) -> list[tuple[str, Any]]:
 
 
 class TopicLog:
-    """Looks at topics through one consumer, one look at a time; only committed records are seen."""
+    """Looks at topics; only committed records are seen."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self._configuration = {
@@ -187,8 +187,7 @@ class TopicLog:
 
     def tail(self, stream: str) -> Record | None:
         """The newest entry. An append is one transaction, so every smaller entry is there too."""
-        with self._lock:
-            lasts = [self._last(stream, number) for number in range(self.partitions(stream))]
+        lasts = [self._last(stream, number) for number in range(self.partitions(stream))]
         return max((record for record in lasts if record), key=lambda record: record.at, default=None)
 
     def _last(self, stream: str, partition: int) -> Record | None:
@@ -210,15 +209,17 @@ class TopicLog:
         """Per partition the records from an offset on, at most `limit`; None keeps the last one only."""
         found: dict[int, list[Record]] = {partition: [] for partition in starts}
         unread = set(starts)
-        with self._lock:
-            consumer = self._looking()
+        if not starts:
+            return found
+        # A consumer of its own: after assign() an earlier assignment's records and ends may still come.
+        consumer = Consumer(self._configuration)
+        try:
             consumer.assign([TopicPartition(stream, number, offset) for number, offset in starts.items()])
-            try:
-                while unread:
-                    for message in self._some(stream, consumer):
-                        _sort_in(message, found, unread, limit, after)
-            finally:
-                consumer.unassign()
+            while unread:
+                for message in self._some(stream, consumer):
+                    _sort_in(message, found, unread, limit, after)
+        finally:
+            consumer.close()
         return found
 
     def _some(self, stream: str, consumer: Consumer) -> list[Message]:
