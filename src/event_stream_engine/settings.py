@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -52,6 +52,45 @@ class DatabaseSettings(Section):
 
 class RedisSettings(Section):
     url: OptionalSecret = Field(None, alias="REDIS_URL", description="redis://…; empty: embedded Valkey.")
+    cluster: bool = Field(
+        False, alias="ESE_REDIS_CLUSTER", description="The streams are in a Redis Cluster; `REDIS_URL` names a node."
+    )
+
+
+class KafkaSettings(Section):
+    """Kafka as the transport of events. Redis is still needed: for chores, limits and live updates."""
+
+    streams: Literal["redis", "kafka"] = Field(
+        "redis", alias="ESE_STREAMS", description="Where committed events are published."
+    )
+    brokers: OptionalText = Field(None, alias="ESE_KAFKA_BROKERS", description="host:port, comma-separated.")
+    partitions: int = Field(
+        1, alias="ESE_KAFKA_PARTITIONS", ge=1, le=1000,
+        description="Of topics that are created; those that exist keep theirs.",
+    )  # fmt: skip
+    replicas: int = Field(
+        -1, alias="ESE_KAFKA_REPLICAS", ge=-1, le=100, description="Of topics that are created; -1: as the broker does."
+    )
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field("plaintext", alias="ESE_KAFKA_SECURITY")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", alias="ESE_KAFKA_MECHANISM")
+    user: OptionalText = Field(None, alias="ESE_KAFKA_USER")
+    password: OptionalSecret = Field(None, alias="ESE_KAFKA_PASSWORD")
+    ca_file: OptionalText = Field(None, alias="ESE_KAFKA_CA_FILE", description="PEM; empty: the system's certificates.")
+
+    def configuration(self) -> dict[str, Any]:
+        """As librdkafka takes it. Raises `Invalid` where something is missing."""
+        if self.brokers is None:
+            raise Invalid("ESE_STREAMS is kafka and ESE_KAFKA_BROKERS is not set: name the brokers (host:port,…).")
+        found: dict[str, Any] = {"bootstrap.servers": self.brokers, "security.protocol": self.security}
+        if self.security.startswith("sasl"):
+            if self.user is None or self.password is None:
+                raise Invalid(f"ESE_KAFKA_SECURITY is {self.security}: set ESE_KAFKA_USER and ESE_KAFKA_PASSWORD.")
+            found["sasl.mechanism"] = self.mechanism
+            found["sasl.username"] = self.user
+            found["sasl.password"] = self.password.get_secret_value()
+        if self.ca_file:
+            found["ssl.ca.location"] = self.ca_file
+        return found
 
 
 class TwilioSettings(Section):
@@ -184,6 +223,7 @@ class Settings(Section):
     http: HttpSettings
     database: DatabaseSettings
     redis: RedisSettings
+    kafka: KafkaSettings
     twilio: TwilioSettings
     identity: IdentitySettings
     backbone: BackboneSettings

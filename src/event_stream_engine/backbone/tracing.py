@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from event_stream_engine.backbone.streams.redis import RedisStreams
+from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.base import Envelope
 
@@ -48,7 +48,7 @@ LIMIT :limit
 """
 
 
-async def tail(streams: RedisStreams, names: list[str], *, from_start: bool = False) -> AsyncIterator[Envelope]:
+async def tail(streams: Transport, names: list[str], *, from_start: bool = False) -> AsyncIterator[Envelope]:
     """Every event that arrives in the named streams, until the caller stops asking."""
     positions = {name: "0-0" if from_start else await streams.last_id(name) for name in names}
     while True:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,7 +12,8 @@ from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
 from event_stream_engine.backbone.group_commit import GroupCommit
-from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.streams.opening import Transport, open_transport
+from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
@@ -58,8 +59,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        platform = connect_platform(chosen)
-        hub = Hub(platform.redis)
+        opened = AsyncExitStack()
+        platform = connect_platform(chosen, await opened.enter_async_context(open_transport(chosen)))
+        hub = Hub(platform.redis, platform.transport)
         platform.shared["hub"] = hub
         platform.shared["group_commit"] = GroupCommit(platform.database)
         app.state.platform = platform
@@ -71,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+            await opened.aclose()
             await platform.redis.aclose()
             await platform.database.close()
 
@@ -102,10 +105,9 @@ def begin_worker() -> Settings:
     return settings
 
 
-def connect_platform(settings: Settings) -> Platform:
+def connect_platform(settings: Settings, transport: Transport) -> Platform:
     database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    redis = connect(settings.redis_url)
-    return Platform(settings, database, redis, RedisStreams(redis))
+    return Platform(settings, database, connect(settings.redis_url), transport)
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from event_stream_engine.backbone import tracing
-from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.backbone.tracing import TracedEvent
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import import_reactions
@@ -29,12 +29,9 @@ def tail(streams: list[str], *, from_start: bool, as_json: bool) -> None:
 
 
 async def _tail(settings: Settings, streams: list[str], *, from_start: bool, as_json: bool) -> None:
-    client = connect(settings.redis_url)
-    try:
-        async for entry in tracing.tail(RedisStreams(client), streams, from_start=from_start):
+    async with open_transport(settings) as transport:
+        async for entry in tracing.tail(transport, streams, from_start=from_start):
             typer.echo(_as_json(entry) if as_json else _line(entry))
-    finally:
-        await client.aclose()
 
 
 def _line(entry: Envelope) -> str:

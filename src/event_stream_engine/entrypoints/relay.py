@@ -3,7 +3,7 @@
 import asyncio
 
 from event_stream_engine.backbone.relay import Relay
-from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import begin, run_until_stopped
 
@@ -13,11 +13,10 @@ def main() -> None:
 
     async def work(stop: asyncio.Event) -> None:
         database = Database(settings.database_url, pool_size=3, application="ese-relay")
-        client = connect(settings.redis_url)
         try:
-            await Relay(database, RedisStreams(client), settings.backbone, stop).run()
+            async with open_transport(settings) as transport:
+                await Relay(database, transport, settings.backbone, stop).run()
         finally:
-            await client.aclose()
             await database.close()
 
     run_until_stopped(work)

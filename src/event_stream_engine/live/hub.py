@@ -13,7 +13,8 @@ from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from event_stream_engine.backbone.streams import position
+from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, position
+from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.errors import TooManyRequests
 from event_stream_engine.events.base import Envelope
@@ -87,9 +88,9 @@ class Mailbox:
 class Hub:
     """`run` follows the stream; `follow` serves one client."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: "Redis", streams: Transport | None = None) -> None:
         self._redis = redis
-        self._streams = RedisStreams(redis)
+        self._streams: Transport = streams or RedisStreams(redis)
         self._mailboxes: set[Mailbox] = set()
         self._position = ""
         self._stopped = asyncio.Event()
@@ -108,7 +109,7 @@ class Hub:
                     self._position = entry.entry_id
                     self._deliver(entry)
                 failures = 0
-            except (RedisError, OSError) as error:
+            except (StreamBusy, StreamRefused, RedisError, OSError) as error:
                 failures += 1
                 log.warning("live updates interrupted", error=str(error)[:200])
                 await asyncio.sleep(min(0.2 * 2**failures, 5))

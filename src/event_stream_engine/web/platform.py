@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
-from event_stream_engine.backbone.streams import StreamWriter
+from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.database import Database
 from event_stream_engine.settings import Settings
 
@@ -18,7 +18,7 @@ class Platform:
     settings: Settings
     database: Database
     redis: "Redis"
-    transport: StreamWriter
+    transport: Transport
     shared: dict[str, Any] = field(default_factory=dict)
 
 

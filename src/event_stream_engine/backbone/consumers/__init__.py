@@ -185,7 +185,9 @@ class Consumer:
         """What left the streams before this group read it comes from the outbox, first."""
         for place in inbox.ends(read) if read else list(self._positions):
             heads = [entry for entry in read if (entry.stream, entry.partition) == place]
-            async for slice_ in trimmed_away(self.database, self.streams, place, self._positions[place], heads):
+            async for slice_ in trimmed_away(
+                self.database, self.streams, place, self._positions.get(place, "0-0"), heads
+            ):
                 RELOADED.labels(self.group.name).inc(len(slice_))
                 log.warning("entries were trimmed before they were read", group=self.group.name, stream=place[0],
                             reloaded=len(slice_))  # fmt: skip

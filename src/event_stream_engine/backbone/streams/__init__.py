@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+from prometheus_client import Counter
 
 from event_stream_engine.events.base import Envelope
+
+FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
 
 
 class Entry(NamedTuple):

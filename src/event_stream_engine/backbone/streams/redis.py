@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -33,6 +32,7 @@ from redis.exceptions import (
 )
 
 from event_stream_engine.backbone.streams import (
+    FOREIGN,
     Entry,
     LastIdMismatch,
     Memory,
@@ -42,8 +42,6 @@ from event_stream_engine.backbone.streams import (
     envelope,
 )
 from event_stream_engine.events.base import Envelope
-
-FOREIGN = Counter("ese_stream_foreign_entries_total", "Entries that are no envelopes, left out", ["stream"])
 
 # KEYS[1] the stream; ARGV[1] the last id the relay expects; ARGV[2] the entries as JSON, each an array of its id and
 # of names and values. The check of memory comes before the first write (Redis refuses a script that would write when

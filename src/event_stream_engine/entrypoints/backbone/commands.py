@@ -10,7 +10,7 @@ import typer
 from event_stream_engine.backbone import reports
 from event_stream_engine.backbone.relay import generation, positions
 from event_stream_engine.backbone.streams import StreamWriter
-from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.backbone.verify import Finding, GroupProof, Proof, StreamProof
 from event_stream_engine.backbone.verify import verify as prove
@@ -114,11 +114,10 @@ def run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
 
     async def connected() -> T:
         database = Database(settings.database_url, pool_size=2, application="ese")
-        client = connect(settings.redis_url)
         try:
-            return await work(database, RedisStreams(client))
+            async with open_transport(settings) as transport:
+                return await work(database, transport)
         finally:
-            await client.aclose()
             await database.close()
 
     return asyncio.run(connected())

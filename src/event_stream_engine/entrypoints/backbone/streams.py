@@ -83,7 +83,9 @@ class ParkedRow(BaseModel):
 @router.get("/streams", summary="Streams and what waits to be published")
 async def list_streams(_: Account, tx: Tx, platform: ThePlatform) -> Page[StreamShape]:
     transport = platform.transport
-    return Page(items=[await _stream(transport, found, "redis") for found in await reports.streams(tx)])
+    return Page(
+        items=[await _stream(transport, found, platform.settings.kafka.streams) for found in await reports.streams(tx)]
+    )
 
 
 async def _stream(transport: StreamWriter, found: reports.StreamReport, name: str) -> StreamShape:
