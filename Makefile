@@ -1,6 +1,6 @@
 # Each target says after ## what it does; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format bench journey docs types clean
+.PHONY: help up test lint format bench journey faults soak docs types clean
 SHELL := /bin/sh
 BIN := .venv/bin
 prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
@@ -37,6 +37,17 @@ bench: ## Measure (ONLY="name …" to choose); each figure beside the machine's 
 journey: ## Run a campaign of 2,000 people, kill every process meanwhile, account for each message
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m tests.journeys.journey
+
+faults: ## Break the backbone at random under load, from seeds (ONLY=short for three minutes, SEEDS="4 8 15" to choose)
+	@$(prepare) --development --no-ui
+	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(if $(filter short,$(ONLY)),1 3,1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16))" \
+	ESE_TEST_FAULT_SECONDS=$(if $(filter short,$(ONLY)),8,30) \
+	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(if $(filter short,$(ONLY)),,tests/faults tests/backbone)
+
+soak: ## The same for MINUTES=… without a pause; the seed is printed when it fails
+	@$(prepare) --development --no-ui
+	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(shell date +%s))" ESE_TEST_FAULT_SECONDS=$$(( $(or $(MINUTES),60) * 60 )) \
+	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py
 
 docs: ## Write the generated documents anew (events, settings, command line, the API and its types)
 	@$(prepare) --development
