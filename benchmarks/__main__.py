@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 import benchmarks
-from benchmarks._figures import print_table
+from benchmarks._figures import print_table, write_guide
 
 
 def main(wanted: list[str]) -> int:
@@ -27,6 +27,7 @@ def main(wanted: list[str]) -> int:
         print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
         uvloop.run(module.measure())
     print_table()
+    write_guide()
     return 0
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).with_name("results")
+GUIDE = Path(__file__).parent.parent / "docs/guides/performance.md"
 
 _figures: list[dict[str, Any]] = []
 
@@ -43,3 +44,25 @@ def print_table() -> None:
         value, beside = f"{f['value']:,.1f} {f['unit']}", f"{f['beside']:,.1f} {f['beside_what']}"
         table.add_row(f["name"], value, beside, f"{f['ratio']:.3f}", f["goal"], "yes" if f["met"] else "no")
     Console(width=160).print(table)
+
+
+def write_guide() -> None:
+    """Every figure on record, of this run and of earlier ones, as the guide on performance."""
+    figures = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    lines = [
+        "<!-- Written by `make bench`; edits are lost. -->",
+        "",
+        "# Performance",
+        "",
+        "Each figure stands beside what the same machine did in the same run without us: machines differ, a loaded one",
+        'swings widely, so read the ratio. A missed goal stays here. `make bench ONLY="name …"` measures anew.',
+        "",
+        "| figure | value | beside | ratio | goal | met | at |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for f in figures:
+        value, beside = f"{f['value']:,.1f} {f['unit']}", f"{f['beside']:,.1f} {f['beside_what']}"
+        met = "yes" if f["met"] else "no"
+        lines.append(f"| {f['name']} | {value} | {beside} | {f['ratio']:.3f} | {f['goal']} | {met} | {f['at'][:10]} |")
+    machines = sorted({f["machine"] for f in figures})
+    GUIDE.write_text("\n".join([*lines, "", f"Machine: {'; '.join(machines)}.", ""]))
