@@ -1,0 +1,64 @@
+"""The operator's commands, as typed: what they print, what they change, and their exit status."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from event_stream_engine.database import Database
+from tests.backbone.test_failing_reactions import rows
+from tests.web.test_backbone_api import GROUP, bury
+
+
+@pytest.fixture
+def ese(database: Database, database_url: str, redis_url: str):  # type: ignore[no-untyped-def]
+    """Run `ese …` against this test's servers; its status and what it printed."""
+
+    async def run(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "event_stream_engine.entrypoints.cli", *words,
+            env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    return run
+
+
+async def test_a_group_is_listed_paused_and_resumed(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
+    assert f"{GROUP}: no_consumer" in (await ese("groups", "list"))[1]
+    assert (await ese("groups", "pause", GROUP, "--reason", "a look", "--by", "ana"))[0] == 0
+    assert f"{GROUP}: paused" in (await ese("groups", "list"))[1]
+    assert (await ese("groups", "resume", GROUP))[0] == 0
+    status, output = await ese("groups", "pause", "nobody", "--reason", "a look")
+    assert (status, "There is no group nobody" in output) == (1, True)
+    assert len(await rows(database, "SELECT * FROM audit_entries WHERE entity = 'consumer_group'")) == 2
+
+
+async def test_letters_are_listed_shown_redriven_and_discarded(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
+    await bury(database, 3)
+    listed = (await ese("dead-letters", "list"))[1]
+    assert listed.count("ValueError: no") == 3
+    first = listed.split()[0]
+    assert '"n": ' in (await ese("dead-letters", "show", first))[1]
+    assert (await ese("dead-letters", "redrive", "--group", GROUP, "--dry-run"))[1] == "3 match\n"
+    assert (await ese("dead-letters", "redrive", first))[1] == "1 of 1 are given back\n"
+    assert (await ese("dead-letters", "discard", "--group", GROUP, "--reason", "known"))[1] == "2 of 2 are discarded\n"
+    assert (await ese("dead-letters", "redrive"))[0] == 1, "all of them is never meant by saying nothing"
+
+
+async def test_a_replay_of_nothing_is_refused_and_counted(ese) -> None:  # type: ignore[no-untyped-def]
+    assert (await ese("replay", "start", GROUP, "--dry-run"))[1] == "0 events match\n"
+    status, output = await ese("replay", "start", GROUP, "--from", "2026-01-01T00:00:00")
+    assert (status, "needs a time zone" in output) == (1, True)
+    assert (await ese("replay", "list"))[1] == ""
+
+
+async def test_an_empty_log_is_proved_and_its_status_shown(ese) -> None:  # type: ignore[no-untyped-def]
+    status, output = await ese("verify")
+    assert (status, output.splitlines()[-1]) == (0, "verify: everything holds")
+    assert "DOES NOT WORK" in (await ese("backbone", "status"))[1]
+    status, output = await ese("backbone", "rebuild", "no.such.v1")
+    assert (status, "There is no stream" in output) == (1, True)
