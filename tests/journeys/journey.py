@@ -53,7 +53,12 @@ def _journey(platform: RunningPlatform) -> story.Verdict:
     stopped = _break_everything(platform, campaign)
     story.wait_settled(platform, campaign, SENDING_SECONDS_MAX)
     _tell(f"every message has its outcome: {_shown(story.counts(platform.api, campaign))}")
-    return story.compare(platform, campaign, stopped=stopped)
+    verdict = story.compare(platform, campaign, stopped=stopped)
+    holds, proof = platform.verify()
+    _tell(f"ese verify: {proof.strip().splitlines()[-1]}")
+    if not holds:
+        verdict.problems.append(proof)
+    return verdict
 
 
 def _break_everything(platform: RunningPlatform, campaign: story.Launched) -> str:

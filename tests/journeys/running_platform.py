@@ -208,6 +208,15 @@ class RunningPlatform:
         with self._printed:
             self._printed.wait(LOOK_SECONDS)
 
+    def verify(self) -> tuple[bool, str]:
+        """`ese verify` on this platform: whether it holds, and what it printed."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("ESE_", "TWILIO_"))}
+        done = subprocess.run(
+            [*_UP[:-1], "verify"], env={**ours, "ESE_HOME": str(self.home / ".ese")}, capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+        return done.returncode == 0, done.stdout + done.stderr[-2000:]
+
     # ---- its processes
 
     def running(self) -> dict[str, Any]:

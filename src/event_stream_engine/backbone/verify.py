@@ -84,43 +84,67 @@ async def verify(database: Database, streams: StreamWriter, groups: Iterable[Gro
     async with database.driver() as connection:
         names = [row[0] for row in await connection.fetch("SELECT stream FROM relay_positions ORDER BY stream")]
         ends = {name: (await streams.first_id(name), await streams.last_id(name)) for name in names}
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async with connection.transaction(isolation="repeatable_read"):
             newest = await ticks.last_tick(connection)
-            proofs = [await _stream(connection, streams, name, ends[name], newest.id) for name in names]
-            of_groups = [await _group(connection, group, s, newest.id) for group in groups for s in group.streams]
-    return Proof(proofs, of_groups)
+            oldest = await ticks.oldest_tick(connection)
+            walks = {n: _Walk(StreamProof(n), *ends[n], oldest, await _parked(connection, n)) for n in names}
+            for walk in walks.values():
+                await walk.begin(streams)
+            async for slice_ in ticks.history(connection, 0, newest.id):
+                for stream, entry in slice_:
+                    if stream in walks:
+                        await walks[stream].expect(entry)
+            for walk in walks.values():
+                await walk.finish()
+            await connection.execute(_LOG, 0, newest.id, None)
+            await connection.execute("ANALYZE verified_log")
+            of_groups = [await _group(connection, group, s) for group in groups for s in group.streams]
+    return Proof([walk.proof for walk in walks.values()], of_groups)
 
 
-async def _stream(
-    connection: Connection, streams: StreamWriter, name: str, ends: tuple[str | None, str], newest: int
-) -> StreamProof:
-    """Walk the outbox and the stream side by side; both are in the order of their ids."""
-    proof = StreamProof(name)
-    first, last = ends
-    parked = await _parked(connection, name)
-    oldest = await ticks.oldest_tick(connection)
-    held = _held(streams, name, last)
-    entry = await anext(held, None)
-    async for expected in _committed(connection, name, newest):
+@dataclass
+class _Walk:
+    """The outbox and one stream, side by side; both are in the order of their ids."""
+
+    proof: StreamProof
+    first: str | None
+    last: str
+    oldest: int
+    parked: set[str]
+    _held: AsyncIterator[Entry] = field(init=False)
+    _entry: Entry | None = None
+
+    async def begin(self, streams: StreamWriter) -> None:
+        self._held = _held(streams, self.proof.stream, self.last)
+        self._entry = await anext(self._held, None)
+
+    async def expect(self, expected: Entry) -> None:
+        """The next committed event of the stream."""
+        proof, here = self.proof, position(expected.entry_id)
         proof.committed += 1
-        here = position(expected.entry_id)
-        while entry is not None and position(entry.entry_id) < here:
-            if position(entry.entry_id)[0] > oldest:
-                proof.foreign.add(entry.entry_id)
-            entry = await anext(held, None)
-        if here > position(last):
+        await self._pass_foreign(here)
+        if here > position(self.last):
             proof.waiting += 1
-        elif first is None or here < position(first):
+        elif self.first is None or here < position(self.first):
             proof.trimmed += 1
-        elif entry is None or position(entry.entry_id) > here:
+        elif self._entry is None or position(self._entry.entry_id) > here:
             proof.missing.add(f"{expected.entry_id} {expected.fields['id']}")
         else:
-            _compare(proof, expected, entry, parked)
-            entry = await anext(held, None)
-    while entry is not None:  # a tick is stored before its first entry leaves, and we read the stream's end first
-        proof.foreign.add(entry.entry_id)
-        entry = await anext(held, None)
-    return proof
+            _compare(proof, expected, self._entry, self.parked)
+            self._entry = await anext(self._held, None)
+
+    async def finish(self) -> None:
+        """What is left is nobody's: a tick is stored before its first entry leaves, and the stream's end was read
+        first."""
+        while self._entry is not None:
+            self.proof.foreign.add(self._entry.entry_id)
+            self._entry = await anext(self._held, None)
+
+    async def _pass_foreign(self, here: tuple[int, int]) -> None:
+        while self._entry is not None and position(self._entry.entry_id) < here:
+            if position(self._entry.entry_id)[0] > self.oldest:
+                self.proof.foreign.add(self._entry.entry_id)
+            self._entry = await anext(self._held, None)
 
 
 def _compare(proof: StreamProof, expected: Entry, entry: Entry, parked: set[str]) -> None:
@@ -130,12 +154,6 @@ def _compare(proof: StreamProof, expected: Entry, entry: Entry, parked: set[str]
         expected = expected.tombstone()
     if entry.fields != expected.fields:
         proof.changed.add(f"{expected.entry_id} {expected.fields['id']}")
-
-
-async def _committed(connection: Connection, stream: str, newest: int) -> AsyncIterator[Entry]:
-    async for slice_ in ticks.history(connection, 0, newest, stream):
-        for _, entry in slice_:
-            yield entry
 
 
 async def _held(streams: StreamWriter, stream: str, last: str) -> AsyncIterator[Entry]:
@@ -153,42 +171,50 @@ async def _parked(connection: Connection, stream: str) -> set[str]:
     return {row["entry_id"] for row in rows}
 
 
-async def _group(connection: Connection, group: Group, stream: str, newest: int) -> GroupProof:
+async def _group(connection: Connection, group: Group, stream: str) -> GroupProof:
     proof = GroupProof(group.name, stream)
     types = [name for name, reaction in group.reactions.items() if reaction.event.stream == stream]
     at = await connection.fetchval(
         "SELECT entry_id FROM group_positions WHERE group_name = $1 AND stream = $2", group.name, stream
     )
     tick, seq = position(at or "0-0")
-    row = await connection.fetchrow(_GROUP, 0, newest, stream, types, group.name, tick, seq)
+    row = await connection.fetchrow(_GROUP, stream, types, group.name, tick, seq)
     assert row is not None
     proof.due, proof.waiting, proof.parked, proof.dead = row["due"], row["waiting"], row["parked"], row["dead"]
     proof.applied = row["taken"] - proof.parked - proof.dead
     if row["due"] > row["taken"]:
-        for lacking in await connection.fetch(_LACKING, 0, newest, stream, types, group.name, tick, seq, NAMED):
+        for lacking in await connection.fetch(_LACKING, stream, types, group.name, tick, seq, NAMED):
             proof.missing.add(f"{lacking['entry_id']} {lacking['event_id']}")
         proof.missing.count = row["due"] - row["taken"]
     return proof
 
 
-_HEARD = f"""
-SELECT h.tick, h.seq, h.event_id, (h.tick, h.seq) <= ($6::bigint, $7::bigint) AS due, i.event_id IS NOT NULL AS taken,
-       EXISTS (SELECT FROM parked_events p WHERE p.group_name = $5 AND p.event_id = h.event_id) AS parked,
-       EXISTS (SELECT FROM dead_letters d WHERE d.group_name = $5 AND d.event_id = h.event_id
-               AND d.status IN ('open', 'discarded')) AS dead
-FROM ({ticks.HISTORY_ROWS}) AS h
-LEFT JOIN inbox AS i ON i.group_name = $5 AND i.event_id = h.event_id
-WHERE h.type = ANY ($4::text[])
+# The log without its data, once for all groups.
+_LOG = f"""
+CREATE TEMP TABLE verified_log ON COMMIT DROP AS
+SELECT h.tick, h.seq, h.stream, h.type, h.event_id FROM ({ticks.HISTORY_ROWS}) AS h
 """  # noqa: S608
+
+_HEARD = """
+SELECT h.tick, h.seq, h.event_id, (h.tick, h.seq) <= ($4::bigint, $5::bigint) AS due, i.event_id IS NOT NULL AS taken,
+       p.event_id IS NOT NULL AS parked, d.event_id IS NOT NULL AS dead
+FROM verified_log AS h
+LEFT JOIN inbox AS i ON i.group_name = $3 AND i.event_id = h.event_id
+LEFT JOIN parked_events AS p ON p.group_name = $3 AND p.event_id = h.event_id
+LEFT JOIN (
+    SELECT DISTINCT event_id FROM dead_letters WHERE group_name = $3 AND status IN ('open', 'discarded')
+) AS d ON d.event_id = h.event_id
+WHERE h.stream = $1 AND h.type = ANY ($2::text[])
+"""
 
 _GROUP = f"""
 SELECT count(*) FILTER (WHERE due) AS due, count(*) FILTER (WHERE NOT due) AS waiting,
        count(*) FILTER (WHERE due AND taken) AS taken, count(*) FILTER (WHERE due AND parked) AS parked,
-       count(*) FILTER (WHERE due AND dead) AS dead
+       count(*) FILTER (WHERE due AND dead AND NOT parked) AS dead
 FROM ({_HEARD}) AS heard
 """  # noqa: S608
 
 _LACKING = f"""
 SELECT tick || '-' || seq AS entry_id, event_id FROM ({_HEARD}) AS heard
-WHERE due AND NOT taken ORDER BY tick, seq LIMIT $8
+WHERE due AND NOT taken ORDER BY tick, seq LIMIT $6
 """  # noqa: S608

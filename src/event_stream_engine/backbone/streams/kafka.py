@@ -13,7 +13,7 @@ the stream further on. Readers see committed records only.
 
 **What it rests on**: Kafka's transactions. Where a broker loses acknowledged records (unclean leader election, every
 replica's disk), the end moves back and the relay completes the stream; a hole in the middle is found by
-`ese relay verify`, not by an append.
+`ese verify`, not by an append.
 """
 
 import asyncio
