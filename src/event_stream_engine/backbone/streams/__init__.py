@@ -1,8 +1,9 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
+import hiredis
 import msgspec
 from prometheus_client import Counter
 
@@ -23,15 +24,22 @@ class Entry(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Entries of one stream as one JSON array of arrays of text: entry id, then names and values."""
+    """Entries of one stream as the XADD commands that append them, in Redis's protocol."""
 
     stream: str
     events: int
     first_id: str
     last_id: str
     largest: int
-    """Bytes of the largest entry, at most."""
-    entries: str
+    """Bytes of the largest command."""
+    commands: bytes
+
+    def entries(self) -> list[Entry]:
+        """The same for a transport that speaks something else."""
+        reader = hiredis.Reader(encoding="utf-8")
+        reader.feed(self.commands)
+        rows = [cast("list[str]", reader.gets()) for _ in range(self.events)]
+        return [Entry(row[2], dict(zip(row[3::2], row[4::2], strict=True))) for row in rows]
 
 
 TOMBSTONE = "Tombstone"

@@ -25,7 +25,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs leave it out
 
@@ -97,9 +96,7 @@ class KafkaStreams:
             await self._call(stream, lambda: self._append(stream, expected, entries))
 
     async def append_packed(self, expected: str, packed: Packed) -> None:
-        rows = msgspec.json.decode(packed.entries, type=list[list[str]])
-        entries = [Entry(row[0], dict(zip(row[1::2], row[2::2], strict=True))) for row in rows]
-        await self.append(packed.stream, expected, entries)
+        await self.append(packed.stream, expected, packed.entries())
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         return [entry.entry_id for entry in await self.entries_after(stream, after, limit)]
