@@ -56,7 +56,7 @@ async def measure() -> None:
     settings = load_settings({})
     async with throwaway_servers(durable=True) as servers:
         await migrate(servers.database_url)
-        database = Database(servers.database_url, pool_size=3)
+        database = Database(servers.database_url, pool_size=3, ping=False)
         stop = asyncio.Event()
         clients = [connect(servers.redis_url) for _ in range(3)]
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(clients[0]), settings.backbone, stop)

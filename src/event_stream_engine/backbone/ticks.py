@@ -7,7 +7,7 @@ holds up the others. Recomputing a batch from the stored snapshots always gives 
 key: see docs/decisions/0001-snapshot-ticks.md.)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -156,7 +156,7 @@ async def batches(
 
 async def history(
     connection: Connection, after: int, upto: int, stream: str | None = None, size: int = 1000
-) -> AsyncIterator[list[tuple[str, Entry]]]:
+) -> AsyncGenerator[list[tuple[str, Entry]]]:
     """All batches of the ticks with ids in (after, upto], in order, in slices of at most `size` (stream, entry).
 
     The caller's transaction, if any, is where it is read; without one it opens its own.

@@ -1,6 +1,7 @@
 """Entries that left a stream before a group read them: they come from the outbox."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.consumers.inbox import Place
@@ -25,12 +26,16 @@ async def trimmed_away(
         upto = min(upto, first, key=position)
     if position(upto) <= position(at) or (read and first is not None and at != "0-0" and first == at):
         return
+    begin, end = position(at), _past(upto, bool(read))
     async with database.driver() as connection:
-        slices = ticks.history(connection, max(0, position(at)[0] - 1), position(upto)[0], stream, _SLICE)
-        async for slice_ in slices:
-            between = [e for _, e in slice_ if position(at) < position(e.entry_id) < _past(upto, bool(read))]
-            if between and partition == 0:
-                yield [_envelope(stream, entry) for entry in between]
+        slices = ticks.history(connection, max(0, begin[0] - 1), position(upto)[0], stream, _SLICE)
+        async with aclosing(slices):
+            async for slice_ in slices:
+                between = [e for _, e in slice_ if begin < position(e.entry_id) < end]
+                if between and partition == 0:
+                    yield [_envelope(stream, entry) for entry in between]
+                if position(slice_[-1][1].entry_id) >= end:
+                    return
 
 
 def _past(upto: str, read: bool) -> tuple[int, int]:

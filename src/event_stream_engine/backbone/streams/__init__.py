@@ -1,7 +1,7 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import hiredis
 import msgspec
@@ -149,18 +149,8 @@ class StreamReader(Protocol):
 
 def envelope(stream: str, entry_id: str, fields: Mapping[str, str], partition: int = 0) -> Envelope:
     """The envelope that stands at `entry_id`. Raises `KeyError` or `msgspec.ValidationError` for other fields."""
-    values: dict[str, Any] = {name: value for name, value in fields.items() if name != "data"}
-    return msgspec.convert(
-        {
-            **values,
-            "entry_id": entry_id,
-            "stream": stream,
-            "partition": partition,
-            "data": msgspec.Raw(fields["data"].encode()),
-        },
-        type=Envelope,
-        strict=False,
-    )
+    own = {"entry_id": entry_id, "stream": stream, "partition": partition, "data": msgspec.Raw(fields["data"].encode())}
+    return msgspec.convert({**fields, **own}, type=Envelope, strict=False)
 
 
 def position(entry_id: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ async def append_bulk(client: "Redis", expected: str, packed: Packed) -> None:
     none were appended. Raises redis-py's errors; then nobody knows.
     """
     connection: AbstractConnection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+    whole = False
     try:
         end, wanted = await _watch(connection, packed.stream), expected
         if end == expected:
@@ -30,10 +31,10 @@ async def append_bulk(client: "Redis", expected: str, packed: Packed) -> None:
         else:
             await connection.send_command("UNWATCH")
             await connection.read_response()
-    except BaseException:  # between its replies a connection is of no use to anybody
-        await connection.disconnect(nowait=True)
-        raise
+        whole = True
     finally:
+        if not whole:  # between its replies a connection is of no use to anybody
+            await connection.disconnect(nowait=True)
         await client.connection_pool.release(connection)
     if end != wanted:
         raise LastIdMismatch(packed.stream, wanted, end)
