@@ -24,7 +24,7 @@ from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
 from event_stream_engine.backbone.consumers.retrying import Retrying
 from event_stream_engine.backbone.consumers.trimmed import trimmed_away
-from event_stream_engine.backbone.streams import StreamBusy, StreamReader, StreamRefused
+from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.backbone.supervising import holder_name, until_one_fails
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
@@ -154,40 +154,40 @@ class Consumer:
         async with contextlib.aclosing(self._batches()) as batches:
             async for read in batches:
                 now = asyncio.get_running_loop().time()
-                if read:
+                if read.entries:
                     await self._catch_trimmed(read)
-                    await self._apply_read(read)
+                    await self._apply_read(read.entries)
                 elif now - looked > _IDLE_CHECK_SECONDS:
-                    await self._catch_trimmed([])
+                    await self._look_for_trimmed()
                     looked = now
-                self._careful = self._careful and not read
+                self._careful = self._careful and not read.entries
 
-    async def _batches(self) -> AsyncGenerator[Sequence[Envelope]]:
+    async def _batches(self) -> AsyncGenerator[Read]:
         """Batch by batch, an empty one when there is nothing. While a full one is applied the next is read, never
         more than that one ahead."""
-        ahead: asyncio.Task[list[Envelope]] | None = None
+        ahead: asyncio.Task[Read] | None = None
         try:
             while not self.stop.is_set():
                 if self.lease.paused:
                     await self._pause(0.2)
                     continue
                 read, ahead = await (ahead or self._read()), None
-                if read and self.lease.paused:  # it was paused while we waited: this is read again afterwards
+                if read.entries and self.lease.paused:  # it was paused while we waited: this is read again afterwards
                     await self.streams.seek(self.group.name, self.name, self._positions)
                     continue
-                full = len(read) >= self._count
-                self._bound(read)
+                full = len(read.entries) >= self._count
+                self._bound(read.entries)
                 if full:
                     ahead = asyncio.create_task(self._read())
                 yield read
-                if read and not full:  # a moment's company makes the next transaction worth more
+                if read.entries and not full:  # a moment's company makes the next transaction worth more
                     await self._pause(self.settings.consume_linger_ms / 1000)
         finally:
             if ahead is not None:
                 ahead.cancel()
                 await asyncio.wait({ahead})
 
-    async def _read(self) -> list[Envelope]:
+    async def _read(self) -> Read:
         return await self.streams.read(self.group.name, self.name, self.group.streams, self._count, _BLOCK_MS)
 
     def _bound(self, read: Sequence[Envelope]) -> None:
@@ -198,17 +198,24 @@ class Consumer:
         elif size < _BYTES_READ_MAX // 4:
             self._count = min(self.settings.consume_batch, self._count * 2)
 
-    async def _catch_trimmed(self, read: Sequence[Envelope]) -> None:
+    async def _catch_trimmed(self, read: Read) -> None:
         """What left the streams before this group read it comes from the outbox, first."""
-        for place in inbox.ends(read) if read else list(self._positions):
-            heads = [entry for entry in read if (entry.stream, entry.partition) == place]
-            async for slice_ in trimmed_away(
-                self.database, self.streams, place, self._positions.get(place, "0-0"), heads
-            ):
-                RELOADED.labels(self.group.name).inc(len(slice_))
-                log.warning("entries were trimmed before they were read", group=self.group.name, stream=place[0],
-                            reloaded=len(slice_))  # fmt: skip
-                await self._apply_read(slice_)
+        for place in inbox.ends(read.entries):
+            given = [entry for entry in read.entries if (entry.stream, entry.partition) == place]
+            await self._reload(place, given, read.heads.get(place))
+
+    async def _look_for_trimmed(self) -> None:
+        """The same where a stream has nothing new: what was there may have gone unread."""
+        for place in list(self._positions):
+            await self._reload(place, [], await self.streams.first_id(place[0]))
+
+    async def _reload(self, place: Place, given: Sequence[Envelope], head: str | None) -> None:
+        at = self._positions.get(place, "0-0")
+        async for slice_ in trimmed_away(self.database, self.streams, place, at, given, head):
+            RELOADED.labels(self.group.name).inc(len(slice_))
+            log.warning("entries were trimmed before they were read", group=self.group.name, stream=place[0],
+                        reloaded=len(slice_))  # fmt: skip
+            await self._apply_read(slice_)
 
     async def _apply_read(self, read: Sequence[Envelope]) -> None:
         """Apply what is past the group's positions, then acknowledge all of it."""

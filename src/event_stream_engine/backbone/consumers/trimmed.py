@@ -13,12 +13,12 @@ _SLICE = 500
 
 
 async def trimmed_away(
-    database: Database, streams: StreamReader, place: Place, at: str, read: Sequence[Envelope]
+    database: Database, streams: StreamReader, place: Place, at: str, read: Sequence[Envelope], first: str | None
 ) -> AsyncIterator[list[Envelope]]:
     """What lies between the group's position and what it was given now, or the stream's end when it was given
-    nothing; empty where the stream still holds something at or before the position."""
+    nothing; empty where the stream still held something at or before the position. `first` is the oldest entry it
+    held then."""
     stream, partition = place
-    first = await streams.first_id(stream)
     if first is not None and position(first) <= position(at):
         return
     upto = read[0].entry_id if read else await streams.last_id(stream)

@@ -53,6 +53,15 @@ class Memory(NamedTuple):
     max_bytes: int | None
 
 
+class Read(NamedTuple):
+    """What a group was given, and the oldest entry that each of its streams and partitions held at that moment.
+
+    The two belong together: a stream that was trimmed and filled again in between would hide what was lost."""
+
+    entries: list[Envelope]
+    heads: dict[tuple[str, int], str]
+
+
 class StreamBusy(Exception):
     """It cannot be done now; later it may work. `code` says why: oom, readonly, loading, connection, …"""
 
@@ -127,9 +136,7 @@ class StreamReader(Protocol):
         not acknowledge is forgotten. Creates the group where it is missing."""
         ...
 
-    async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
+    async def read(self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
         """The next entries, in order per stream and partition, at most `count` a stream; waits up to `block_ms` for
         the first. Entries that are not envelopes are left out."""
         ...

@@ -28,7 +28,16 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs leave it out
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Memory, Packed, StreamBusy, envelope, position
+from event_stream_engine.backbone.streams import (
+    Entry,
+    LastIdMismatch,
+    Memory,
+    Packed,
+    Read,
+    StreamBusy,
+    envelope,
+    position,
+)
 from event_stream_engine.backbone.streams.kafka_group import GroupReader
 from event_stream_engine.backbone.streams.kafka_log import (
     CALL_SECONDS,
@@ -127,14 +136,14 @@ class KafkaStreams:
     async def seek(self, group: str, consumer: str, positions: Mapping[tuple[str, int], str]) -> None:
         await self._call(group, lambda: self._seek(group, consumer, positions))
 
-    async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
+    async def read(self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
         reader = self._groups.get((group, consumer))
         if reader is None:
             raise StreamBusy(" ".join(streams), "nogroup", "seek first")
         await self._call(group, lambda: reader.fill(count, block_ms / 1000))
-        return reader.take()
+        found = reader.take()
+        heads = {place: await self.first_id(place[0]) for place in {(one.stream, one.partition) for one in found}}
+        return Read(found, {place: head for place, head in heads.items() if head is not None})
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         for (name, _), reader in list(self._groups.items()):
