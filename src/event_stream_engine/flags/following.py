@@ -35,7 +35,13 @@ class Follower:
     """Keeps `flags` up to date until canceled."""
 
     def __init__(
-        self, flags: Flags, database: Database, redis: "Redis", last_good: LastGood, *, poll_seconds: float = POLL_SECONDS
+        self,
+        flags: Flags,
+        database: Database,
+        redis: "Redis",
+        last_good: LastGood,
+        *,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._flags, self._database, self._redis, self._last_good = flags, database, redis, last_good
         self._poll_seconds = poll_seconds

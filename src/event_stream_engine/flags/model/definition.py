@@ -30,7 +30,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A piece of a definition; what it does not know it refuses."""
 
 
-class Serve(_Part):
+class Serve(_Part, frozen=True):
     """What is given: a value, a named variant, or the variants by their weights. Exactly one of the three."""
 
     value: Value | None = None
@@ -38,28 +38,28 @@ class Serve(_Part):
     split: bool = False
 
 
-class Variant(_Part):
+class Variant(_Part, frozen=True):
     name: str
     value: Value
     weight: int = 0
     """Share of a split, in steps of 0.01 %."""
 
 
-class Prerequisite(_Part):
+class Prerequisite(_Part, frozen=True):
     """Another flag that must give this value in the same context."""
 
     flag: str
     value: Value
 
 
-class Target(_Part):
+class Target(_Part, frozen=True):
     """Individuals, by the sticky key."""
 
     keys: tuple[str, ...]
     serve: Serve
 
 
-class Constraint(_Part):
+class Constraint(_Part, frozen=True):
     """A condition on one attribute of the context. An attribute that is not there meets `missing` and nothing else."""
 
     attribute: str
@@ -67,7 +67,7 @@ class Constraint(_Part):
     values: tuple[bool | int | float | str, ...] = ()
 
 
-class Rule(_Part):
+class Rule(_Part, frozen=True):
     """All constraints must hold; then `percentage` of the keys (all, if it is None) are served."""
 
     when: tuple[Constraint, ...]
@@ -76,14 +76,14 @@ class Rule(_Part):
     description: str = ""
 
 
-class Rollout(_Part):
+class Rollout(_Part, frozen=True):
     """`percentage` of all keys are served, in steps of 0.01 %."""
 
     percentage: int
     serve: Serve
 
 
-class Flag(_Part):
+class Flag(_Part, frozen=True):
     """A flag's definition. `value` is given when nothing more specific applies, `off` while it is killed, disabled or
     a prerequisite is not met. `key` names the attribute whose value decides the bucket; a new `salt` deals anew."""
 

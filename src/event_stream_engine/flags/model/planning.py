@@ -66,7 +66,7 @@ def plan(held: Mapping[str, Held], changes: Sequence[Change], facts: Facts) -> l
     """The steps that change something. Raises `Invalid`, `Unknown`, `Stale` or `Refused`, for the set as a whole."""
     _require_set(changes)
     steps = [_step(held.get(change.name), change) for change in changes]
-    steps = [step for step in steps if (step.before.flag if step.before else None) != step.after]
+    steps = [step for step in steps if _changes_something(step)]
     flags = {name: kept.flag for name, kept in held.items()} | _after(steps)
     flags = {name: flag for name, flag in flags.items() if not _is_removed(name, steps)}
     if len(flags) > FLAGS_MAX:
@@ -75,6 +75,12 @@ def plan(held: Mapping[str, Held], changes: Sequence[Change], facts: Facts) -> l
     if issues:
         raise Refused(issues)
     return steps
+
+
+def _changes_something(step: Planned) -> bool:
+    """Compared as they are kept: to Python, True equals 1."""
+    before = step.before.flag if step.before else None
+    return msgspec.json.encode(before, order="sorted") != msgspec.json.encode(step.after, order="sorted")
 
 
 def _require_set(changes: Sequence[Change]) -> None:
