@@ -1,6 +1,6 @@
 """The one door to the flags: `Flags`, which a process is given and asks; nothing else reads flags."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ class Flags:
         self._confirmed_at: datetime | None = None
         self._issues: tuple[Issue, ...] = ()
         self._is_stale = False
+        self._told: list[Callable[[], None]] = []
         self._put(Loaded(0, unplanned()))
 
     def offer(self, loaded: Loaded, source: Source = "database", confirmed_at: datetime | None = None) -> bool:
@@ -62,18 +63,30 @@ class Flags:
         found = [*_damage(loaded), *issues_of({name: held.flag for name, held in loaded.flags.items()}, self.facts)]
         self._issues = tuple(found)
         if source == "database":
-            self._is_stale, self._confirmed_at = False, clock.now()
+            self._confirmed_at = clock.now()
+            self._set_stale(False)
         if found:
             return False
         if source == "file":
-            self._is_stale, self._confirmed_at = True, confirmed_at
+            self._confirmed_at = confirmed_at
+            self._set_stale(True)
         self._source = source
         self._put(loaded)
         return True
 
     def doubt(self) -> None:
         """The source did not answer: from now on answers carry the reason STALE, until it does."""
-        self._is_stale = True
+        self._set_stale(True)
+
+    def when_staleness_changes(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the flags become stale, and when they no longer are."""
+        self._told.append(tell)
+
+    def _set_stale(self, is_stale: bool) -> None:
+        if is_stale is not self._is_stale:
+            self._is_stale = is_stale
+            for tell in self._told:
+                tell()
 
     def _put(self, loaded: Loaded) -> None:
         known = self._compiled
