@@ -22,7 +22,8 @@ from event_stream_engine.embedded import ports
 from event_stream_engine.embedded.binaries import valkey_binary
 from tests.conformance.kafka_broker import KafkaBroker, jars
 
-TRANSPORTS = ("valkey", "redis", "cluster", "kafka")
+TRANSPORTS = ("valkey", "redis", "cluster", "kafka", "kafka-3")
+"""The number is of partitions."""
 SLOTS = 16384
 NODES = 3
 
@@ -126,8 +127,8 @@ def kafka() -> Iterator[KafkaBroker]:
 @pytest.fixture(params=TRANSPORTS)
 def place(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Which transport, and its address. Started outside any event loop: some starts run one of their own."""
-    if request.param == "kafka":
-        return "kafka", request.getfixturevalue("kafka").address
+    if request.param.startswith("kafka"):
+        return request.param, request.getfixturevalue("kafka").address
     if request.param == "cluster":
         return "cluster", f"redis://{ports.LOOPBACK}:{request.getfixturevalue('cluster_ports')[0]}"
     if request.param == "redis":
@@ -137,10 +138,10 @@ def place(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture
 async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
-    """Each transport; Kafka with three partitions."""
+    """Each transport; Kafka with one partition and with three."""
     kind, address = place
-    if kind == "kafka":
-        streams = KafkaStreams({"bootstrap.servers": address}, partitions=3)
+    if kind.startswith("kafka"):
+        streams = KafkaStreams({"bootstrap.servers": address}, partitions=3 if kind == "kafka-3" else 1)
         yield streams
         await streams.close()
         return

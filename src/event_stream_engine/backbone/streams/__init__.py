@@ -45,6 +45,13 @@ class Memory(NamedTuple):
     max_bytes: int | None
 
 
+class Reach(NamedTuple):
+    """A cluster that answers: how many brokers it has, and which of the topics that were asked for it lacks."""
+
+    brokers: int
+    missing: tuple[str, ...]
+
+
 class StreamBusy(Exception):
     """It cannot be done now; later it may work. `code` says why: oom, readonly, loading, connection, …"""
 
@@ -130,8 +137,21 @@ class StreamReader(Protocol):
         """The effects of these entries are committed."""
         ...
 
-    async def first_id(self, stream: str) -> str | None:
-        """The oldest entry still held, None for an empty stream."""
+    async def caught_up(self, group: str, consumer: str) -> Mapping[tuple[str, int], str]:
+        """Partitions whose every entry up to an id of their stream was given to the group, also where none of those
+        entries lies in them. What was read last must have been applied."""
+        ...
+
+    async def partitions(self, stream: str) -> int:
+        """How many partitions the stream has, numbered from 0. Creates a stream that is missing."""
+        ...
+
+    def partition_of(self, key: str, partitions: int) -> int:
+        """The partition, of so many, that holds the entries of this key."""
+        ...
+
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:
+        """The oldest entry still held (in one partition, where that is named), None where there is none."""
         ...
 
     async def last_id(self, stream: str) -> str:

@@ -18,6 +18,10 @@ from event_stream_engine.settings import Settings
 class Transport(StreamWriter, StreamReader, Protocol):
     """Both halves, and following a stream outside any group."""
 
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:
+        """As `StreamReader` has it."""
+        ...
+
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position; waits up to `block_ms` for the first."""
         ...

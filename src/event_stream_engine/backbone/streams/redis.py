@@ -176,10 +176,21 @@ class RedisStreams:
             entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
         return [Entry(str(entry_id), cast("dict[str, str]", fields or {})) for entry_id, fields in entries]
 
-    async def first_id(self, stream: str) -> str | None:
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:  # noqa: ARG002  # it is one
         with mapped(stream):
             entries = await self._redis.xrange(stream, count=1)
         return str(entries[0][0]) if entries else None
+
+    async def partitions(self, _stream: str) -> int:
+        """One: a stream is one key."""
+        return 1
+
+    def partition_of(self, _key: str, _partitions: int) -> int:
+        return 0
+
+    async def caught_up(self, _group: str, _consumer: str) -> dict[tuple[str, int], str]:
+        """Nothing to tell: the position of an only partition moves with what is read."""
+        return {}
 
     async def length(self, stream: str) -> int:
         with mapped(stream):
