@@ -148,8 +148,9 @@ class Consumer:
 
     async def _consume(self) -> None:
         streams = self.group.streams
+        partitions = {stream: await self.streams.partitions(stream) for stream in streams}
         async with self.database.transaction() as tx:
-            self._positions = await inbox.positions(tx, self.group.name, streams)
+            self._positions = await inbox.positions(tx, self.group.name, self.lease.epoch, partitions)
         await self.streams.seek(self.group.name, self.name, self._positions)
         looked = asyncio.get_running_loop().time()
         while not self.stop.is_set():
@@ -165,8 +166,8 @@ class Consumer:
             if read:
                 await self._catch_trimmed(read)
                 await self._apply_read(read)
-            elif now - looked > _IDLE_CHECK_SECONDS:
-                await self._catch_trimmed([])
+            if now - looked > _IDLE_CHECK_SECONDS:
+                await self._pass_idle()
                 looked = now
             self._careful = self._careful and not read
             self._bound(read, count)
@@ -180,6 +181,21 @@ class Consumer:
             self._count = max(1, count // 2)
         elif count < self.settings.consume_batch and size < _BYTES_READ_MAX // 4:
             self._count = min(self.settings.consume_batch, count * 2)
+
+    async def _pass_idle(self) -> None:
+        """A partition that holds nothing more moves along with its stream, which is else held back by it: trimming
+        and retention go by the slowest."""
+        passed = await self.streams.caught_up(self.group.name, self.name)
+        await self._catch_trimmed([])
+        ahead = {
+            place: entry_id
+            for place, entry_id in passed.items()
+            if position(entry_id) > position(self._positions.get(place, "0-0"))
+        }
+        if ahead:
+            async with self.database.transaction() as tx:
+                await inbox.advance(tx, self.group.name, self.lease.epoch, self._positions, ahead, 0)
+            self._positions |= ahead
 
     async def _catch_trimmed(self, read: Sequence[Envelope]) -> None:
         """What left the streams before this group read it comes from the outbox, first."""

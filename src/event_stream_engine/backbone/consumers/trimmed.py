@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.consumers.inbox import Place
-from event_stream_engine.backbone.streams import Entry, StreamReader, envelope, position
+from event_stream_engine.backbone.streams import StreamReader, envelope, position
 from event_stream_engine.database import Database
 from event_stream_engine.events.base import Envelope
 
@@ -15,9 +15,9 @@ async def trimmed_away(
     database: Database, streams: StreamReader, place: Place, at: str, read: Sequence[Envelope]
 ) -> AsyncIterator[list[Envelope]]:
     """What lies between the group's position and what it was given now, or the stream's end when it was given
-    nothing; empty where the stream still holds something at or before the position."""
+    nothing; empty where the partition still holds something at or before the position."""
     stream, partition = place
-    first = await streams.first_id(stream)
+    first = await streams.first_id(stream, partition)
     if first is not None and position(first) <= position(at):
         return
     upto = read[0].entry_id if read else await streams.last_id(stream)
@@ -25,19 +25,17 @@ async def trimmed_away(
         upto = min(upto, first, key=position)
     if position(upto) <= position(at) or (read and first is not None and at != "0-0" and first == at):
         return
+    partitions = await streams.partitions(stream)
     async with database.driver() as connection:
         slices = ticks.history(connection, max(0, position(at)[0] - 1), position(upto)[0], stream, _SLICE)
         async for slice_ in slices:
             between = [e for _, e in slice_ if position(at) < position(e.entry_id) < _past(upto, bool(read))]
-            if between and partition == 0:
-                yield [_envelope(stream, entry) for entry in between]
+            here = [e for e in between if streams.partition_of(e.fields["subject"], partitions) == partition]
+            if here:
+                yield [envelope(stream, entry.entry_id, entry.fields, partition) for entry in here]
 
 
 def _past(upto: str, read: bool) -> tuple[int, int]:
     """What was read is not reloaded; the end of a stream is."""
     tick, seq = position(upto)
     return (tick, seq) if read else (tick, seq + 1)
-
-
-def _envelope(stream: str, entry: Entry) -> Envelope:
-    return envelope(stream, entry.entry_id, entry.fields)
