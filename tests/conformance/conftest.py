@@ -136,9 +136,8 @@ def place(request: pytest.FixtureRequest) -> tuple[str, str]:
     return "valkey", request.getfixturevalue("servers").redis_url
 
 
-@pytest.fixture
-async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
-    """Each transport; Kafka with one partition and with three."""
+@asynccontextmanager
+async def opened(place: tuple[str, str]) -> AsyncIterator[Transport]:
     kind, address = place
     if kind.startswith("kafka"):
         streams = KafkaStreams({"bootstrap.servers": address}, partitions=3 if kind == "kafka-3" else 1)
@@ -149,6 +148,20 @@ async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
     await answering(client)
     yield RedisStreams(client)
     await client.aclose()
+
+
+@pytest.fixture
+async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
+    """Each transport; Kafka with one partition and with three."""
+    async with opened(place) as found:
+        yield found
+
+
+@pytest.fixture
+async def other(place: tuple[str, str]) -> AsyncIterator[Transport]:
+    """The same servers, as another process has them."""
+    async with opened(place) as found:
+        yield found
 
 
 @pytest.fixture
