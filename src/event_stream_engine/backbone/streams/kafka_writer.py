@@ -51,6 +51,23 @@ class _Writing:
 
 
 @dataclass
+class _Deliveries:
+    """What became of a batch's records: per partition the first and the last offset, and the first failure."""
+
+    first: dict[int, int] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+    failed: KafkaError | None = None
+
+    def note(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self.failed = error if self.failed is None else self.failed
+            return
+        partition, offset = message.partition() or 0, message.offset() or 0
+        self.first.setdefault(partition, offset)
+        self.last[partition] = offset
+
+
+@dataclass
 class _Stream:
     lock: threading.Lock = field(default_factory=threading.Lock)
     writing: _Writing | None = None
@@ -175,16 +192,7 @@ class TopicWriter:
 
     def _write(self, stream: str, writing: _Writing, entries: Sequence[Entry]) -> None:
         """Returns when readers see it: a commit is decided before its markers are in the partitions."""
-        producer = writing.producer
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None:  # an error fails the commit
-                partition, offset = message.partition() or 0, message.offset() or 0
-                first[partition] = min(offset, first.get(partition, offset))
-                last[partition] = max(offset, last.get(partition, 0))
-
+        producer, deliveries = writing.producer, _Deliveries()
         producer.begin_transaction()
         for entry in entries:
             fields = entry.fields
@@ -197,15 +205,19 @@ class TopicWriter:
                 partition=partition,
                 timestamp=position(entry.entry_id)[0],
                 headers=headers_of(stream, entry, writing.log, number),
-                on_delivery=delivered,
+                on_delivery=deliveries.note,
             )
-        producer.flush(CALL_SECONDS)
-        if any(offset <= writing.offsets.get(partition, -1) for partition, offset in first.items()):
+        waiting = _flush(producer)
+        if deliveries.failed is not None:  # a commit would only say that something failed
+            raise KafkaException(deliveries.failed)
+        if waiting:
+            raise StreamBusy(stream, "timeout", f"{waiting} records were not acknowledged")
+        if any(offset <= writing.offsets.get(partition, -1) for partition, offset in deliveries.first.items()):
             producer.abort_transaction(CALL_SECONDS)  # somebody made the topic anew
             raise LastIdMismatch(stream, writing.last_id, "0-0")
         producer.commit_transaction(CALL_SECONDS)
-        writing.offsets |= last
-        self._await_visible(stream, last)
+        writing.offsets |= deliveries.last
+        self._await_visible(stream, deliveries.last)
 
     def _await_visible(self, stream: str, written: Mapping[int, int]) -> None:
         deadline = time.monotonic() + CALL_SECONDS
@@ -254,8 +266,19 @@ def _log_of(stream: str, tails: Mapping[int, Record], partitions: int) -> str:
     return newest.log
 
 
+def _flush(producer: Producer) -> int:
+    """How many records are not acknowledged in time. confluent-kafka (2.16) may report a delivery while a fatal error
+    of its own is being raised, which Python then shows as a `SystemError`."""
+    try:
+        return producer.flush(CALL_SECONDS)
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from error
+        raise
+
+
 def _discard(producer: Producer) -> None:
     """Without waiting for what is on its way: the next producer of the same id fences it."""
-    with contextlib.suppress(KafkaException):
+    with contextlib.suppress(KafkaException, SystemError):
         producer.purge()
         producer.flush(0)
