@@ -43,6 +43,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError(f"{type(self).__name__} must say what its key is")
 
 
+def stream_names() -> list[str]:
+    """Every stream that an event of ours is published to."""
+    return sorted({event.stream for event in REGISTRY.values()})
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An event with its CloudEvents 1.0 attributes and our extensions, as it stands in a stream."""
 

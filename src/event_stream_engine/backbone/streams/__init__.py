@@ -46,9 +46,10 @@ class Memory(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """A cluster that answers: how many brokers it has, and which of the topics that were asked for it lacks."""
+    """A transport that answers: how many servers it has, and which of the streams that were asked for are not there
+    yet; they are made when first written to or read."""
 
-    brokers: int
+    servers: int
     missing: tuple[str, ...]
 
 
@@ -59,6 +60,7 @@ class StreamBusy(Exception):
         super().__init__(f"{stream}: {code} {detail}".strip())
         self.stream = stream
         self.code = code
+        self.detail = detail
 
 
 class StreamRefused(StreamBusy):

@@ -49,14 +49,14 @@ class KafkaStreams:
     """
 
     def __init__(self, configuration: Mapping[str, Any], *, partitions: int = 1, replicas: int = -1) -> None:
-        complaints = Complaints()
+        self._complaints = Complaints()
         self._configuration = {
             "log_level": 2, "socket.timeout.ms": 10_000, "client.id": "event-stream-engine",
-            "error_cb": complaints.note, **configuration,
+            "error_cb": self._complaints.note, **configuration,
         }  # fmt: skip
         self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="kafka")
         self._admin = AdminClient(self._configuration)
-        self._log = TopicLog(self._configuration, complaints)
+        self._log = TopicLog(self._configuration, self._complaints)
         self._writer = TopicWriter(self._configuration, self._log, self._admin, partitions, replicas)
         self._groups: dict[tuple[str, str], GroupReader] = {}
         self._heads: dict[tuple[str, int], tuple[int, str]] = {}
@@ -155,13 +155,18 @@ class KafkaStreams:
             await asyncio.sleep(_TAIL_PAUSE_SECONDS)
 
     async def reach(self, streams: Sequence[str], seconds: float) -> Reach:
-        """Whether the cluster answers within that time, how many brokers it has, and which topics are not there."""
-        return await self._call("the cluster", lambda: self._log.reach(streams, seconds))
+        return await self._call("kafka", lambda: self._reach(streams, seconds))
 
     async def _call(self, stream: str, work: Callable[[], T]) -> T:
         """librdkafka blocks: never on the loop's thread."""
         with mapped(stream):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _reach(self, streams: Sequence[str], seconds: float) -> Reach:
+        with self._complaints.asked(self._admin):
+            found = self._admin.list_topics(timeout=seconds)
+        there = {name for name, topic in found.topics.items() if topic.error is None}
+        return Reach(len(found.brokers), tuple(sorted(set(streams) - there)))
 
     def _first_of(self, stream: str, partition: int) -> str | None:
         """A partition's oldest entry, read again only when the log begins elsewhere. One that was made anew from the

@@ -5,13 +5,12 @@ Everything here blocks; `KafkaStreams` calls it on threads of its own.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # its stubs leave it out
 
-from event_stream_engine.backbone.streams import Reach, StreamBusy, position
+from event_stream_engine.backbone.streams import StreamBusy, position
 from event_stream_engine.backbone.streams.kafka_records import Complaints, Record, record_of
 
 CALL_SECONDS = 10.0
@@ -47,28 +46,13 @@ class TopicLog:
 
     def partitions(self, stream: str) -> int:
         """How many the topic has; 0 where there is no such topic."""
-        topic = self._topics(CALL_SECONDS, stream).topics[stream]
+        with self._lock, self._complaints.asked(self._looking()):
+            topic = self._looking().list_topics(stream, timeout=CALL_SECONDS).topics[stream]
         if topic.error is None:
             return len(topic.partitions)
         if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return 0
         raise KafkaException(topic.error)
-
-    def reach(self, streams: Sequence[str], seconds: float) -> Reach:
-        """Answers within `seconds`, or raises as any call does."""
-        found = self._topics(seconds)
-        there = {name for name, topic in found.topics.items() if topic.error is None}
-        return Reach(len(found.brokers), tuple(sorted(set(streams) - there)))
-
-    def _topics(self, seconds: float, stream: str | None = None) -> ClusterMetadata:
-        with self._lock:
-            looking = self._looking()
-            try:
-                found: ClusterMetadata = looking.list_topics(stream, timeout=seconds)
-            except KafkaException as error:
-                looking.poll(0)  # lets librdkafka say why
-                raise KafkaException(self._complaints.take() or error.args[0]) from error
-        return found
 
     def ends(self, stream: str, partition: int) -> tuple[int, int]:
         """The first offset held, and the one up to which everything is decided: committed or given up."""

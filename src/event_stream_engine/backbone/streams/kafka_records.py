@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka.admin import AdminClient
 
 from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, position
 
@@ -83,9 +84,16 @@ class Complaints:
         if error.code() in self._TELLING:
             self._last = error
 
-    def take(self) -> KafkaError | None:
-        last, self._last = self._last, None
-        return last
+    @contextmanager
+    def asked(self, client: AdminClient | Consumer) -> Iterator[None]:
+        """A call of this client that fails does so for what it complained of, if it did."""
+        try:
+            yield
+        except KafkaException as error:
+            client.poll(0)  # lets librdkafka say why
+            reason, self._last = self._last, None
+            raise KafkaException(error.args[0] if reason is None else reason) from error
+        self._last = None
 
 
 class Record(NamedTuple):

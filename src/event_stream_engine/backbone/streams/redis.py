@@ -37,6 +37,7 @@ from event_stream_engine.backbone.streams import (
     LastIdMismatch,
     Memory,
     Packed,
+    Reach,
     StreamBusy,
     StreamRefused,
     envelope,
@@ -180,6 +181,12 @@ class RedisStreams:
         with mapped(stream):
             entries = await self._redis.xrange(stream, count=1)
         return str(entries[0][0]) if entries else None
+
+    async def reach(self, _streams: Sequence[str], seconds: float) -> Reach:
+        with mapped("redis"):
+            async with asyncio.timeout(seconds):
+                await self._redis.ping()
+        return Reach(1, ())
 
     async def partitions(self, _stream: str) -> int:
         """One: a stream is one key."""
