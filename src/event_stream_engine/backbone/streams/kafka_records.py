@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, position
 
 _ID, _NUMBER, _LOG = "ese_entryid", "ese_number", "ese_log"
+_NO_SEQ = 2**62
 _NOT_FIELDS = frozenset({"ce_specversion", "ce_source"})
 
 # Somebody must act; the advice goes with the error.
@@ -135,7 +136,8 @@ def headers_of(stream: str, entry: Entry, log: str, number: int) -> list[tuple[s
 
 
 def record_of(message: Message) -> Record:
-    """What the message holds. Where somebody else wrote it, its id is `<its time>-<its offset>`, without fields."""
+    """What the message holds. Where somebody else wrote it, it has no fields, and an id of its time that no event of
+    the outbox has."""
     partition, offset = message.partition() or 0, message.offset() or 0
     headers = {name: value for name, value in _headers(message) if isinstance(value, bytes)}
     try:
@@ -146,7 +148,7 @@ def record_of(message: Message) -> Record:
         fields["data"] = value.decode() if isinstance(value, bytes) else value
         return Record(partition, offset, int(headers[_NUMBER]), log, Entry(entry_id, fields))
     except (KeyError, ValueError):  # UnicodeDecodeError is one
-        return Record(partition, offset, 0, "", Entry(f"{max(0, message.timestamp()[1])}-{offset}", {}))
+        return Record(partition, offset, 0, "", Entry(f"{max(0, message.timestamp()[1])}-{_NO_SEQ + offset}", {}))
 
 
 def _headers(message: Message) -> list[tuple[str, Any]]:

@@ -46,13 +46,13 @@ class _Writing:
     last_id: str
     numbers: dict[int, int]
     """Per partition the newest entry's number."""
-    offsets: dict[int, int]
-    """Per partition the newest entry's offset: the next one lies past it, or the topic is another."""
+    ends: dict[int, int]
+    """Per partition the offset that our next record gets, if nobody else writes."""
 
 
 @dataclass
 class _Deliveries:
-    """What became of a batch's records: per partition the first and the last offset, and the first failure."""
+    """What became of a batch's records: per partition the first and the last offset; and the first failure."""
 
     first: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
@@ -175,6 +175,7 @@ class TopicWriter:
         )
         try:
             producer.init_transactions(CALL_SECONDS)
+            ends = self._log.decided(stream)  # looked at first: what somebody adds meanwhile is seen by the next append
             tails = self._log.tails(stream)
             log = _log_of(stream, tails, partitions)
         except (KafkaException, StreamBusy):
@@ -187,7 +188,7 @@ class TopicWriter:
             log,
             newest.entry.entry_id if newest else "0-0",
             {partition: record.number for partition, record in tails.items()},
-            {partition: record.offset for partition, record in tails.items()},
+            ends,
         )
 
     def _write(self, stream: str, writing: _Writing, entries: Sequence[Entry]) -> None:
@@ -212,20 +213,21 @@ class TopicWriter:
             raise KafkaException(deliveries.failed)
         if waiting:
             raise StreamBusy(stream, "timeout", f"{waiting} records were not acknowledged")
-        if any(offset <= writing.offsets.get(partition, -1) for partition, offset in deliveries.first.items()):
-            producer.abort_transaction(CALL_SECONDS)  # somebody made the topic anew
-            raise LastIdMismatch(stream, writing.last_id, "0-0")
+        if any(offset != writing.ends[partition] for partition, offset in deliveries.first.items()):
+            producer.abort_transaction(CALL_SECONDS)
+            raise StreamBusy(stream, "foreign", "somebody else wrote to the topic, or made it anew")
         producer.commit_transaction(CALL_SECONDS)
-        writing.offsets |= deliveries.last
-        self._await_visible(stream, deliveries.last)
+        writing.ends |= self._await_visible(stream, deliveries.last)
 
-    def _await_visible(self, stream: str, written: Mapping[int, int]) -> None:
+    def _await_visible(self, stream: str, written: Mapping[int, int]) -> dict[int, int]:
+        """The new ends: past the last record there is the transaction's mark."""
         deadline = time.monotonic() + CALL_SECONDS
         for partition, offset in written.items():
             while self._log.ends(stream, partition)[1] <= offset:
                 if time.monotonic() > deadline:
                     raise StreamBusy(stream, "timeout", "committed, and not visible yet")
                 time.sleep(0.001)
+        return {partition: offset + 2 for partition, offset in written.items()}
 
     def _create(self, stream: str, partitions: int) -> int:
         topic = NewTopic(stream, partitions, self._replicas, config=_TOPIC_SETTINGS)
