@@ -174,6 +174,21 @@ async def assert_oracles(scene: Scene) -> None:
     assert committed >= scene.expected, "the writers were held up"
 
 
+def standing() -> str:
+    """Where every task waits."""
+    return "\n".join(f"{task.get_name()}: {' < '.join(frames(task.get_coro()))}" for task in asyncio.all_tasks())
+
+
+def frames(coroutine: Any) -> list[str]:
+    found: list[str] = []
+    while coroutine is not None and len(found) < 30:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            found.insert(0, f"{frame.f_code.co_name}:{frame.f_lineno}")
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+    return found
+
+
 async def calm(scene: Scene) -> Proof:
     """Until nothing waits any more and the proof holds, or time is up."""
     group = Group(GROUP, {"ProofFact": Reaction(ProofFact, "single", scene.apply)})
@@ -185,7 +200,7 @@ async def calm(scene: Scene) -> Proof:
             not one.waiting and not one.parked for one in proof.groups
         )
         if (proof.holds and settled) or asyncio.get_running_loop().time() > ends:
-            assert settled, f"not settled: {proof}"
+            assert settled, f"not settled: {proof}\n{standing()}"
             return proof
         await asyncio.sleep(0.2)
 

@@ -216,7 +216,7 @@ class Lane:
         actual = await course.streams.last_id(self.stream)
         await self._judge(connection, actual)
         previous = await self._start(connection, actual)
-        self.last_id = actual
+        self.last_id, self.tick = actual, previous.id  # together: an interruption from here on starts at both
         while True:
             following = await ticks.ticks_after(connection, previous, _TICKS_READ)
             upto = [tick for tick in following if tick.id <= course.newest.id]
