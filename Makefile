@@ -1,6 +1,6 @@
 # Each target says after ## what it does; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format bench journey faults soak docs types clean
+.PHONY: help up test lint format bench peers journey faults soak docs types clean
 SHELL := /bin/sh
 BIN := .venv/bin
 prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
@@ -33,6 +33,10 @@ format: ## Format the code and mend what can be mended by itself
 bench: ## Measure (ONLY="name …" to choose); each figure beside the machine's own limit
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m benchmarks $(ONLY)
+
+peers: ## Install the public relays that bench compares with, into .ese/peers (230 MB; Debezium needs a JDK)
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python tools/peers.py
 
 journey: ## Run a campaign of 2,000 people, kill every process meanwhile, account for each message
 	@$(prepare) --development --no-ui

@@ -23,20 +23,25 @@ COUNT = EVENTS // 2
 ROUNDS = 3
 GOAL = 0.4
 GROUP = "benchmark.effects"
-INSERT = text("INSERT INTO effects (number) SELECT unnest(CAST(:numbers AS int[]))")
+BATCH = 500
+TABLE = "CREATE TABLE effects (number int PRIMARY KEY, text text NOT NULL)"
+INSERT = text(
+    "INSERT INTO effects (number, text) SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:texts AS text[]))"
+)
 
 
 @subscribe_batch(Payload, group=GROUP)
 async def apply(tx: Transaction, events: Sequence[Payload]) -> None:
-    await tx.execute(INSERT, {"numbers": [event.number for event in events]})
+    """What a reaction does that keeps the facts: a row with the event's contents, under its key."""
+    await tx.execute(INSERT, {"numbers": [event.number for event in events], "texts": [e.text for e in events]})
 
 
 async def measure() -> None:
     async with throwaway_servers(durable=True) as servers:
         await migrate(servers.database_url)
-        database = Database(servers.database_url, pool_size=6)
+        database = Database(servers.database_url, pool_size=6, ping=False)
         async with database.transaction() as tx:
-            await tx.execute(text("CREATE TABLE effects (number int NOT NULL)"))
+            await tx.execute(text(TABLE))
         await publish(servers, database)
         rates: dict[str, list[float]] = {"ours": [], "bare": []}
         for _ in range(ROUNDS):
@@ -74,7 +79,7 @@ async def consumed(servers: Servers, database: Database) -> float:
         for table in ("inbox", "group_positions", "consumer_groups", "effects"):
             await tx.execute(text(f"TRUNCATE {table}"))
     stop = asyncio.Event()
-    settings = load_settings({"ESE_CONSUME_BATCH": "500"}).backbone
+    settings = load_settings({"ESE_CONSUME_BATCH": str(BATCH)}).backbone
     async with connect(servers.redis_url) as client:
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(client), settings, stop)
         begin = time.perf_counter()
@@ -101,7 +106,7 @@ async def bare(database: Database) -> float:
     async with database.transaction() as tx:
         await tx.execute(text("TRUNCATE effects"))
     begin = time.perf_counter()
-    for first in range(0, COUNT, 500):
+    for first in range(0, COUNT, BATCH):
         async with database.transaction() as tx:
-            await tx.execute(INSERT, {"numbers": list(range(first, first + 500))})
+            await apply(tx, [Payload(number=first + n) for n in range(BATCH)])
     return COUNT / (time.perf_counter() - begin)

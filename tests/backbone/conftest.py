@@ -74,7 +74,8 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 @pytest.fixture
 def streams(redis: "Redis") -> RedisStreams:
-    return RedisStreams(redis)
+    """Full slices go in bulk, what is left of a tick by the script."""
+    return RedisStreams(redis, bulk_from=SETTINGS.batch_size)
 
 
 @dataclass

@@ -65,7 +65,7 @@ async def used_fully(transport: Transport, stream: str) -> None:
     found: list[str] = []
     async with asyncio.timeout(30):
         while len(found) < 40:
-            read = await transport.read(GROUP, "one", [stream], 50, 500)
+            read = (await transport.read(GROUP, "one", [stream], 50, 500)).entries
             await transport.acknowledge(GROUP, read)
             found += [entry.entry_id for entry in read]
     await transport.caught_up(GROUP, "one")

@@ -206,7 +206,7 @@ async def test_a_group_notices_that_its_topic_was_made_anew(streams: KafkaStream
     read = []
     async with asyncio.timeout(WAIT_SECONDS):
         while len(read) < 40:
-            read += await streams.read("proof", "one", [stream], 50, 500)
+            read += (await streams.read("proof", "one", [stream], 50, 500)).entries
     resting = streams._groups["proof", "one"]._consumer  # its fetches stop, as those of a process that is paused
     resting.pause(resting.assignment())
     await streams.clear(stream)
@@ -219,7 +219,7 @@ async def test_a_group_notices_that_its_topic_was_made_anew(streams: KafkaStream
     again: list[str] = []
     async with asyncio.timeout(WAIT_SECONDS):
         while len(again) < 110:
-            again += [entry.entry_id for entry in await streams.read("proof", "one", [stream], 50, 500)]
+            again += [entry.entry_id for entry in (await streams.read("proof", "one", [stream], 50, 500)).entries]
     assert sorted(again, key=position) == [entry.entry_id for entry in given[40:]]
 
 

@@ -18,14 +18,14 @@ async def read_all(transport: Transport, stream: str, count: int, *, group: str 
     """Until `count` were read; then nothing more may come."""
     found: list[Envelope] = []
     for _ in range(ROUNDS_MAX):
-        read = await transport.read(group, CONSUMER, [stream], 50, 500)
+        read = (await transport.read(group, CONSUMER, [stream], 50, 500)).entries
         assert len(read) <= 50
         found += read
         if read:
             await transport.acknowledge(group, read)
         if len(found) >= count:
             break
-    assert await transport.read(group, CONSUMER, [stream], 50, 100) == []
+    assert (await transport.read(group, CONSUMER, [stream], 50, 100)).entries == []
     return found
 
 
@@ -161,7 +161,7 @@ async def test_a_group_that_seeks_continues_after_the_given_positions(transport:
     given = entries(1, 90)
     await transport.append(stream, "0-0", given)
     await transport.seek(GROUP, CONSUMER, {(stream, 0): "0-0"})
-    first = await transport.read(GROUP, CONSUMER, [stream], 20, 2000)
+    first = (await transport.read(GROUP, CONSUMER, [stream], 20, 2000)).entries
     assert first, "nothing was read"
     places = {(stream, partition): given[49].entry_id for partition in range(3)}
     await transport.seek(GROUP, CONSUMER, places)
@@ -171,6 +171,6 @@ async def test_a_group_that_seeks_continues_after_the_given_positions(transport:
 async def test_what_was_read_and_not_acknowledged_comes_again_after_a_seek(transport: Transport, stream: str) -> None:
     await transport.append(stream, "0-0", entries(1, 40))
     await transport.seek(GROUP, CONSUMER, {(stream, 0): "0-0"})
-    assert await transport.read(GROUP, CONSUMER, [stream], 50, 2000)
+    assert (await transport.read(GROUP, CONSUMER, [stream], 50, 2000)).entries
     await transport.seek(GROUP, CONSUMER, {(stream, 0): "0-0"})
     assert len(await read_all(transport, stream, 40)) == 40

@@ -7,13 +7,13 @@ holds up the others. Recomputing a batch from the stored snapshots always gives 
 key: see docs/decisions/0001-snapshot-ticks.md.)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
 
-from event_stream_engine.backbone.streams import Entry, Packed, position
+from event_stream_engine.backbone.streams import Entry, position
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -48,28 +48,30 @@ class Tick:
 BEFORE_ALL = Tick(0, _START)
 
 # One statement, hence one snapshot: what `fresh` sees is what the tick stores. The lease is checked in it too, so
-# that a relay that was paused past its lease cannot add a tick.
+# that a relay that was paused past its lease cannot add a tick; and held until the commit, so that whoever takes the
+# lease next sees every tick that was stored under it.
 _TAKE = """
 WITH fresh AS (
     SELECT EXISTS (SELECT FROM outbox WHERE xid >= $1::text::xid8 AND generation = $5)
         OR EXISTS (SELECT FROM outbox WHERE xid = ANY ($2::text[]::xid8[]) AND generation = $5) AS any_row
+), held AS MATERIALIZED (
+    SELECT FROM relay_lease, fresh
+    WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp() AND any_row
+    FOR SHARE OF relay_lease
 )
 INSERT INTO outbox_ticks (id, snapshot, generation)
 SELECT greatest($3::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
        pg_current_snapshot(), $5
-FROM fresh
-WHERE any_row AND EXISTS (
-    SELECT FROM relay_lease WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp()
-)
+FROM held
 RETURNING id, snapshot::text, generation
 """
 
-_BATCH_COLUMNS = """
+BATCH_COLUMNS = """
 stream, seq, key, key_version, event_id, type, correlation_id, causation_id, traceparent, schema_version,
 to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time, data::text AS data
 """
 
-_BATCH_ROWS = """
+BATCH_ROWS = """
 SELECT * FROM (
     SELECT * FROM outbox
     WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8 AND generation = $6
@@ -80,7 +82,7 @@ SELECT * FROM (
 ) AS batch
 WHERE $5::text IS NULL OR stream = $5
 """
-_BATCH = f"SELECT {_BATCH_COLUMNS} FROM ({_BATCH_ROWS}) AS rows ORDER BY seq"  # noqa: S608
+_BATCH = f"SELECT {BATCH_COLUMNS} FROM ({BATCH_ROWS}) AS rows ORDER BY seq"  # noqa: S608
 
 
 # The same as `_BATCH` for many ticks at once. The tick before the range is its first predecessor.
@@ -102,7 +104,7 @@ CROSS JOIN LATERAL (
 ) AS o
 WHERE t.id > $1 AND ($3::text IS NULL OR o.stream = $3)
 """
-_HISTORY = f"SELECT tick, {_BATCH_COLUMNS} FROM ({HISTORY_ROWS}) AS rows ORDER BY tick, seq"  # noqa: S608
+_HISTORY = f"SELECT tick, {BATCH_COLUMNS} FROM ({HISTORY_ROWS}) AS rows ORDER BY tick, seq"  # noqa: S608
 
 
 async def last_tick(connection: Connection) -> Tick:
@@ -142,7 +144,7 @@ async def batches(
 
     One round trip for the usual small batch; a larger one is read through a cursor.
     """
-    arguments = _arguments(previous, tick, stream)
+    arguments = batch_arguments(previous, tick, stream)
     rows = await connection.fetch(f"{_BATCH} LIMIT {size + 1}", *arguments)
     if len(rows) <= size:
         if rows:
@@ -154,46 +156,9 @@ async def batches(
             yield [_entry(tick, row) for row in rows]
 
 
-# The batch in the form that a transport takes whole: PostgreSQL writes the entries, nobody between reads them.
-_PACKED = f"""
-SELECT stream, count(*)::int AS count, $7 || min(seq) AS first_id, $7 || max(seq) AS last_id,
-       max(octet_length(data) + octet_length(key)) + 400 AS largest,
-       '[' || string_agg(
-           '["' || $7 || seq || '","id","' || event_id || '","type",' || to_json(type) || ',"subject",' || to_json(key)
-           || ',"time","' || time || '","data",' || to_json(data)
-           || CASE WHEN key_version IS NULL THEN '' ELSE ',"keyversion","' || key_version || '"' END
-           || CASE WHEN correlation_id IS NULL THEN '' ELSE ',"correlationid","' || correlation_id || '"' END
-           || CASE WHEN causation_id IS NULL THEN '' ELSE ',"causationid","' || causation_id || '"' END
-           || CASE WHEN traceparent IS NULL THEN '' ELSE ',"traceparent",' || to_json(traceparent) END
-           || CASE WHEN schema_version = 1 THEN '' ELSE ',"schemaversion","' || schema_version || '"' END
-           || ']', ',' ORDER BY seq) || ']' AS entries
-FROM (
-    SELECT {_BATCH_COLUMNS}, (row_number() OVER (ORDER BY seq) - 1) / $8::int AS slice FROM ({_BATCH_ROWS}) AS rows
-) AS numbered
-GROUP BY slice, stream
-ORDER BY slice, stream
-"""  # noqa: S608
-
-
-async def packed(connection: Connection, previous: Tick, tick: Tick, size: int) -> AsyncIterator[list[Packed]]:
-    """The batch of `tick`, in slices of at most `size` events of a stream, in order; several slices at a time."""
-    arguments = (*_arguments(previous, tick, None), f"{tick.id}-", size)
-    rows = await connection.fetch(f"{_PACKED} LIMIT {_SLICES + 1}", *arguments)
-    if len(rows) <= _SLICES:
-        yield [Packed(*row) for row in rows]
-        return
-    async with connection.transaction(readonly=True):
-        cursor = await connection.cursor(_PACKED, *arguments)
-        while rows := await cursor.fetch(_SLICES):
-            yield [Packed(*row) for row in rows]
-
-
-_SLICES = 4
-
-
 async def history(
     connection: Connection, after: int, upto: int, stream: str | None = None, size: int = 1000
-) -> AsyncIterator[list[tuple[str, Entry]]]:
+) -> AsyncGenerator[list[tuple[str, Entry]]]:
     """All batches of the ticks with ids in (after, upto], in order, in slices of at most `size` (stream, entry).
 
     The caller's transaction, if any, is where it is read; without one it opens its own.
@@ -211,7 +176,7 @@ async def history(
 
 async def any_between(connection: Connection, previous: Tick, tick: Tick, stream: str) -> bool:
     """Whether `stream` has an event after `previous` and up to `tick`, both of one generation."""
-    found = await connection.fetchval(f"SELECT EXISTS ({_BATCH_ROWS})", *_arguments(previous, tick, stream))
+    found = await connection.fetchval(f"SELECT EXISTS ({BATCH_ROWS})", *batch_arguments(previous, tick, stream))
     return bool(found)
 
 
@@ -222,8 +187,8 @@ async def holds(connection: Connection, stream: str, entry_id: str) -> bool:
     if tick.id != tick_id:
         return False
     previous = await tick_at_or_before(connection, tick_id - 1)
-    rows = f"SELECT EXISTS (SELECT FROM ({_BATCH_ROWS}) AS rows WHERE seq = $7)"  # noqa: S608
-    return bool(await connection.fetchval(rows, *_arguments(previous, tick, stream), seq))
+    rows = f"SELECT EXISTS (SELECT FROM ({BATCH_ROWS}) AS rows WHERE seq = $7)"  # noqa: S608
+    return bool(await connection.fetchval(rows, *batch_arguments(previous, tick, stream), seq))
 
 
 async def oldest_tick(connection: Connection) -> int:
@@ -231,7 +196,8 @@ async def oldest_tick(connection: Connection) -> int:
     return int(await connection.fetchval("SELECT coalesce(min(id), 0) FROM outbox_ticks"))
 
 
-def _arguments(previous: Tick, tick: Tick, stream: str | None) -> tuple[object, ...]:
+def batch_arguments(previous: Tick, tick: Tick, stream: str | None) -> tuple[object, ...]:
+    """What `BATCH_ROWS` takes."""
     before = previous.before(tick.generation)
     return before.xmax, tick.xmax, tick.snapshot, before.in_progress, stream, tick.generation
 

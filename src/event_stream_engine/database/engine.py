@@ -40,14 +40,17 @@ def async_url(url: str) -> str:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application: str = "ese") -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, application: str = "ese", ping: bool = True) -> None:
+        """`ping`: look whether a pooled connection still answers before it is used. A loop that starts anew after a
+        failure does without: it saves a round trip each time."""
         self._application = application
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=30,
-            pool_pre_ping=True,
+            pool_pre_ping=ping,
+            hide_parameters=True,  # what a statement was given is personal data, and errors are logged and kept
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={"server_settings": {"application_name": application}, "timeout": 10},

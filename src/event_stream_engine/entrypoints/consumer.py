@@ -17,7 +17,7 @@ def main() -> None:
     jobs.configure(settings)
 
     async def work(stop: asyncio.Event) -> None:
-        database = Database(settings.database_url, pool_size=2 * len(GROUPS) + 2, application="ese-consume")
+        database = Database(settings.database_url, pool_size=2 * len(GROUPS) + 2, application="ese-consume", ping=False)
         async with AsyncExitStack() as opened:
             # A transport per group: a blocking read would hold up the others.
             transports = [await opened.enter_async_context(open_transport(settings)) for _ in GROUPS]

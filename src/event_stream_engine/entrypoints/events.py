@@ -60,6 +60,8 @@ def trace(event_id: str, *, as_json: bool) -> None:
     for event in found:
         children[event.causation_id if event.causation_id in ids else None].append(event)
     _print(children, None, 0)
+    if len(found) == tracing.TRACE_LIMIT:
+        typer.echo(f"These are the first {tracing.TRACE_LIMIT:,}; there may be more.")
 
 
 def _print(children: dict[UUID | None, list[TracedEvent]], parent: UUID | None, depth: int) -> None:

@@ -40,9 +40,11 @@ async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Take
             "keys": [entry.subject for entry in entries],
         },
     )
-    blocked: dict[UUID, bool] = {row.event_id: row.blocked for row in rows}
-    new = [entry for entry in _distinct(entries) if entry.id in blocked]
-    return Taken([e for e in new if not blocked[e.id]], [e for e in new if blocked[e.id]])
+    known, blocked = (set(ids) for ids in rows.one())
+    new = [entry for entry in _distinct(entries) if entry.id not in known]
+    if not blocked:
+        return Taken(new, [])
+    return Taken([e for e in new if e.id not in blocked], [e for e in new if e.id in blocked])
 
 
 async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
@@ -112,13 +114,20 @@ async def fence(tx: Transaction, group: str, epoch: int) -> None:
 
 
 def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
-    """The last entry of each stream and partition."""
-    found: dict[Place, str] = {}
-    for entry in entries:
-        place = (entry.stream, entry.partition)
-        if place not in found or position(entry.entry_id) > position(found[place]):
-            found[place] = entry.entry_id
-    return found
+    """The last entry of each stream and partition; they come in order."""
+    return {(entry.stream, entry.partition): entry.entry_id for entry in entries}
+
+
+def beyond(entries: Sequence[Envelope], positions: Mapping[Place, str]) -> Sequence[Envelope]:
+    """What lies past the positions. A place's entries come in order: as a rule its first tells for all."""
+    firsts = {(entry.stream, entry.partition): entry for entry in reversed(entries)}
+    if all(_past(entry, positions) for entry in firsts.values()):
+        return entries
+    return [entry for entry in entries if _past(entry, positions)]
+
+
+def _past(entry: Envelope, positions: Mapping[Place, str]) -> bool:
+    return position(entry.entry_id) > position(positions.get((entry.stream, entry.partition), "0-0"))
 
 
 def _distinct(entries: Sequence[Envelope]) -> list[Envelope]:
@@ -130,13 +139,13 @@ WITH given AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
         AS given (event_id, stream, key)
 ), new AS (
-    INSERT INTO inbox (group_name, event_id) SELECT DISTINCT :group, event_id FROM given
+    INSERT INTO inbox (group_name, event_id) SELECT :group, event_id FROM given
     ON CONFLICT DO NOTHING RETURNING event_id
 )
-SELECT g.event_id,
-       EXISTS (SELECT FROM parked_events p WHERE p.group_name = :group AND p.stream = g.stream AND p.key = g.key)
-           AS blocked
-FROM given g JOIN new USING (event_id)
+SELECT CASE WHEN (SELECT count(*) FROM new) = (SELECT count(*) FROM given) THEN '{}'
+            ELSE ARRAY(SELECT event_id FROM given EXCEPT SELECT event_id FROM new) END AS known,
+       ARRAY(SELECT g.event_id FROM given g JOIN parked_events p USING (stream, key)
+             WHERE p.group_name = :group AND EXISTS (SELECT FROM parked_events WHERE group_name = :group)) AS blocked
 """
 
 _LAY_OUT = """

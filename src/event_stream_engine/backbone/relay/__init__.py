@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Gauge
 
 from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.packing import packed as packed_batch
 from event_stream_engine.backbone.relay import generation, housekeeping, positions
 from event_stream_engine.backbone.relay.generation import GenerationRefused
 from event_stream_engine.backbone.relay.lanes import Course, Lane
@@ -125,7 +126,7 @@ class Relay:
         self.course.previous, self.course.newest = previous, tick
         events = 0
         under_way: asyncio.Task[None] | None = None
-        async for slices in ticks.packed(self._connection, previous, tick, self.settings.batch_size):
+        async for slices in packed_batch(self._connection, previous, tick, self.settings.batch_size):
             if under_way is not None:  # what comes next was read while this was appended
                 await under_way
             events += sum(packed.events for packed in slices)

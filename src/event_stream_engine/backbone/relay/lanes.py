@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.relay.generation import is_ahead
 from event_stream_engine.backbone.relay.positions import Position, park_entry, rebuilding
 from event_stream_engine.backbone.streams import (
     Entry,
@@ -215,7 +216,7 @@ class Lane:
         actual = await course.streams.last_id(self.stream)
         await self._judge(connection, actual)
         previous = await self._start(connection, actual)
-        self.last_id = actual
+        self.last_id, self.tick = actual, previous.id  # together: an interruption from here on starts at both
         while True:
             following = await ticks.ticks_after(connection, previous, _TICKS_READ)
             upto = [tick for tick in following if tick.id <= course.newest.id]
@@ -252,6 +253,9 @@ class Lane:
             return
         if known is not None and position(actual)[0] < await ticks.oldest_tick(connection):
             return  # older than the outbox reaches: nobody can tell any more
+        newest = await ticks.last_tick(connection)
+        if await is_ahead(self.course.streams, self.stream, newest.id):
+            raise StreamRefused(self.stream, "ahead", "it holds events that this database does not know")
         if not await ticks.holds(connection, self.stream, actual):
             raise ForeignEntries(f"{self.stream} ends with {actual}, which is not from the outbox")
 

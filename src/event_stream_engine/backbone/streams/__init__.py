@@ -1,8 +1,9 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
+import hiredis
 import msgspec
 from prometheus_client import Counter
 
@@ -23,15 +24,22 @@ class Entry(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Entries of one stream as one JSON array of arrays of text: entry id, then names and values."""
+    """Entries of one stream as the XADD commands that append them, in Redis's protocol."""
 
     stream: str
     events: int
     first_id: str
     last_id: str
     largest: int
-    """Bytes of the largest entry, at most."""
-    entries: str
+    """Bytes of the largest command."""
+    commands: bytes
+
+    def entries(self) -> list[Entry]:
+        """The same for a transport that speaks something else."""
+        reader = hiredis.Reader(encoding="utf-8")
+        reader.feed(self.commands)
+        rows = [cast("list[str]", reader.gets()) for _ in range(self.events)]
+        return [Entry(row[2], dict(zip(row[3::2], row[4::2], strict=True))) for row in rows]
 
 
 TOMBSTONE = "Tombstone"
@@ -51,6 +59,15 @@ class Reach(NamedTuple):
 
     servers: int
     missing: tuple[str, ...]
+
+
+class Read(NamedTuple):
+    """What a group was given, and the oldest entry that each of its streams and partitions held at that moment.
+
+    The two belong together: a stream that was trimmed and filled again in between would hide what was lost."""
+
+    entries: list[Envelope]
+    heads: dict[tuple[str, int], str]
 
 
 class StreamBusy(Exception):
@@ -128,9 +145,7 @@ class StreamReader(Protocol):
         not acknowledge is forgotten. Creates the group where it is missing."""
         ...
 
-    async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
+    async def read(self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
         """The next entries, in order per stream and partition, at most `count` a stream; waits up to `block_ms` for
         the first. Entries that are not envelopes are left out."""
         ...
@@ -163,18 +178,8 @@ class StreamReader(Protocol):
 
 def envelope(stream: str, entry_id: str, fields: Mapping[str, str], partition: int = 0) -> Envelope:
     """The envelope that stands at `entry_id`. Raises `KeyError` or `msgspec.ValidationError` for other fields."""
-    values: dict[str, Any] = {name: value for name, value in fields.items() if name != "data"}
-    return msgspec.convert(
-        {
-            **values,
-            "entry_id": entry_id,
-            "stream": stream,
-            "partition": partition,
-            "data": msgspec.Raw(fields["data"].encode()),
-        },
-        type=Envelope,
-        strict=False,
-    )
+    own = {"entry_id": entry_id, "stream": stream, "partition": partition, "data": msgspec.Raw(fields["data"].encode())}
+    return msgspec.convert({**fields, **own}, type=Envelope, strict=False)
 
 
 def position(entry_id: str) -> tuple[int, int]:

@@ -26,10 +26,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import msgspec
 from confluent_kafka.admin import AdminClient
 
-from event_stream_engine.backbone.streams import Entry, Memory, Packed, Reach, StreamBusy, envelope, position
+from event_stream_engine.backbone.streams import Entry, Memory, Packed, Reach, Read, StreamBusy, envelope, position
 from event_stream_engine.backbone.streams.kafka_group import GroupReader, Start
 from event_stream_engine.backbone.streams.kafka_log import TopicLog
 from event_stream_engine.backbone.streams.kafka_records import Complaints, mapped
@@ -76,9 +75,7 @@ class KafkaStreams:
             await self._call(stream, lambda: self._writer.append(stream, expected, entries))
 
     async def append_packed(self, expected: str, packed: Packed) -> None:
-        rows = msgspec.json.decode(packed.entries, type=list[list[str]])
-        entries = [Entry(row[0], dict(zip(row[1::2], row[2::2], strict=True))) for row in rows]
-        await self.append(packed.stream, expected, entries)
+        await self.append(packed.stream, expected, packed.entries())
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         return [entry.entry_id for entry in await self.entries_after(stream, after, limit)]
@@ -117,14 +114,14 @@ class KafkaStreams:
     async def seek(self, group: str, consumer: str, positions: Mapping[tuple[str, int], str]) -> None:
         await self._call(group, lambda: self._seek(group, consumer, positions))
 
-    async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
+    async def read(self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
         reader = self._groups.get((group, consumer))
         if reader is None:
             raise StreamBusy(" ".join(streams), "nogroup", "seek first")
         await self._call(group, lambda: reader.fill(count, block_ms / 1000))
-        return reader.take()
+        found = reader.take()
+        heads = {place: await self.first_id(*place) for place in {(one.stream, one.partition) for one in found}}
+        return Read(found, {place: head for place, head in heads.items() if head is not None})
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         for (name, _), reader in list(self._groups.items()):

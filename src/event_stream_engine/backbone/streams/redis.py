@@ -5,12 +5,13 @@ The client's own retries are off: a reply lost after an append would otherwise b
 
 import asyncio
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -38,10 +39,12 @@ from event_stream_engine.backbone.streams import (
     Memory,
     Packed,
     Reach,
+    Read,
     StreamBusy,
     StreamRefused,
     envelope,
 )
+from event_stream_engine.backbone.streams.redis_bulk import append_bulk
 from event_stream_engine.events.base import Envelope
 
 # KEYS[1] the stream; ARGV[1] the last id the relay expects; ARGV[2] the entries as JSON, each an array of its id and
@@ -67,10 +70,16 @@ return 'OK'
 _SLICE = 500
 """Entries sent to one run of the script: it holds the server up for some milliseconds."""
 
+_BULK_FROM = 50
+"""Fewer entries are sent to the script: it needs one round trip where `append_bulk` needs two."""
+
 
 _FOREIGN_SECONDS = 0.1
 _SHOW_SECONDS = 1.0
-_REFUSED = {"WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm"}
+_REFUSED = {
+    "WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm",
+    "ACL failure in script": "noperm", "user executing the script": "noperm",
+}  # fmt: skip
 _BUSY = (
     "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "MASTERDOWN",
     "BUSY", "NOGROUP", "UNBLOCKED",
@@ -137,10 +146,13 @@ def connect(url: str, *, timeout_seconds: float = 10) -> "Redis":
 class RedisStreams:
     """`StreamWriter` and `StreamReader` on one client."""
 
-    def __init__(self, client: "Redis") -> None:
+    def __init__(self, client: "Redis", *, bulk_from: int = _BULK_FROM) -> None:
         self._redis = client
+        self._bulk_from = sys.maxsize if isinstance(client, RedisCluster) else bulk_from
         self._append = client.register_script(_APPEND)
         self._cursors: dict[str, dict[str, str]] = {}
+        self._more: set[str] = set()
+        """Groups whose last read was full: there is no need to wait for more."""
         self._shown: dict[tuple[str, str], float] = {}
 
     async def last_id(self, stream: str) -> str:
@@ -161,7 +173,11 @@ class RedisStreams:
             expected = slice_[-1].entry_id
 
     async def append_packed(self, expected: str, packed: Packed) -> None:
-        await self._run(packed.stream, expected, packed.entries)
+        if packed.events < self._bulk_from:
+            await self.append(packed.stream, expected, packed.entries())
+            return
+        with mapped(packed.stream):
+            await append_bulk(self._redis, expected, packed)
 
     async def _run(self, stream: str, expected: str, entries: str) -> None:
         with mapped(stream):
@@ -221,21 +237,39 @@ class RedisStreams:
         yet would be given entries of the shared one, and its successor would never see them. The server's group is
         kept where we are, for those who look at it."""
         self._cursors[group] = {stream: after for (stream, _), after in positions.items()}
+        self._more.discard(group)
         for stream, after in self._cursors[group].items():
             await self._show_position(group, stream, after)
 
-    async def read(
-        self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
-        cursors = self._cursors[group]
+    async def read(self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
+        cursors, found, heads = self._cursors[group], [], {}
+        waiting = streams if group in self._more else await self._wait(streams, cursors, block_ms)
+        for stream in waiting:
+            reply, head = await self._with_head(stream, cursors[stream], count)
+            found += _envelopes(reply)
+            if head:
+                heads[stream, 0] = str(head[0][0])
+        if waiting and group not in self._more and not found:  # only what others wrote; the relay takes it out
+            await asyncio.sleep(_FOREIGN_SECONDS)
+        (self._more.add if len(found) >= count else self._more.discard)(group)
+        cursors |= {entry.stream: entry.entry_id for entry in found}
+        return Read(found, heads)
+
+    async def _wait(self, streams: Sequence[str], cursors: Mapping[str, str], block_ms: int) -> list[str]:
+        """Which of the streams have something new."""
         wanted: dict[Any, Any] = {stream: cursors[stream] for stream in streams}
         with mapped(" ".join(streams)):
-            reply = await self._redis.xread(wanted, count=count, block=block_ms)
-        found = _envelopes(reply)
-        if reply and not found:  # only what others wrote; the relay takes it out
-            await asyncio.sleep(_FOREIGN_SECONDS)
-        cursors |= {entry.stream: entry.entry_id for entry in found}
-        return found
+            reply = await self._redis.xread(wanted, count=1, block=block_ms)
+        return [str(name) for name in (reply if isinstance(reply, dict) else (pair[0] for pair in reply or []))]
+
+    async def _with_head(self, stream: str, after: str, count: int) -> tuple[Any, Any]:
+        """Entries after a position, and the oldest one, as of one moment."""
+        with mapped(stream):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.xread({stream: after}, count=count)
+                pipe.xrange(stream, count=1)
+                reply, head = await pipe.execute()
+        return reply, head
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         now = asyncio.get_running_loop().time()
