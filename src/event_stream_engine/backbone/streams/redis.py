@@ -67,6 +67,13 @@ end
 return 'OK'
 """
 
+_READ_WITH_HEAD = """
+return {
+  redis.call('XREAD', 'COUNT', ARGV[2], 'STREAMS', KEYS[1], ARGV[1]),
+  redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+}
+"""
+
 _SLICE = 500
 """Entries sent to one run of the script: it holds the server up for some milliseconds."""
 
@@ -150,6 +157,7 @@ class RedisStreams:
         self._redis = client
         self._bulk_from = sys.maxsize if isinstance(client, RedisCluster) else bulk_from
         self._append = client.register_script(_APPEND)
+        self._read_with_head = client.register_script(_READ_WITH_HEAD)
         self._cursors: dict[str, dict[str, str]] = {}
         self._more: set[str] = set()
         """Groups whose last read was full: there is no need to wait for more."""
@@ -265,6 +273,11 @@ class RedisStreams:
     async def _with_head(self, stream: str, after: str, count: int) -> tuple[Any, Any]:
         """Entries after a position, and the oldest one, as of one moment."""
         with mapped(stream):
+            if isinstance(self._redis, RedisCluster):  # its client's transactions live on another event loop
+                read, head = await self._read_with_head(keys=[stream], args=[after, count])
+                return [
+                    (name, [(i, dict(zip(f[::2], f[1::2], strict=True))) for i, f in rows]) for name, rows in read or []
+                ], head
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.xread({stream: after}, count=count)
                 pipe.xrange(stream, count=1)
