@@ -76,8 +76,9 @@ class Lane:
     stream: str
     course: Course
     last_id: str | None = None
-    tick: int = 0
-    """Everything of this stream up to this tick is in it; meaningful while behind."""
+    tick: int | None = None
+    """While behind: everything of this stream up to this tick is in it, as long as it ends at `last_id` or later; 0
+    when nobody knows. None while not behind."""
     rebuild: bool = False
     behind: bool = False
     state: State = "ok"
@@ -108,7 +109,7 @@ class Lane:
             self._note(error)
         if not self.behind:
             self.behind = True
-            self.tick = self.tick or self.course.previous.id
+            self.tick = self.course.previous.id if self.tick is None else self.tick
             BEHIND.labels(self.stream).set(1)
             self.task = asyncio.create_task(self._catch_up())
 
@@ -138,7 +139,7 @@ class Lane:
                 await self.task
 
     def as_position(self, handed: int) -> Position:
-        done = self.tick if self.behind else handed
+        done = handed if self.tick is None else self.tick
         return Position(self.stream, self.last_id or "0-0", done, self.state, self.code)
 
     async def _append(self, entries: list[Entry]) -> None:
@@ -292,9 +293,8 @@ class Lane:
         log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
 
     def _recover(self) -> None:
-        self.behind, self.state, self.code = False, "ok", None
+        self.behind, self.tick, self.state, self.code = False, None, "ok", None
         BEHIND.labels(self.stream).set(0)
-        self.tick = 0
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
