@@ -117,9 +117,9 @@ class Undone(Exception):
     pass
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = CALM_SECONDS) -> None:
     """Until it holds. What servers and other tasks have come to only looking again tells."""
-    async with asyncio.timeout(CALM_SECONDS):
+    async with asyncio.timeout(seconds):
         while True:
             answer = holds()
             if answer if isinstance(answer, bool) else await answer:
@@ -130,7 +130,7 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def at_work(scene: Scene) -> AsyncIterator[Scene]:
     """Processes and writers for the length of the block; then everything is finished, and the oracles asked."""
-    await execute(scene.database, _EFFECTS)
+    await execute(scene.database, EFFECTS)
     scene.go_on()
     for name in PROCESSES:
         scene.start(name)
@@ -153,7 +153,7 @@ async def execute(database: Database, statement: str) -> None:
         await tx.execute(text(statement))
 
 
-_EFFECTS = """
+EFFECTS = """
 CREATE TABLE proof_effects (id bigint GENERATED ALWAYS AS IDENTITY, entity text NOT NULL, version int NOT NULL)
 """
 
