@@ -15,6 +15,7 @@ from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Reaction
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.verify import Proof, verify
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from tests.backbone.conftest import SETTINGS, ProofFact
@@ -64,13 +65,11 @@ class Scene:
         await tx.execute(text(query), {"entity": event.entity, "version": event.version})
 
     async def kill(self, name: str) -> None:
-        self.tasks[name].cancel()
-        await asyncio.wait({self.tasks[name]})
+        await end(self.tasks[name])
         self.start(name)
 
     async def stop(self, name: str) -> None:
-        self.tasks[name].cancel()
-        await asyncio.wait({self.tasks[name]})
+        await end(self.tasks[name])
 
     async def pause_writers(self) -> None:
         """Until all of them stand still between two transactions."""
@@ -141,9 +140,7 @@ async def at_work(scene: Scene) -> AsyncIterator[Scene]:
         await asyncio.gather(*writers)
         await assert_oracles(scene)
     finally:
-        for task in (*writers, *scene.tasks.values()):
-            task.cancel()
-        await asyncio.wait([*writers, *scene.tasks.values()])
+        await end(*writers, *scene.tasks.values())
         for client in scene.clients:
             await client.aclose()
 
