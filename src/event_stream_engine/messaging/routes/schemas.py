@@ -1,7 +1,7 @@
 """The shapes of messaging's API."""
 
 from datetime import datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -133,45 +133,6 @@ class TemplatePreview(BaseModel):
     units: int
     units_left_in_segment: int
     non_gsm_characters: list[str]
-
-
-class Segment(Shape):
-    id: UUID
-    name: str
-    description: str
-    definition: dict[str, Any]
-    size: int | None
-    size_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    version: int
-
-
-_RULE = {"all": [{"field": "attributes.tier", "op": "eq", "value": "premium"}]}
-
-
-class SegmentInput(BaseModel):
-    name: Name
-    description: ShortText = ""
-    definition: dict[str, Any] = Field(examples=[_RULE])
-
-
-class SegmentPatch(BaseModel):
-    name: Name | None = None
-    description: ShortText | None = None
-    definition: dict[str, Any] | None = None
-
-
-class EvaluateInput(BaseModel):
-    definition: dict[str, Any] = Field(examples=[_RULE])
-    sample: int = Field(20, ge=0, le=100)
-
-
-class SegmentEvaluation(BaseModel):
-    size: int
-    sample: list[Contact]
-    took_ms: float
-    warnings: list[str]
 
 
 class Sender(Shape):
