@@ -1546,6 +1546,11 @@ export interface components {
              * @example city
              */
             attribute: string;
+            /**
+             * Dates
+             * @description The values are dates, stored as ISO 8601: `iso` reads those with the year first, the others also 08/02/2025 with the day or the month first. What is no date so stays as it stands. Null: texts.
+             */
+            dates?: ("iso" | "day_first" | "month_first") | null;
         };
         /** Blocker */
         Blocker: {
@@ -1720,6 +1725,8 @@ export interface components {
             samples: string[];
             /** Suggested */
             suggested: ("phone" | "consent" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
+            /** @description Null where the values are no dates. */
+            dates: components["schemas"]["DatesFound"] | null;
         };
         /**
          * Contact
@@ -1897,6 +1904,32 @@ export interface components {
              * Format: date-time
              */
             generated_at: string;
+        };
+        /**
+         * DatesFound
+         * @description How the dates of a column are best read.
+         */
+        DatesFound: {
+            /**
+             * Dates
+             * @enum {string}
+             */
+            dates: "iso" | "day_first" | "month_first";
+            /**
+             * Assumed
+             * @description No value of those looked at decides it, or they contradict each other.
+             */
+            assumed: boolean;
+            /**
+             * Example
+             * @description A value that decides it, or that could be read either way.
+             */
+            example: string | null;
+            /**
+             * Reads As
+             * @description The example as ISO 8601.
+             */
+            reads_as: string | null;
         };
         /** DeadLetter */
         DeadLetter: {
@@ -2351,6 +2384,11 @@ export interface components {
             message: string;
             /** Count */
             count: number;
+            /**
+             * About
+             * @description The attribute that it is about, if one.
+             */
+            about: string | null;
         };
         /** Inbound */
         Inbound: {
@@ -3321,6 +3359,8 @@ export interface components {
             took_ms: number;
             /** Warnings */
             warnings: string[];
+            /** Unreadable */
+            unreadable: components["schemas"]["Unreadable"][];
         };
         /** SegmentInput */
         SegmentInput: {
@@ -3781,6 +3821,28 @@ export interface components {
             time: string;
             /** Groups */
             groups: components["schemas"]["GroupState"][];
+        };
+        /**
+         * Unreadable
+         * @description Contacts that a condition passes over because their value is no date or no number.
+         */
+        Unreadable: {
+            /**
+             * Condition
+             * @description Its place among the definition's conditions, from 0, in the order they stand.
+             */
+            condition: number;
+            /** Field */
+            field: string;
+            /**
+             * Needs
+             * @enum {string}
+             */
+            needs: "number" | "date";
+            /** Count */
+            count: number;
+            /** Samples */
+            samples: string[];
         };
         /** ValidationError */
         ValidationError: {
