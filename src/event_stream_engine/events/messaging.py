@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec import field
+
 from event_stream_engine.events.base import Event
 
 CAMPAIGN = "messaging.campaign.v1"
@@ -35,11 +37,14 @@ class CampaignStateChanged(Event, frozen=True, kw_only=True):
 
 
 class AudienceFrozen(Event, frozen=True, kw_only=True):
-    """The ledger holds one row for each contact of the audience, all queued."""
+    """The ledger holds one row for each contact of the audience: those whom the gate refuses at this moment, by
+    reason, as refused; all others queued, to be asked about again when each is claimed."""
 
     stream: ClassVar[str] = MESSAGE
     campaign_id: str
     audience: int
+    refused: dict[str, int] = field(default_factory=dict)
+    at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -103,5 +103,14 @@ def quiet_until(quiet: QuietHours, zone: str | None, now: datetime) -> datetime 
     return datetime.combine(day, quiet.end, tz).astimezone(now.tzinfo)
 
 
+def quiet_from(quiet: QuietHours, zone: str | None, now: datetime) -> datetime:
+    """When the next quiet hours begin in the contact's zone (the campaign's if unknown); `now` is not quiet."""
+    tz = ZoneInfo(zone if zone and is_timezone(zone) else quiet.fallback_zone)
+    local = now.astimezone(tz)
+    today = datetime.combine(local.date(), quiet.start, tz)
+    begins = today if today > local else datetime.combine(local.date() + timedelta(days=1), quiet.start, tz)
+    return begins.astimezone(now.tzinfo)
+
+
 def _window_open(recipient: Recipient, now: datetime) -> bool:
     return recipient.last_inbound_at is not None and now - recipient.last_inbound_at < SERVICE_WINDOW

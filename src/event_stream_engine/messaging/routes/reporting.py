@@ -23,6 +23,7 @@ from event_stream_engine.messaging.reports import campaigns, dashboard, messages
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.routes.schemas import Counts
 from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
@@ -41,12 +42,16 @@ Moment = Annotated[datetime | None, Query()]
 
 
 @router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
-async def campaign_summary(campaign_id: UUID, _: Account, tx: Tx, platform: ThePlatform) -> schemas.CampaignSummary:
-    """Every figure is counted from events, each exactly once; `counts` sum to the audience."""
-    campaign = await find_campaign(tx, campaign_id)
-    shaped = (await shapes(tx, [campaign]))[0]
-    summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
-    still = await standstill.standing_still(tx, [campaign_id], await _heard(platform))
+async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform) -> schemas.CampaignSummary:
+    """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
+    known = await _heard(platform)
+    async with platform.database.transaction() as tx:
+        await campaigns.at_one_moment(tx)
+        campaign = await find_campaign(tx, campaign_id)
+        shaped = (await shapes(tx, [campaign]))[0]
+        summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
+        still = await standstill.standing_still(tx, [campaign_id], known)
+    shaped = shaped.model_copy(update={"counts": Counts.model_validate(summary["counts"])})
     values = {**summary, "campaign": shaped, "standstill": still.get(campaign_id)}
     return schemas.CampaignSummary.model_validate(values)
 

@@ -302,7 +302,8 @@ class Preflight(Shape):
     eligible: int
     exclusions: list[Exclusion]
     sms_segments: SmsSegments | None
-    expected_seconds: float
+    expected_seconds: float = Field(description="From the launch to the last message, quiet hours included.")
+    sending_seconds: float = Field(description="What the rate alone takes: it counts messages, not SMS segments.")
     expected_finish: datetime
     quiet_now: int
     previews: list[PreflightPreview]
