@@ -109,3 +109,19 @@ async def test_the_expected_finish_counts_the_quiet_hours_of_everybody(world: Wo
     assert found.quiet_now == 4
     assert found.expected_finish == datetime(2026, 3, 11, 8, 0, 2, tzinfo=UTC)
     assert (found.expected_seconds, found.sending_seconds) == (9 * 3600 + 2, 2.0)
+
+
+async def test_preflight_names_the_placeholders_that_leave_people_out(world: World) -> None:
+    await world.add_contact(1, name="Ana")
+    await world.add_contact(2)
+    await world.add_contact(3, consent="opted_out")
+    campaign = await world.draft(body="Hi {name}, use {discount_code} or {code|SALE}")
+    found = await world.act(preflight.preflight, campaign)
+    told = {entry["reason"]: (entry["count"], entry["detail"]) for entry in found.exclusions}
+    assert told == {
+        "missing_attribute": (2, "{discount_code} for 2, {name} for 1"),
+        "opted_out": (1, None),
+    }
+    named = [problem.message for problem in found.problems if problem.code == "placeholder_without_value"]
+    assert named[0].startswith("{discount_code} has no value for 2 people")
+    assert "{discount_code|…}" in named[0]

@@ -888,7 +888,7 @@ export interface paths {
         };
         /**
          * A campaign's report
-         * @description Every figure is counted from events, each exactly once; `counts` sum to the audience.
+         * @description Every message is counted once, and all figures are of one moment; `counts` sum to the audience.
          */
         get: operations["campaign_summary"];
         put?: never;
@@ -1895,6 +1895,11 @@ export interface components {
             throughput: components["schemas"]["ThroughputMinute"][];
             /** Running */
             running: components["schemas"]["Campaign"][];
+            /**
+             * Ended
+             * @description The newest that are completed or canceled; at most 5.
+             */
+            ended: components["schemas"]["Campaign"][];
             /** Recent Errors */
             recent_errors: components["schemas"]["RecentError"][];
             /** Attention */
@@ -2181,6 +2186,11 @@ export interface components {
             title: string;
             /** Count */
             count: number;
+            /**
+             * Detail
+             * @description What exactly, such as the placeholders without a value.
+             */
+            detail?: string | null;
         };
         /** Funnel */
         Funnel: {
@@ -2871,8 +2881,16 @@ export interface components {
             /** Exclusions */
             exclusions: components["schemas"]["Exclusion"][];
             sms_segments: components["schemas"]["SmsSegments"] | null;
-            /** Expected Seconds */
+            /**
+             * Expected Seconds
+             * @description From the launch to the last message, quiet hours included.
+             */
             expected_seconds: number;
+            /**
+             * Sending Seconds
+             * @description What the rate alone takes: it counts messages, not SMS segments.
+             */
+            sending_seconds: number;
             /**
              * Expected Finish
              * Format: date-time
@@ -3773,6 +3791,16 @@ export interface components {
             campaign_id?: string | null;
             /** Message Id */
             message_id?: string | null;
+            /**
+             * Status
+             * @description Of a message: its state.
+             */
+            status?: ("queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled") | null;
+            /**
+             * Reason Title
+             * @description Of a message: why it is in that state, in words.
+             */
+            reason_title?: string | null;
         };
         /**
          * TimelinePoint

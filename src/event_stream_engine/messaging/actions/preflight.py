@@ -61,14 +61,16 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     campaign = await find_campaign(tx, campaign_id)
     template = await find_template(tx, campaign.template_id)
     rule = await rule_of(tx, campaign.segment_id)
+    required = required_placeholders(template.body)
     decided = store.verdict(
         channel=template.channel,
         is_approved_template=template.content_sid is not None,
-        required=required_placeholders(template.body),
+        required=required,
         now=clock.now(),
     )
     verdicts = await store.by_verdict(tx, rule, decided)
     eligible = verdicts.pop("allowed", 0)
+    lacking = await store.without_value(tx, rule, decided, required) if "missing_attribute" in verdicts else {}
     zones = await store.zones(tx, rule, decided)
     recipients = await store.recipients(tx, rule, decided, MEASURED_MAX)
     texts = [render(template.body, row.attributes, row.phone).text for row in recipients]
@@ -78,7 +80,7 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     found = Preflight(
         audience=eligible + sum(verdicts.values()),
         eligible=eligible,
-        exclusions=_exclusions(verdicts),
+        exclusions=_exclusions(verdicts, lacking),
         sms_segments=_measure(texts, eligible) if template.channel == "sms" else None,
         expected_seconds=round((finish - start).total_seconds(), 1),
         sending_seconds=round(eligible / rate, 1) if rate else 0.0,
@@ -89,13 +91,20 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
             for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
         ],
     )
-    found.problems = await _problems(tx, campaign, template, found)
+    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking)]
     return found
 
 
-def _exclusions(verdicts: dict[str, int]) -> list[dict[str, Any]]:
+def _exclusions(verdicts: dict[str, int], lacking: dict[str, int]) -> list[dict[str, Any]]:
+    """Who is left out and why; `lacking` are the placeholders without a value, and for how many."""
+    placeholders = ", ".join(f"{{{name}}} for {count:,}" for name, count in lacking.items())
     return [
-        {"reason": reason, "title": REFUSALS[reason], "count": count}
+        {
+            "reason": reason,
+            "title": REFUSALS[reason],
+            "count": count,
+            "detail": placeholders if reason == "missing_attribute" else None,
+        }
         for reason, count in sorted(verdicts.items(), key=lambda item: -item[1])
     ]
 
@@ -131,6 +140,18 @@ def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
         return 0
     now = clock.now()
     return sum(count for zone, count in zones.items() if quiet_until(quiet, zone, now))
+
+
+def _without_value(lacking: dict[str, int]) -> list[Problem]:
+    return [
+        Problem(
+            "warning",
+            "placeholder_without_value",
+            f"{{{name}}} has no value for {count:,} {'person' if count == 1 else 'people'} who would get it otherwise. "
+            f"Write {{{name}|…}} in the template, with what stands there instead, to include them.",
+        )
+        for name, count in lacking.items()
+    ]
 
 
 async def _problems(tx: Transaction, campaign: Campaign, template: Template, found: Preflight) -> list[Problem]:

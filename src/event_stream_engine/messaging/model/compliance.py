@@ -19,6 +19,11 @@ REFUSALS: dict[str, str] = {
 }
 
 
+def reason_title(code: str | None) -> str | None:
+    """A message's reason in words."""
+    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
+
+
 @dataclass(frozen=True, slots=True)
 class QuietHours:
     """Local times between which nothing is sent; may pass midnight. `start` is quiet, `end` is not."""

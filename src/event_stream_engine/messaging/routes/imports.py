@@ -21,7 +21,7 @@ from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, removed_
 from event_stream_engine.messaging.model import imports as rules
 from event_stream_engine.messaging.model.dates import date_column, read_date
 from event_stream_engine.messaging.model.import_rows import Refused
-from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
 from event_stream_engine.messaging.routes.import_schemas import (
     AttributeTarget,
     ColumnMapping,
@@ -166,7 +166,7 @@ async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platf
     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
     """
     found = await actions.the_import(tx, import_id)
-    return _download(f"rejects-{found.id}.csv", _rejects_csv(platform, found))
+    return _download(f"Rejected rows of {found.name}", _rejects_csv(platform, found))
 
 
 @router.get("/imports/{import_id}/merges", summary="Rows that were merged into an earlier one")
@@ -187,12 +187,11 @@ async def list_import_merges(
 async def export_import_merges(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """The line, the line it was merged into, the number, and what the row says; cells are made harmless as above."""
     found = await actions.the_import(tx, import_id)
-    return _download(f"merged-{found.id}.csv", _merges_csv(platform, import_id))
+    return _download(f"Merged rows of {found.name}", _merges_csv(platform, import_id))
 
 
 def _download(name: str, body: AsyncIterator[bytes]) -> StreamingResponse:
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=attachment(name))
 
 
 async def _rejects_csv(platform: ThePlatform, found: rules.Import) -> AsyncIterator[bytes]:

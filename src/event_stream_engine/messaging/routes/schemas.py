@@ -82,6 +82,8 @@ class TimelineEntry(Shape):
     detail: str | None
     campaign_id: UUID | None = None
     message_id: UUID | None = None
+    status: MessageStatus | None = Field(None, description="Of a message: its state.")
+    reason_title: str | None = Field(None, description="Of a message: why it is in that state, in words.")
 
 
 class Timeline(BaseModel):
@@ -275,6 +277,7 @@ class Exclusion(BaseModel):
     reason: str
     title: str
     count: int
+    detail: str | None = Field(None, description="What exactly, such as the placeholders without a value.")
 
 
 class SmsSegments(BaseModel):
