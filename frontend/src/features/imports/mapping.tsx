@@ -117,7 +117,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
             <p className="text-xs text-muted">Whoever opted out or wrote STOP stays so, whatever the file says; such rows are counted.</p>
           </div>
         </Card>
-        <Problems error={start.error} />
+        <Problems error={start.error} placed={["default_region", "consent_source"]} />
         <div className="flex flex-wrap gap-2">
           <Button variant="primary" isDisabled={blocked} isPending={start.isPending && start.variables} onPress={() => start.mutate(true)}>
             Dry run

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Campaign } from "../../api/types";
 import { count, percent } from "../../lib/format";
-import { countParts, doneRatio } from "../../ui/counts";
+import { countParts, doneRatio, reach } from "../../ui/counts";
 import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { PartsBar } from "../../ui/progress";
@@ -26,6 +26,7 @@ function Row({ campaign }: { campaign: Campaign }) {
   const { counts } = campaign;
   const figures: [string, number][] = [
     ["Queued", counts.queued + counts.deferred],
+    ["On their way", counts.accepted + counts.sent],
     ["Delivered", counts.delivered + counts.read],
     ["Failed", counts.failed + counts.undelivered],
     ["Left out", counts.refused],
@@ -37,8 +38,8 @@ function Row({ campaign }: { campaign: Campaign }) {
           {campaign.name}
         </Link>
         <span className="flex items-center gap-3">
-          <span className="text-sm text-muted tabular">{percent(doneRatio(counts))} of {count(counts.audience)}</span>
-          <CampaignChip status={campaign.status} />
+          <span className="text-sm text-muted tabular">{percent(doneRatio(counts))} of {count(reach(counts))}</span>
+          <CampaignChip campaign={campaign} />
         </span>
       </div>
       <PartsBar label={campaign.name} parts={countParts(counts)} thin />

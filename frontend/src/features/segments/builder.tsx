@@ -26,7 +26,7 @@ export default function SegmentPage() {
 function Existing({ id }: { id: string }) {
   const segment = useQuery(segmentQuery(id));
   return (
-    <QueryState query={segment} skeleton={<Skeleton rows={3} height={160} />}>
+    <QueryState query={segment} skeleton={<Skeleton rows={3} height={160} />} gone={{ what: "Segment", to: "/segments", label: "Segments" }}>
       {segment.data && <Builder segment={segment.data} />}
     </QueryState>
   );
@@ -113,7 +113,7 @@ function Builder({ segment }: { segment?: Segment }) {
         <div className="grid content-start gap-4">
           <Card>
             <div className="grid gap-4 pt-3">
-              <Problems error={save.error} />
+              <Problems error={save.error} placed={["name"]} />
               <div className="grid gap-4 sm:grid-cols-2">
                 <TextField label="Name" required value={draft.name} onChange={(name) => setDraft({ ...draft, name })} autoFocus={!segment} error={problem?.field("name")} />
                 <TextField label="Description" value={draft.description} onChange={(description) => setDraft({ ...draft, description })} />

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
 import { useState, type ReactNode } from "react";
-import { contactPickerQuery } from "../../api/contacts";
+import { contactPickerQuery, contactQuery } from "../../api/contacts";
 import type { Channel, Contact, TemplatePreview } from "../../api/types";
 import { count, plural } from "../../lib/format";
 import { useDebounced } from "../../lib/hooks";
@@ -35,14 +35,25 @@ export function PreviewPanel({ channel, empty, mistyped, preview, contactId, onC
   );
 }
 
+/** Whose values are shown until somebody is picked: a person who would get it, or anybody while nobody has opted in. */
+export function useSomebody(picked: string | null): string {
+  const optedIn = useQuery({ ...contactPickerQuery("", "opted_in"), enabled: picked === null });
+  const nobody = optedIn.data?.items.length === 0;
+  const anybody = useQuery({ ...contactPickerQuery(""), enabled: picked === null && nobody });
+  return picked ?? optedIn.data?.items[0]?.id ?? anybody.data?.items[0]?.id ?? "";
+}
+
 const label = (contact: Contact): string => (contact.attributes.name ? `${contact.attributes.name}, ${contact.phone}` : contact.phone);
 
 /** Drawn once the first people are known, so that the field begins with the one whose values are shown. */
 function ContactPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
   const [text, setText] = useState("");
   const found = useQuery({ ...contactPickerQuery(useDebounced(text, 250)), placeholderData: keepPreviousData });
-  const options = (found.data?.items ?? []).map((contact) => ({ id: contact.id, label: label(contact) }));
-  return <ComboBox key={found.data && value ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
+  const chosen = useQuery({ ...contactQuery(value), enabled: value !== "" });
+  const people = found.data?.items ?? [];
+  const shown = chosen.data && text === "" && !people.some((contact) => contact.id === value) ? [chosen.data, ...people] : people;
+  const options = shown.map((contact) => ({ id: contact.id, label: label(contact) }));
+  return <ComboBox key={found.data && chosen.data ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
 }
 
 function Findings({ data, channel }: { data: TemplatePreview; channel: Channel }) {
