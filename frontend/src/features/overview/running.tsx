@@ -6,18 +6,16 @@ import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { PartsBar } from "../../ui/progress";
 
-export function RunningCampaigns({ campaigns }: { campaigns: Campaign[] }) {
+/** Those that run and, below them, the last that ended. */
+export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended: Campaign[] }) {
   return (
-    <Card title="Running campaigns">
-      {campaigns.length === 0 ? (
-        <p className="py-6 text-muted">No campaign is running.</p>
-      ) : (
-        <ul className="grid grid-cols-1 divide-y divide-line">
-          {campaigns.map((campaign) => (
-            <Row key={campaign.id} campaign={campaign} />
-          ))}
-        </ul>
-      )}
+    <Card title="Campaigns" aside={<Link to="/campaigns" className="text-sm text-muted underline-offset-4 hover:underline">All campaigns</Link>}>
+      {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "None is running. The last that ended:"}</p>}
+      <ul className="grid grid-cols-1 divide-y divide-line">
+        {[...running, ...ended].map((campaign) => (
+          <Row key={campaign.id} campaign={campaign} />
+        ))}
+      </ul>
     </Card>
   );
 }
