@@ -88,10 +88,9 @@ const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: 
 
 function Exclusions({ data }: { data: Preflight }) {
   const left: Part[] = data.exclusions.map((entry) => ({ id: entry.reason, label: entry.detail ? `${entry.title}: ${entry.detail}` : entry.title, value: entry.count, tone: reasonTones[entry.reason] ?? "info" }));
-  const parts: Part[] = [{ id: "eligible", label: "Will get it", value: data.eligible, tone: "ok" }, ...left];
   return (
     <div className="grid gap-3">
-      <PartsBar label="People" parts={parts} />
+      <PartsBar label="Left out" parts={left} />
       <PartsLegend parts={left} />
       {left.length === 0 && <p className="text-sm text-muted">Nobody is left out.</p>}
     </div>

@@ -27,8 +27,8 @@ export function PreviewPanel({ channel, empty, mistyped, preview, contactId, onC
       <Card title="Preview">
         <div className="grid gap-4">
           <ContactPicker value={contactId} onChange={onContact} />
-          <PhonePreview channel={channel} text={data?.text ?? ""} pending={preview.isFetching} />
           {mistyped ? null : preview.error && !empty ? <ErrorState compact error={preview.error} onRetry={() => void preview.refetch()} /> : data && <Findings data={data} channel={channel} />}
+          <PhonePreview channel={channel} text={data?.text ?? ""} pending={preview.isFetching} />
         </div>
       </Card>
     </div>
@@ -48,10 +48,12 @@ const label = (contact: Contact): string => (contact.attributes.name ? `${contac
 /** Drawn once the first people are known, so that the field begins with the one whose values are shown. */
 function ContactPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
   const [text, setText] = useState("");
-  const found = useQuery({ ...contactPickerQuery(useDebounced(text, 250)), placeholderData: keepPreviousData });
   const chosen = useQuery({ ...contactQuery(value), enabled: value !== "" });
-  const people = found.data?.items ?? [];
-  const shown = chosen.data && text === "" && !people.some((contact) => contact.id === value) ? [chosen.data, ...people] : people;
+  const asked = chosen.data && text === label(chosen.data) ? "" : text; // the field says who is chosen: nothing is searched for
+  const found = useQuery({ ...contactPickerQuery(useDebounced(asked, 250)), placeholderData: keepPreviousData });
+  const people = (found.data?.items ?? []).filter((contact) => contact.id !== value);
+  // Who is chosen is always among the options, or the field would lose them; first only while nobody else is looked for.
+  const shown = chosen.data ? (asked === "" ? [chosen.data, ...people] : [...people, chosen.data]) : people;
   const options = shown.map((contact) => ({ id: contact.id, label: label(contact) }));
   return <ComboBox key={found.data && chosen.data ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
 }
