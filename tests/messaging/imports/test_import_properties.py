@@ -105,6 +105,7 @@ WRITTEN = st.one_of(
 
 @settings(max_examples=1500, deadline=None)
 @given(written=WRITTEN, region=st.sampled_from(["US", "SE", "BR", "AR", "MX", "IT", "GB", "DE", None]))
+@example(written="+(0318000000", region="US")
 @example(written="+1 264 772 1234", region=None)
 @example(written="1 415 555 0101", region="US")
 def test_a_number_taken_on_the_short_way_is_what_libphonenumber_says(written: str, region: str | None) -> None:
