@@ -1,6 +1,6 @@
 # Each target says after ## what it does; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format bench journey faults soak docs types clean
+.PHONY: help up test lint format bench peers journey faults soak docs types clean
 SHELL := /bin/sh
 BIN := .venv/bin
 prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
@@ -34,6 +34,10 @@ bench: ## Measure (ONLY="name …" to choose); each figure beside the machine's 
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m benchmarks $(ONLY)
 
+peers: ## Install the public relays that bench compares with, into .ese/peers (230 MB; Debezium needs a JDK)
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python tools/peers.py
+
 journey: ## Run a campaign of 2,000 people, kill every process meanwhile, account for each message
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m tests.journeys.journey
@@ -41,7 +45,7 @@ journey: ## Run a campaign of 2,000 people, kill every process meanwhile, accoun
 faults: ## Break the backbone at random under load, from seeds (ONLY=short for three minutes, SEEDS="4 8 15" to choose)
 	@$(prepare) --development --no-ui
 	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(if $(filter short,$(ONLY)),1 3,1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16))" \
-	ESE_TEST_FAULT_SECONDS=$(if $(filter short,$(ONLY)),8,30) \
+	ESE_TEST_FAULT_SECONDS=$(if $(filter short,$(ONLY)),8,30) ESE_TEST_FAULT_BACKLOG=$(if $(filter short,$(ONLY)),60000,1000000) \
 	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(if $(filter short,$(ONLY)),,tests/faults tests/backbone)
 
 soak: ## The same for MINUTES=… without a pause; the seed is printed when it fails

@@ -99,14 +99,15 @@ def write(url: str, count: int, together: int, seconds: float) -> None:
     """`count` events, `together` in a transaction, evenly over `seconds`, by some writers; in its own process."""
 
     async def all_writers() -> None:
-        database = Database(url, pool_size=WRITERS)
+        database = Database(url, pool_size=WRITERS, ping=False)
         begin = time.perf_counter()
 
         async def writer(first: int) -> None:
             for number in range(first * together, count, WRITERS * together):
                 await asyncio.sleep(max(0.0, begin + seconds * number / count - time.perf_counter()))
+                events = [Clocked(started=time.perf_counter()) for _ in range(together)]
                 async with database.transaction() as tx:
-                    await outbox.record_many(tx, [Clocked(started=time.perf_counter()) for _ in range(together)])
+                    await (outbox.record(tx, events[0]) if together == 1 else outbox.record_many(tx, events))
 
         await asyncio.gather(*(writer(first) for first in range(WRITERS)))
         await database.close()

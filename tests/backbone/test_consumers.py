@@ -13,7 +13,7 @@ from sqlalchemy import text
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.relay import Relay
-from event_stream_engine.backbone.streams import StreamBusy
+from event_stream_engine.backbone.streams import Read, StreamBusy
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Kind, Reaction
 from event_stream_engine.database import Database, Transaction
@@ -158,11 +158,9 @@ class CrashingStreams(RedisStreams):
         self.point = point
         self.reached = asyncio.Event()
 
-    async def read(
-        self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
+    async def read(self, group: str, consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
         found = await super().read(group, consumer, streams, count, block_ms)
-        if found and self.point == "after read":
+        if found.entries and self.point == "after read":
             self.reached.set()
             raise Crashed
         return found
@@ -301,7 +299,7 @@ async def test_entries_of_a_consumer_that_never_comes_back_are_claimed(
     await publish("a", "b", "a")
     gone = RedisStreams(redis)
     await gone.seek(GROUP, "gone", {(STREAM, 0): "0-0"})
-    assert len(await gone.read(GROUP, "gone", [STREAM], 10, 100)) == 3
+    assert len((await gone.read(GROUP, "gone", [STREAM], 10, 100)).entries) == 3
     async with consuming(consumer_of(group_of(ledger), name="other")):
         assert await ledger.wait_effects(3) == [("a", 1), ("b", 1), ("a", 2)]
         await wait_acknowledged(redis)
@@ -352,7 +350,7 @@ async def test_an_interrupted_server_is_waited_for(
     class Flaky(RedisStreams):
         reads = 0
 
-        async def read(self, *arguments: Any) -> list[Envelope]:
+        async def read(self, *arguments: Any) -> Read:
             self.reads += 1
             if self.reads in (1, 3):
                 raise StreamBusy(STREAM, "connection", "the server went away")
@@ -384,3 +382,36 @@ async def test_what_an_event_leads_to_carries_its_correlation_and_names_it_as_th
         cause, effect = (await tx.execute(text(query))).all()
     assert effect.causation_id == cause.event_id
     assert effect.correlation_id == cause.correlation_id == cause.event_id
+
+
+async def test_entries_trimmed_before_and_put_back_after_a_read_are_not_missed(
+    ledger: Ledger, consumer_of: Any, publish: Any, redis: "Redis"
+) -> None:
+    """What the stream held when it was read is what counts, not what it holds when the batch is applied."""
+
+    class Refilled(RedisStreams):
+        first = True
+        published = asyncio.Event()
+
+        async def read(self, *arguments: Any) -> Read:
+            if self.first:
+                found = await super().read(*arguments)
+                self.first = not found.entries
+                return found
+            await self.published.wait()
+            held = await redis.xrange(STREAM)
+            await redis.xtrim(STREAM, maxlen=2, approximate=False)
+            found = await super().read(*arguments)
+            await redis.delete(STREAM)
+            for entry_id, fields in held:
+                await redis.xadd(STREAM, fields, id=entry_id)
+            return found
+
+    refilled = Refilled(redis)
+    await publish("a")
+    async with consuming(consumer_of(group_of(ledger), streams=refilled)):
+        await ledger.wait_effects(1)
+        await publish("b", "c", "d", "e", "f")
+        refilled.published.set()
+        await ledger.wait_effects(6)
+    assert await ledger.effects() == [(entity, 1) for entity in "abcdef"]

@@ -70,7 +70,8 @@ export interface paths {
         };
         /**
          * Can it serve requests
-         * @description 200 when PostgreSQL and Redis answer, else 503 naming what does not.
+         * @description 200 when PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
+         *     what they commit waits in the outbox, and the answer says so.
          */
         get: operations["readyz"];
         put?: never;

@@ -50,6 +50,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_pre_ping=ping,
+            hide_parameters=True,  # what a statement was given is personal data, and errors are logged and kept
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={"server_settings": {"application_name": application}, "timeout": 10},

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from msgspec import field
 
@@ -11,7 +12,16 @@ CAMPAIGN = "messaging.campaign.v1"
 MESSAGE = "messaging.message.v1"
 
 
-class CampaignLaunched(Event, frozen=True, kw_only=True):
+class _OfCampaign(Event, frozen=True, kw_only=True):
+    """Told together with everything else about the campaign, whoever did it: a person, a chore, Twilio."""
+
+    @property
+    def belongs_to(self) -> UUID | None:
+        campaign_id: str | None = getattr(self, "campaign_id")  # noqa: B009  # a field of every class below
+        return UUID(campaign_id) if campaign_id else None
+
+
+class CampaignLaunched(_OfCampaign, frozen=True, kw_only=True):
     """A campaign runs; its audience is about to be frozen."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -22,7 +32,7 @@ class CampaignLaunched(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class CampaignStateChanged(Event, frozen=True, kw_only=True):
+class CampaignStateChanged(_OfCampaign, frozen=True, kw_only=True):
     """A person (or the schedule, or completion) moved a campaign to another state."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -36,7 +46,7 @@ class CampaignStateChanged(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class AudienceFrozen(Event, frozen=True, kw_only=True):
+class AudienceFrozen(_OfCampaign, frozen=True, kw_only=True):
     """The ledger holds one row for each contact of the audience: those whom the gate refuses at this moment, by
     reason, as refused; all others queued, to be asked about again when each is claimed."""
 
@@ -51,7 +61,7 @@ class AudienceFrozen(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class MessagesClaimed(Event, frozen=True, kw_only=True):
+class MessagesClaimed(_OfCampaign, frozen=True, kw_only=True):
     """A sender took messages of a campaign: `queued` and `deferred` became `sending`."""
 
     stream: ClassVar[str] = MESSAGE
@@ -64,7 +74,7 @@ class MessagesClaimed(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class MessagesCanceled(Event, frozen=True, kw_only=True):
+class MessagesCanceled(_OfCampaign, frozen=True, kw_only=True):
     """The messages of a canceled campaign that nobody had sent yet."""
 
     stream: ClassVar[str] = MESSAGE
@@ -77,7 +87,7 @@ class MessagesCanceled(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class MessageStatusChanged(Event, frozen=True, kw_only=True):
+class MessageStatusChanged(_OfCampaign, frozen=True, kw_only=True):
     """One message moved on. `reached` names the milestones it passed for the first time with this step."""
 
     stream: ClassVar[str] = MESSAGE

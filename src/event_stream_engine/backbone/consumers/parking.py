@@ -9,11 +9,11 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from event_stream_engine import __version__, clock
 from event_stream_engine.backbone.streams import position
@@ -45,6 +45,13 @@ class Parked:
     taken_over: int = 0
     first_failed_at: datetime | None = None
     history: tuple[dict[str, Any], ...] = ()
+
+
+class Head(NamedTuple):
+    """The first event of a key, and how often it failed."""
+
+    event_id: UUID
+    failed: int
 
 
 async def park_behind(tx: Transaction, group: str, entries: Sequence[Envelope]) -> None:
@@ -101,13 +108,13 @@ async def promote(tx: Transaction, group: str, entries: Sequence[Envelope] | Non
     await tx.execute(text(_PROMOTE_ORPHANS), {"group": group, "ids": ids})
 
 
-async def due(tx: Transaction, group: str, limit: int) -> tuple[list[UUID], float | None]:
+async def due(tx: Transaction, group: str, limit: int) -> tuple[list[Head], float | None]:
     """Heads that are due, the longest due first, and in how many seconds something else will be.
 
     What is due behind a head that is not (replayed or redriven together with it) has to wait for that head."""
     rows = (await tx.execute(text(_DUE), {"group": group, "limit": limit})).all()
     if rows:
-        return [row[0] for row in rows], 0.0
+        return [Head(*row) for row in rows], 0.0
     wait = (await tx.execute(text(_NEXT_DUE), {"group": group})).scalar_one()
     return [], None if wait is None else max(0.0, float(wait))
 
@@ -115,8 +122,41 @@ async def due(tx: Transaction, group: str, limit: int) -> tuple[list[UUID], floa
 async def lock(tx: Transaction, group: str, event_id: UUID) -> Parked | None:
     """The row, ours until the transaction ends; None when it is gone or somebody else's."""
     row = (await tx.execute(text(_LOCK), {"group": group, "event": event_id})).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _parked(row)
+
+
+async def runs(tx: Transaction, group: str, heads: Sequence[UUID], limit: int) -> list[Parked]:
+    """What stands at the front of the heads' keys and never failed, in order, at most `limit` in all; the rows are
+    ours until the transaction ends."""
+    each = max(2, limit // len(heads))
+    rows = await tx.execute(text(_RUNS), {"group": group, "heads": list(heads), "each": each})
+    found, ended = [], set()
+    for row in rows:
+        if row.failed:
+            ended.add((row.stream, row.key))
+        if (row.stream, row.key) not in ended:
+            found.append(_parked(row))
+    return found[:limit]
+
+
+async def remove_all(tx: Transaction, group: str, entries: Sequence[Envelope]) -> None:
+    """The same as `remove` for many."""
+    await tx.execute(text(_REMOVE_ALL), {"group": group, "events": [entry.id for entry in entries]})
+    await promote_fronts(tx, group, entries)
+
+
+async def promote_fronts(tx: Transaction, group: str, entries: Sequence[Envelope]) -> None:
+    """What stands at the front of these events' keys now is due.
+
+    Whoever took something from the front does this again after its commit: an event that was parked behind it
+    meanwhile was not seen before."""
+    values = {
+        "group": group, "streams": [entry.stream for entry in entries], "keys": [entry.subject for entry in entries]
+    }  # fmt: skip
+    await tx.execute(text(_PROMOTE_FRONTS), values)
+
+
+def _parked(row: Row[Any]) -> Parked:
     entry = msgspec.json.decode(row.envelope, type=Envelope)
     return Parked(entry, row.replay_id, row.failed, row.crashed, row.taken_over, row.first_failed_at,
                   tuple(row.history))  # fmt: skip
@@ -191,7 +231,7 @@ WHERE p.group_name = :group AND p.next_attempt_at = 'infinity'
 """
 
 _DUE = """
-SELECT p.event_id FROM parked_events p
+SELECT p.event_id, p.failed FROM parked_events p
 WHERE p.group_name = :group AND p.next_attempt_at <= clock_timestamp()
   AND NOT EXISTS (
       SELECT FROM parked_events e
@@ -209,6 +249,35 @@ WHERE group_name = :group AND next_attempt_at < 'infinity' AND next_attempt_at >
 _LOCK = """
 SELECT replay_id, failed, crashed, taken_over, first_failed_at, history, envelope::text AS envelope
 FROM parked_events WHERE group_name = :group AND event_id = :event FOR UPDATE SKIP LOCKED
+"""
+
+# Each key's front by the index, so that a long queue behind one key costs nothing.
+_RUNS = """
+SELECT p.stream, p.key, p.replay_id, p.failed, p.crashed, p.taken_over, p.first_failed_at, p.history,
+       p.envelope::text AS envelope
+FROM (
+    SELECT DISTINCT stream, key FROM parked_events WHERE group_name = :group AND event_id = ANY (CAST(:heads AS uuid[]))
+) AS heads
+CROSS JOIN LATERAL (
+    SELECT * FROM parked_events f WHERE f.group_name = :group AND f.stream = heads.stream AND f.key = heads.key
+    ORDER BY f.tick, f.seq LIMIT :each FOR UPDATE
+) AS p
+ORDER BY p.tick, p.seq
+"""
+
+_REMOVE_ALL = "DELETE FROM parked_events WHERE group_name = :group AND event_id = ANY (CAST(:events AS uuid[]))"
+
+_PROMOTE_FRONTS = """
+UPDATE parked_events p SET next_attempt_at = now()
+FROM (
+    SELECT DISTINCT stream, key FROM unnest(CAST(:streams AS text[]), CAST(:keys AS text[])) AS given (stream, key)
+) AS touched
+CROSS JOIN LATERAL (
+    SELECT event_id FROM parked_events f
+    WHERE f.group_name = :group AND f.stream = touched.stream AND f.key = touched.key
+    ORDER BY f.tick, f.seq LIMIT 1
+) AS front
+WHERE p.group_name = :group AND p.event_id = front.event_id AND p.next_attempt_at = 'infinity'
 """
 
 _MARK = """

@@ -2,16 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from event_stream_engine.backbone.consumers import inbox, parking
 from event_stream_engine.backbone.consumers.applying import Interrupted
 from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
-from event_stream_engine.backbone.consumers.parking import Parked
+from event_stream_engine.backbone.consumers.parking import Head, Parked
 from event_stream_engine.database import Transaction
+from event_stream_engine.events.base import Envelope
 
-_HEADS_A_ROUND = 50
+_HEADS_A_ROUND = 100
+_RUN_MAX = 200
+"""Events in one transaction; so many may have been in hand when an owner died."""
+_RUN_SECONDS = 5.0
+_ORPHANS_SECONDS = 5.0
 
 
 @dataclass
@@ -25,12 +31,11 @@ class Retrying:
     def __post_init__(self) -> None:
         self.group, self.database = self.attempts.group, self.attempts.database
         self.lease, self.parked = self.attempts.lease, self.attempts.parked
+        self._careful_left = _RUN_MAX if self.careful else 0
+        self._looked = float("-inf")
 
     async def run(self) -> None:
         """Heads of parked keys, when they are due."""
-        careful = self.careful
-        async with self.database.transaction() as tx:
-            await parking.promote(tx, self.group.name)
         while not self.stop.is_set():
             self.parked.clear()
             if self.lease.paused:
@@ -38,12 +43,68 @@ class Retrying:
                 continue
             async with self.database.transaction() as tx:
                 heads, wait = await parking.due(tx, self.group.name, _HEADS_A_ROUND)
-            for event_id in heads:
-                if not (self.stop.is_set() or self.lease.paused):
-                    await self._try_parked(event_id, careful=careful)
-            careful = careful and bool(heads)
-            if not heads:
+            if heads:
+                await self._try_heads(heads)
+            else:
+                self._careful_left = 0
+                await self._promote_orphans()
                 await self._wait_parked(1.0 if wait is None else min(1.0, max(0.05, wait)))
+
+    async def _promote_orphans(self) -> None:
+        """Now and then, for whoever took a front away and died before looking behind it."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked > _ORPHANS_SECONDS:
+            self._looked = now
+            async with self.database.transaction() as tx:
+                await parking.promote(tx, self.group.name)
+
+    async def _try_heads(self, heads: Sequence[Head]) -> None:
+        """Together what never failed, with what stands behind it; one by one what did, or what may be deadly."""
+        fresh = [] if self._careful_left else [head.event_id for head in heads if not head.failed]
+        if fresh and not await self._try_runs(fresh):
+            fresh = []
+        for head in heads:
+            if head.event_id not in fresh and not (self.stop.is_set() or self.lease.paused):
+                await self._try_parked(head.event_id, careful=self._careful_left > 0)
+                self._careful_left = max(0, self._careful_left - 1)
+
+    async def _try_runs(self, heads: Sequence[UUID]) -> bool:
+        """One transaction for the fronts of many keys; False when one of them had to be cut off, and nothing is
+        applied."""
+        try:
+            async with self.database.transaction() as tx:
+                run = await parking.runs(tx, self.group.name, heads, _RUN_MAX)
+                settled = await self._apply_run(tx, run)
+                await parking.remove_all(tx, self.group.name, settled)
+                await inbox.advance(tx, self.group.name, self.lease.epoch, {}, {}, len(settled))
+        except Interrupted:
+            return False
+        await self._promote_fronts([parked.entry for parked in run])
+        CONSUMED.labels(self.group.name).inc(len(settled))
+        return True
+
+    async def _apply_run(self, tx: Transaction, run: Sequence[Parked]) -> list[Envelope]:
+        """Those that were applied; a key ends where one of its events fails."""
+        ended: set[tuple[str, str]] = set()
+        settled = []
+        until = asyncio.get_running_loop().time() + _RUN_SECONDS
+        for parked in run:
+            entry = parked.entry
+            if (entry.stream, entry.subject) in ended or asyncio.get_running_loop().time() > until:
+                continue
+            heard = entry.type in self.group.reactions
+            error = await self.attempts.attempt(tx, entry) if heard else None
+            if error is None:
+                settled.append(entry)
+            else:
+                ended.add((entry.stream, entry.subject))
+                await self.attempts.note_failure(tx, parked, error)
+        return settled
+
+    async def _promote_fronts(self, entries: Sequence[Envelope]) -> None:
+        if entries:
+            async with self.database.transaction() as tx:
+                await parking.promote_fronts(tx, self.group.name, entries)
 
     async def _wait_parked(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -67,6 +128,7 @@ class Retrying:
             except Interrupted as error:
                 condemned = error.cause
                 continue
+            await self._promote_fronts([] if parked is None else [parked.entry])
             return
 
     async def _settle(

@@ -5,15 +5,19 @@ may carry smaller ids than recorded ones, and the streams may hold events whose 
 relay refuses to guess: it publishes nothing until an operator has accepted the new generation.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.relay.positions import Position, ask_to_rebuild
-from event_stream_engine.backbone.streams import StreamWriter, position
+from event_stream_engine.backbone.streams import StreamBusy, StreamWriter
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import Database, Transaction
+
+_LOOKED_AT = 100
+_OURS = {"id", "type", "subject", "data"}
 
 
 class GenerationRefused(Exception):
@@ -51,13 +55,13 @@ async def guard(connection: Connection, streams: StreamWriter, newest: Tick, pos
         raise GenerationRefused(
             f"Transaction ids went back: {newest.xmax} was published, the next one is {now.next_xid}. {_WHAT_TO_DO}"
         )
+    ahead = [at.stream for at in positions if not at.rebuild and await is_ahead(streams, at.stream, newest.id)]
+    if ahead:
+        raise GenerationRefused(
+            f"The database (timeline {now.timeline}, published from {known['timeline']}) lacks events that "
+            f"{', '.join(sorted(ahead))} hold: it is older than what was published. {_WHAT_TO_DO}"
+        )
     if known["timeline"] != now.timeline:
-        ahead = await _ahead(streams, newest, positions)
-        if ahead:
-            raise GenerationRefused(
-                f"The database is on timeline {now.timeline} (published from {known['timeline']}) and lacks what "
-                f"{', '.join(ahead)} hold. {_WHAT_TO_DO}"
-            )
         await connection.execute(
             "UPDATE outbox_generations SET timeline = $1 WHERE generation = $2", now.timeline, known["generation"]
         )
@@ -89,9 +93,16 @@ async def accepted(tx: Transaction) -> list[dict[str, object]]:
     return [dict(row) for row in rows.mappings()]
 
 
-async def _ahead(streams: StreamWriter, newest: Tick, positions: list[Position]) -> list[str]:
-    ends = {at.stream: await streams.last_id(at.stream) for at in positions}
-    return sorted(stream for stream, end in ends.items() if position(end)[0] > newest.id)
+async def is_ahead(streams: StreamWriter, stream: str, newest: int) -> bool:
+    """Whether the stream holds events of a tick later than `newest`, which this database does not know.
+
+    A tick is durable before its first entry leaves: only a database that went back in time knows less. What somebody
+    else wrote there is no event of ours. A stream that cannot be asked now is asked by its lane when it can be.
+    """
+    with contextlib.suppress(StreamBusy):
+        later = await streams.entries_after(stream, f"{newest}-{2**63 - 1}", _LOOKED_AT)
+        return any(entry.fields.keys() >= _OURS for entry in later)
+    return False
 
 
 async def _accept(connection: Connection, generation: int, now: Origin, by: str, reason: str) -> None:

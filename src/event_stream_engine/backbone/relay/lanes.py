@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.relay.generation import is_ahead
 from event_stream_engine.backbone.relay.positions import Position, park_entry, rebuilding
 from event_stream_engine.backbone.streams import (
     Entry,
@@ -75,8 +76,9 @@ class Lane:
     stream: str
     course: Course
     last_id: str | None = None
-    tick: int = 0
-    """Everything of this stream up to this tick is in it; meaningful while behind."""
+    tick: int | None = None
+    """While behind: everything of this stream up to this tick is in it, as long as it ends at `last_id` or later; 0
+    when nobody knows. None while not behind."""
     rebuild: bool = False
     behind: bool = False
     state: State = "ok"
@@ -107,7 +109,7 @@ class Lane:
             self._note(error)
         if not self.behind:
             self.behind = True
-            self.tick = self.tick or self.course.previous.id
+            self.tick = self.course.previous.id if self.tick is None else self.tick
             BEHIND.labels(self.stream).set(1)
             self.task = asyncio.create_task(self._catch_up())
 
@@ -137,7 +139,7 @@ class Lane:
                 await self.task
 
     def as_position(self, handed: int) -> Position:
-        done = self.tick if self.behind else handed
+        done = handed if self.tick is None else self.tick
         return Position(self.stream, self.last_id or "0-0", done, self.state, self.code)
 
     async def _append(self, entries: list[Entry]) -> None:
@@ -167,7 +169,10 @@ class Lane:
         first = position(entries[0].entry_id)
         after = f"{first[0]}-{first[1] - 1}" if first[1] else f"{first[0] - 1}-{2**63 - 1}"
         held = await self.course.streams.ids_after(self.stream, after, len(entries))
-        if held != [entry.entry_id for entry in entries]:
+        oldest = position(await self.course.streams.first_id(self.stream) or "0-0")  # what is older was trimmed
+        wanted = [entry.entry_id for entry in entries if position(entry.entry_id) >= oldest]
+        there = [entry_id for entry_id in held if oldest <= position(entry_id) <= position(entries[-1].entry_id)]
+        if there != wanted and oldest != (0, 0):
             raise ForeignEntries(f"{self.stream} holds other entries than the outbox from {entries[0].entry_id} on")
 
     async def _publishable(self, entries: list[Entry]) -> list[Entry]:
@@ -215,7 +220,7 @@ class Lane:
         actual = await course.streams.last_id(self.stream)
         await self._judge(connection, actual)
         previous = await self._start(connection, actual)
-        self.last_id = actual
+        self.last_id, self.tick = actual, previous.id  # together: an interruption from here on starts at both
         while True:
             following = await ticks.ticks_after(connection, previous, _TICKS_READ)
             upto = [tick for tick in following if tick.id <= course.newest.id]
@@ -252,6 +257,9 @@ class Lane:
             return
         if known is not None and position(actual)[0] < await ticks.oldest_tick(connection):
             return  # older than the outbox reaches: nobody can tell any more
+        newest = await ticks.last_tick(connection)
+        if await is_ahead(self.course.streams, self.stream, newest.id):
+            raise StreamRefused(self.stream, "ahead", "it holds events that this database does not know")
         if not await ticks.holds(connection, self.stream, actual):
             raise ForeignEntries(f"{self.stream} ends with {actual}, which is not from the outbox")
 
@@ -285,9 +293,8 @@ class Lane:
         log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
 
     def _recover(self) -> None:
-        self.behind, self.state, self.code = False, "ok", None
+        self.behind, self.tick, self.state, self.code = False, None, "ok", None
         BEHIND.labels(self.stream).set(0)
-        self.tick = 0
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -38,6 +38,8 @@ from event_stream_engine.backbone.streams import (
     LastIdMismatch,
     Memory,
     Packed,
+    Reach,
+    Read,
     StreamBusy,
     StreamRefused,
     envelope,
@@ -65,6 +67,13 @@ end
 return 'OK'
 """
 
+_READ_WITH_HEAD = """
+return {
+  redis.call('XREAD', 'COUNT', ARGV[2], 'STREAMS', KEYS[1], ARGV[1]),
+  redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+}
+"""
+
 _SLICE = 500
 """Entries sent to one run of the script: it holds the server up for some milliseconds."""
 
@@ -74,7 +83,10 @@ _BULK_FROM = 50
 
 _FOREIGN_SECONDS = 0.1
 _SHOW_SECONDS = 1.0
-_REFUSED = {"WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm"}
+_REFUSED = {
+    "WRONGTYPE": "wrongtype", "NOAUTH": "noauth", "WRONGPASS": "noauth", "NOPERM": "noperm",
+    "ACL failure in script": "noperm", "user executing the script": "noperm",
+}  # fmt: skip
 _BUSY = (
     "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "MASTERDOWN",
     "BUSY", "NOGROUP", "UNBLOCKED",
@@ -145,7 +157,10 @@ class RedisStreams:
         self._redis = client
         self._bulk_from = sys.maxsize if isinstance(client, RedisCluster) else bulk_from
         self._append = client.register_script(_APPEND)
+        self._read_with_head = client.register_script(_READ_WITH_HEAD)
         self._cursors: dict[str, dict[str, str]] = {}
+        self._more: set[str] = set()
+        """Groups whose last read was full: there is no need to wait for more."""
         self._shown: dict[tuple[str, str], float] = {}
 
     async def last_id(self, stream: str) -> str:
@@ -186,10 +201,27 @@ class RedisStreams:
             entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
         return [Entry(str(entry_id), cast("dict[str, str]", fields or {})) for entry_id, fields in entries]
 
-    async def first_id(self, stream: str) -> str | None:
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:  # noqa: ARG002  # it is one
         with mapped(stream):
             entries = await self._redis.xrange(stream, count=1)
         return str(entries[0][0]) if entries else None
+
+    async def reach(self, _streams: Sequence[str], seconds: float) -> Reach:
+        with mapped("redis"):
+            async with asyncio.timeout(seconds):
+                await self._redis.ping()
+        return Reach(1, ())
+
+    async def partitions(self, _stream: str) -> int:
+        """One: a stream is one key."""
+        return 1
+
+    def partition_of(self, _key: str, _partitions: int) -> int:
+        return 0
+
+    async def caught_up(self, _group: str, _consumer: str) -> dict[tuple[str, int], str]:
+        """Nothing to tell: the position of an only partition moves with what is read."""
+        return {}
 
     async def length(self, stream: str) -> int:
         with mapped(stream):
@@ -213,21 +245,44 @@ class RedisStreams:
         yet would be given entries of the shared one, and its successor would never see them. The server's group is
         kept where we are, for those who look at it."""
         self._cursors[group] = {stream: after for (stream, _), after in positions.items()}
+        self._more.discard(group)
         for stream, after in self._cursors[group].items():
             await self._show_position(group, stream, after)
 
-    async def read(
-        self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int
-    ) -> list[Envelope]:
-        cursors = self._cursors[group]
+    async def read(self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
+        cursors, found, heads = self._cursors[group], [], {}
+        waiting = streams if group in self._more else await self._wait(streams, cursors, block_ms)
+        for stream in waiting:
+            reply, head = await self._with_head(stream, cursors[stream], count)
+            found += _envelopes(reply)
+            if head:
+                heads[stream, 0] = str(head[0][0])
+        if waiting and group not in self._more and not found:  # only what others wrote; the relay takes it out
+            await asyncio.sleep(_FOREIGN_SECONDS)
+        (self._more.add if len(found) >= count else self._more.discard)(group)
+        cursors |= {entry.stream: entry.entry_id for entry in found}
+        return Read(found, heads)
+
+    async def _wait(self, streams: Sequence[str], cursors: Mapping[str, str], block_ms: int) -> list[str]:
+        """Which of the streams have something new."""
         wanted: dict[Any, Any] = {stream: cursors[stream] for stream in streams}
         with mapped(" ".join(streams)):
-            reply = await self._redis.xread(wanted, count=count, block=block_ms)
-        found = _envelopes(reply)
-        if reply and not found:  # only what others wrote; the relay takes it out
-            await asyncio.sleep(_FOREIGN_SECONDS)
-        cursors |= {entry.stream: entry.entry_id for entry in found}
-        return found
+            reply = await self._redis.xread(wanted, count=1, block=block_ms)
+        return [str(name) for name in (reply if isinstance(reply, dict) else (pair[0] for pair in reply or []))]
+
+    async def _with_head(self, stream: str, after: str, count: int) -> tuple[Any, Any]:
+        """Entries after a position, and the oldest one, as of one moment."""
+        with mapped(stream):
+            if isinstance(self._redis, RedisCluster):  # its client's transactions live on another event loop
+                read, head = await self._read_with_head(keys=[stream], args=[after, count])
+                return [
+                    (name, [(i, dict(zip(f[::2], f[1::2], strict=True))) for i, f in rows]) for name, rows in read or []
+                ], head
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.xread({stream: after}, count=count)
+                pipe.xrange(stream, count=1)
+                reply, head = await pipe.execute()
+        return reply, head
 
     async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,0 +1,208 @@
+"""A relay, consumers and writers at work, hands that hurt them, and what must hold afterwards."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.consumers import Consumer
+from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import Group, Reaction
+from event_stream_engine.backbone.verify import Proof, verify
+from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
+from tests.backbone.conftest import SETTINGS, ProofFact
+
+GROUP = "proof.faults"
+KEYS = 12
+CALM_SECONDS = 60
+FAST = SETTINGS.model_copy(update={"consume_lease_seconds": 1, "consume_batch": 20})
+PROCESSES = ("relay 1", "relay 2", "consumer 1", "consumer 2")
+
+
+@dataclass
+class Scene:
+    """A relay, consumers and writers at work, and hands that hurt them."""
+
+    database: Database
+    redis_url: str
+    redis: "Redis"
+    chance: random.Random
+    applied: list[tuple[str, int]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    clients: list["Redis"] = field(default_factory=list)
+    starts: int = 0
+    writing: asyncio.Event = field(default_factory=asyncio.Event)
+    standing: int = 0
+    expected: int = KEYS
+    """At least so many events must have been committed."""
+
+    def start(self, name: str) -> None:
+        """A process is a task with connections of its own; killing it is cancelling it: no goodbye."""
+        client = connect(self.redis_url, timeout_seconds=3)
+        self.clients.append(client)
+        self.starts += 1
+        holder = f"host:{name}:{self.starts}"
+        if name.startswith("relay"):
+            work = Relay(self.database, RedisStreams(client, bulk_from=3), FAST, holder=holder).run()
+        else:
+            group = Group(GROUP, {"ProofFact": Reaction(ProofFact, "single", self.apply)})
+            work = Consumer(group, self.database, RedisStreams(client, bulk_from=3), FAST, name=holder).run()
+        self.tasks[name] = asyncio.create_task(work)
+
+    async def apply(self, tx: Transaction, event: Any) -> None:
+        if self.chance.random() < 0.01:
+            raise ValueError("a failure that passes")
+        query = "INSERT INTO proof_effects (entity, version) VALUES (:entity, :version)"
+        await tx.execute(text(query), {"entity": event.entity, "version": event.version})
+
+    async def kill(self, name: str) -> None:
+        self.tasks[name].cancel()
+        await asyncio.wait({self.tasks[name]})
+        self.start(name)
+
+    async def stop(self, name: str) -> None:
+        self.tasks[name].cancel()
+        await asyncio.wait({self.tasks[name]})
+
+    async def pause_writers(self) -> None:
+        """Until all of them stand still between two transactions."""
+        self.writing.clear()
+        await until(lambda: self.standing == KEYS)
+
+    def go_on(self) -> None:
+        self.writing.set()
+
+    async def write(self, key: int) -> None:
+        """One writer a key: each version in a transaction, some rolled back, some slow, some interrupted."""
+        version = 1
+        while "stop" not in self.done:
+            if not self.writing.is_set():
+                self.standing += 1
+                await self.writing.wait()
+                self.standing -= 1
+                version = await self.committed(key) + 1
+            try:
+                async with self.database.transaction() as tx:
+                    await outbox.record(tx, ProofFact(entity=f"k{key}", version=version))
+                    if self.chance.random() < 0.1:
+                        await tx.execute(text("SELECT pg_sleep(0.05)"))
+                    if self.chance.random() < 0.1:
+                        raise Undone
+            except (Undone, *DATABASE_ERRORS):
+                version = await self.committed(key) + 1
+                continue
+            version += 1
+            await asyncio.sleep(0.01)
+
+    async def committed(self, key: int) -> int:
+        """After an interruption nobody knows whether the commit arrived: the outbox does."""
+        query = "SELECT coalesce(max((data ->> 'version')::int), 0) FROM outbox WHERE key = :key"
+        while True:
+            try:
+                async with self.database.transaction() as tx:
+                    return int((await tx.execute(text(query), {"key": f"k{key}"})).scalar_one())
+            except DATABASE_ERRORS:
+                await asyncio.sleep(0.05)
+
+
+class Undone(Exception):
+    pass
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = CALM_SECONDS) -> None:
+    """Until it holds. What servers and other tasks have come to only looking again tells."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def at_work(scene: Scene) -> AsyncIterator[Scene]:
+    """Processes and writers for the length of the block; then everything is finished, and the oracles asked."""
+    await execute(scene.database, EFFECTS)
+    scene.go_on()
+    for name in PROCESSES:
+        scene.start(name)
+    writers = [asyncio.create_task(scene.write(key)) for key in range(KEYS)]
+    try:
+        yield scene
+        scene.done.append("stop")
+        await asyncio.gather(*writers)
+        await assert_oracles(scene)
+    finally:
+        for task in (*writers, *scene.tasks.values()):
+            task.cancel()
+        await asyncio.wait([*writers, *scene.tasks.values()])
+        for client in scene.clients:
+            await client.aclose()
+
+
+async def execute(database: Database, statement: str) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text(statement))
+
+
+EFFECTS = """
+CREATE TABLE proof_effects (id bigint GENERATED ALWAYS AS IDENTITY, entity text NOT NULL, version int NOT NULL)
+"""
+
+
+async def assert_oracles(scene: Scene) -> None:
+    """After the storm: O1-O5 by the proof, O3 and O6 by the ledger of effects."""
+    proof = await calm(scene)
+    assert proof.holds, [one for one in (*proof.streams, *proof.groups) if not one.holds]
+    async with scene.database.transaction() as tx:
+        committed = (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one()
+        rows = (await tx.execute(text("SELECT entity, version FROM proof_effects ORDER BY id"))).all()
+        dead = (await tx.execute(text("SELECT count(*) FROM dead_letters"))).scalar_one()
+    assert (len(rows), dead) == (committed, 0), "each committed event took effect once"
+    versions: dict[str, int] = {}
+    for entity, version in rows:
+        assert version == versions.get(entity, 0) + 1, f"{entity}: {version} came after {versions.get(entity, 0)}"
+        versions[entity] = version
+    assert committed >= scene.expected, "the writers were held up"
+
+
+def standing() -> str:
+    """Where every task waits."""
+    return "\n".join(f"{task.get_name()}: {' < '.join(frames(task.get_coro()))}" for task in asyncio.all_tasks())
+
+
+def frames(coroutine: Any) -> list[str]:
+    found: list[str] = []
+    while coroutine is not None and len(found) < 30:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            found.insert(0, f"{frame.f_code.co_name}:{frame.f_lineno}")
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+    return found
+
+
+async def calm(scene: Scene) -> Proof:
+    """Until nothing waits any more and the proof holds, or time is up."""
+    group = Group(GROUP, {"ProofFact": Reaction(ProofFact, "single", scene.apply)})
+    ends = asyncio.get_running_loop().time() + CALM_SECONDS
+    while True:
+        await execute(scene.database, _DUE_NOW)
+        proof = await verify(scene.database, RedisStreams(scene.redis), [group])
+        settled = all(not one.waiting for one in proof.streams) and all(
+            not one.waiting and not one.parked for one in proof.groups
+        )
+        if (proof.holds and settled) or asyncio.get_running_loop().time() > ends:
+            assert settled, f"not settled: {proof}\n{standing()}"
+            return proof
+        await asyncio.sleep(0.2)
+
+
+_DUE_NOW = "UPDATE parked_events SET next_attempt_at = now() WHERE next_attempt_at < 'infinity'"
