@@ -151,7 +151,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in */
+        /**
+         * Sign in
+         * @description After five failed attempts for an address the next one has to wait: 429 with `Retry-After`.
+         */
         post: operations["login"];
         delete?: never;
         options?: never;
