@@ -127,6 +127,40 @@ async def restore(redis: "Redis", entries: list[tuple[str, dict[str, str]]]) -> 
         await redis.xadd(STREAM, fields, id=entry_id)
 
 
+async def test_a_trimmed_stream_that_lost_its_tail_is_completed_and_not_taken_for_somebody_elses(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+) -> None:
+    await record(*"abcdefghij")
+    async with working(Relay(database, streams, SETTINGS)):
+        before = await log.wait_published(10)
+    await redis.delete(STREAM)
+    for entry_id, fields in before[6:8]:  # neither its beginning nor its end is there any more
+        await redis.xadd(STREAM, fields, id=entry_id)  # type: ignore[arg-type]
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("k")
+        after = await log.wait_published(5)
+    assert after[:4] == before[6:]
+    assert [fields["subject"] for _, fields in after] == list("ghijk")
+
+
+async def test_a_relay_that_takes_over_in_the_middle_of_filling_a_stream_from_its_beginning_leaves_no_gap(
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+) -> None:
+    """Nobody knows then up to which tick the stream is complete: its own end tells."""
+    for entity in "abcdef":
+        await record(entity)
+        async with working(Relay(database, streams, SETTINGS)):
+            before = await log.wait_published("abcdef".index(entity) + 1)
+    await redis.delete(STREAM)
+    await redis.xadd(STREAM, before[0][1], id=before[0][0])  # type: ignore[arg-type]
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE relay_positions SET entry_id = :at, tick = 0"), {"at": before[0][0]})
+    async with working(Relay(database, streams, SETTINGS)):
+        await record("g")
+        published = await log.wait_published(7)
+    assert [fields["subject"] for _, fields in published] == list("abcdefg")
+
+
 async def test_a_stream_flushed_under_a_working_relay_is_completed(
     database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
 ) -> None:

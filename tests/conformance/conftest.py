@@ -22,7 +22,8 @@ from event_stream_engine.embedded import ports
 from event_stream_engine.embedded.binaries import valkey_binary
 from tests.conformance.kafka_broker import KafkaBroker, jars
 
-TRANSPORTS = ("valkey", "redis", "cluster", "kafka")
+TRANSPORTS = ("valkey", "redis", "cluster", "kafka", "kafka-3")
+"""The number is of partitions."""
 SLOTS = 16384
 NODES = 3
 
@@ -126,8 +127,8 @@ def kafka() -> Iterator[KafkaBroker]:
 @pytest.fixture(params=TRANSPORTS)
 def place(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Which transport, and its address. Started outside any event loop: some starts run one of their own."""
-    if request.param == "kafka":
-        return "kafka", request.getfixturevalue("kafka").address
+    if request.param.startswith("kafka"):
+        return request.param, request.getfixturevalue("kafka").address
     if request.param == "cluster":
         return "cluster", f"redis://{ports.LOOPBACK}:{request.getfixturevalue('cluster_ports')[0]}"
     if request.param == "redis":
@@ -135,12 +136,11 @@ def place(request: pytest.FixtureRequest) -> tuple[str, str]:
     return "valkey", request.getfixturevalue("servers").redis_url
 
 
-@pytest.fixture
-async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
-    """Each transport; Kafka with three partitions."""
+@asynccontextmanager
+async def opened(place: tuple[str, str]) -> AsyncIterator[Transport]:
     kind, address = place
-    if kind == "kafka":
-        streams = KafkaStreams({"bootstrap.servers": address}, partitions=3)
+    if kind.startswith("kafka"):
+        streams = KafkaStreams({"bootstrap.servers": address}, partitions=3 if kind == "kafka-3" else 1)
         yield streams
         await streams.close()
         return
@@ -148,6 +148,20 @@ async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
     await answering(client)
     yield RedisStreams(client)
     await client.aclose()
+
+
+@pytest.fixture
+async def transport(place: tuple[str, str]) -> AsyncIterator[Transport]:
+    """Each transport; Kafka with one partition and with three."""
+    async with opened(place) as found:
+        yield found
+
+
+@pytest.fixture
+async def other(place: tuple[str, str]) -> AsyncIterator[Transport]:
+    """The same servers, as another process has them."""
+    async with opened(place) as found:
+        yield found
 
 
 @pytest.fixture

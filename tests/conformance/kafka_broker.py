@@ -84,6 +84,9 @@ class KafkaBroker:
     jars: Path
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="ese-kafka-")))
     port: int = field(default_factory=ports.any_free)
+    more: str = ""
+    """Further lines of server.properties; the last of a name counts. `{folder}`, `{port}` and `{controller}` are
+    filled in."""
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -92,7 +95,7 @@ class KafkaBroker:
 
     def format(self) -> None:
         (self.folder / "log4j2.yaml").write_text(_LOGGING)
-        text = _PROPERTIES.format(port=self.port, controller=ports.any_free(), folder=self.folder)
+        text = (_PROPERTIES + self.more).format(port=self.port, controller=ports.any_free(), folder=self.folder)
         (self.folder / "server.properties").write_text(text)
         cluster = uuid.uuid4().hex[:22]
         with open(self.folder / "log", "ab") as log:

@@ -1,9 +1,11 @@
 """What the backbone relies on, kept by every transport."""
 
+import asyncio
+
 import msgspec
 import pytest
 
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch, position
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch, StreamBusy, position
 from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.events.base import Envelope
 from tests.conformance.conftest import entries
@@ -78,6 +80,51 @@ async def test_trimming_removes_what_is_older_and_keeps_the_end(transport: Trans
     following = entries(101, 103)
     await transport.append(stream, given[-1].entry_id, following)
     assert await transport.entries_after(stream, given[-1].entry_id, 10) == following
+
+
+async def test_a_group_that_begins_at_a_trimmed_stream_gets_all_that_is_left(transport: Transport, stream: str) -> None:
+    given = entries(1, 90)
+    for start in range(0, 90, 30):
+        await transport.append(stream, given[start - 1].entry_id if start else "0-0", given[start : start + 30])
+    await transport.trim(stream, given[60].entry_id)
+    for after in ("0-0", given[20].entry_id):
+        await transport.seek(GROUP, CONSUMER, {(stream, number): after for number in range(3)})
+        assert in_order(await read_all(transport, stream, 30)) == ids(given[60:])
+    assert await transport.entries_after(stream, given[20].entry_id, 100) == given[60:]
+
+
+async def test_of_two_writers_with_the_same_batch_one_appends(
+    transport: Transport, other: Transport, stream: str
+) -> None:
+    """A relay that was paused past its lease, and the one that took over."""
+    given = entries(1, 30)
+    await transport.append(stream, "0-0", given[:10])
+    await other.append(stream, given[9].entry_id, given[10:20])
+    with pytest.raises((LastIdMismatch, StreamBusy)):
+        await transport.append(stream, given[9].entry_id, given[10:20])
+    with pytest.raises(LastIdMismatch) as mismatch:
+        await transport.append(stream, given[9].entry_id, given[10:20])
+    assert mismatch.value.actual == given[19].entry_id
+    assert await other.entries_after(stream, "0-0", 100) == given[:20]
+
+
+async def test_following_while_it_is_written_gives_all_in_order(
+    transport: Transport, other: Transport, stream: str
+) -> None:
+    given = entries(1, 200)
+
+    async def write() -> None:
+        for start in range(0, 200, 5):
+            await other.append(stream, given[start - 1].entry_id if start else "0-0", given[start : start + 5])
+
+    async def follow() -> list[str]:
+        found: list[str] = []
+        while len(found) < 200:
+            found += [e.entry_id for e in await transport.tail(stream, found[-1] if found else "0-0", 7, 2000)]
+        return found
+
+    _, found = await asyncio.wait_for(asyncio.gather(write(), follow()), 60)
+    assert found == ids(given)
 
 
 async def test_a_cleared_stream_is_filled_again_from_its_beginning(transport: Transport, stream: str) -> None:

@@ -70,7 +70,8 @@ export interface paths {
         };
         /**
          * Can it serve requests
-         * @description 200 when PostgreSQL and Redis answer, else 503 naming what does not.
+         * @description 200 when PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
+         *     what they commit waits in the outbox, and the answer says so.
          */
         get: operations["readyz"];
         put?: never;
@@ -336,7 +337,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in */
+        /**
+         * Sign in
+         * @description After five failed attempts for an address the next one has to wait: 429 with `Retry-After`.
+         */
         post: operations["login"];
         delete?: never;
         options?: never;
@@ -1074,7 +1078,7 @@ export interface paths {
         };
         /**
          * A campaign's report
-         * @description Every figure is counted from events, each exactly once; `counts` sum to the audience.
+         * @description Every message is counted once, and all figures are of one moment; `counts` sum to the audience.
          */
         get: operations["campaign_summary"];
         put?: never;
@@ -1732,6 +1736,11 @@ export interface components {
              * @example city
              */
             attribute: string;
+            /**
+             * Dates
+             * @description The values are dates, stored as ISO 8601: `iso` reads those with the year first, the others also 08/02/2025 with the day or the month first. What is no date so stays as it stands. Null: texts.
+             */
+            dates?: ("iso" | "day_first" | "month_first") | null;
         };
         /** Blocker */
         Blocker: {
@@ -1906,6 +1915,8 @@ export interface components {
             samples: string[];
             /** Suggested */
             suggested: ("phone" | "consent" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
+            /** @description Null where the values are no dates. */
+            dates: components["schemas"]["DatesFound"] | null;
         };
         /**
          * Contact
@@ -2074,6 +2085,11 @@ export interface components {
             throughput: components["schemas"]["ThroughputMinute"][];
             /** Running */
             running: components["schemas"]["Campaign"][];
+            /**
+             * Ended
+             * @description The newest that are completed or canceled; at most 5.
+             */
+            ended: components["schemas"]["Campaign"][];
             /** Recent Errors */
             recent_errors: components["schemas"]["RecentError"][];
             /** Attention */
@@ -2083,6 +2099,32 @@ export interface components {
              * Format: date-time
              */
             generated_at: string;
+        };
+        /**
+         * DatesFound
+         * @description How the dates of a column are best read.
+         */
+        DatesFound: {
+            /**
+             * Dates
+             * @enum {string}
+             */
+            dates: "iso" | "day_first" | "month_first";
+            /**
+             * Assumed
+             * @description No value of those looked at decides it, or they contradict each other.
+             */
+            assumed: boolean;
+            /**
+             * Example
+             * @description A value that decides it, or that could be read either way.
+             */
+            example: string | null;
+            /**
+             * Reads As
+             * @description The example as ISO 8601.
+             */
+            reads_as: string | null;
         };
         /** DeadLetter */
         DeadLetter: {
@@ -2334,6 +2376,11 @@ export interface components {
             title: string;
             /** Count */
             count: number;
+            /**
+             * Detail
+             * @description What exactly, such as the placeholders without a value.
+             */
+            detail?: string | null;
         };
         /**
          * FlagChangeIn
@@ -2973,6 +3020,11 @@ export interface components {
             message: string;
             /** Count */
             count: number;
+            /**
+             * About
+             * @description The attribute that it is about, if one.
+             */
+            about: string | null;
         };
         /** Inbound */
         Inbound: {
@@ -3474,8 +3526,16 @@ export interface components {
             /** Exclusions */
             exclusions: components["schemas"]["Exclusion"][];
             sms_segments: components["schemas"]["SmsSegments"] | null;
-            /** Expected Seconds */
+            /**
+             * Expected Seconds
+             * @description From the launch to the last message, quiet hours included.
+             */
             expected_seconds: number;
+            /**
+             * Sending Seconds
+             * @description What the rate alone takes: it counts messages, not SMS segments.
+             */
+            sending_seconds: number;
             /**
              * Expected Finish
              * Format: date-time
@@ -3962,6 +4022,8 @@ export interface components {
             took_ms: number;
             /** Warnings */
             warnings: string[];
+            /** Unreadable */
+            unreadable: components["schemas"]["Unreadable"][];
         };
         /** SegmentInput */
         SegmentInput: {
@@ -4374,6 +4436,16 @@ export interface components {
             campaign_id?: string | null;
             /** Message Id */
             message_id?: string | null;
+            /**
+             * Status
+             * @description Of a message: its state.
+             */
+            status?: ("queued" | "deferred" | "sending" | "unknown" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "refused" | "canceled") | null;
+            /**
+             * Reason Title
+             * @description Of a message: why it is in that state, in words.
+             */
+            reason_title?: string | null;
         };
         /**
          * TimelinePoint
@@ -4422,6 +4494,28 @@ export interface components {
             time: string;
             /** Groups */
             groups: components["schemas"]["GroupState"][];
+        };
+        /**
+         * Unreadable
+         * @description Contacts that a condition passes over because their value is no date or no number.
+         */
+        Unreadable: {
+            /**
+             * Condition
+             * @description Its place among the definition's conditions, from 0, in the order they stand.
+             */
+            condition: number;
+            /** Field */
+            field: string;
+            /**
+             * Needs
+             * @enum {string}
+             */
+            needs: "number" | "date";
+            /** Count */
+            count: number;
+            /** Samples */
+            samples: string[];
         };
         /** ValidationError */
         ValidationError: {

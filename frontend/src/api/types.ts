@@ -24,6 +24,7 @@ export type AttributeInfo = Schemas["AttributeInfo"];
 export type Import = Schemas["Import"];
 export type ImportPreview = Schemas["ImportPreview"];
 export type ImportStart = Schemas["ImportStart"];
+export type Dates = Schemas["DatesFound"]["dates"];
 export type Target = Schemas["ColumnPreview"]["suggested"];
 export type Reject = Schemas["Reject"];
 export type MergedRow = Schemas["MergedRow"];

@@ -65,7 +65,7 @@ SELECT n.name AS "group", g.holder,
        (SELECT count(DISTINCT (p.stream, p.key)) FROM parked_events p WHERE p.group_name = n.name) AS parked_keys,
        (SELECT count(*) FROM parked_events p WHERE p.group_name = n.name) AS parked_events,
        (SELECT count(*) FROM dead_letters d WHERE d.group_name = n.name AND d.status = 'open') AS dead_letters,
-       (SELECT array_agg(s.stream) FROM group_positions s WHERE s.group_name = n.name) AS streams,
+       (SELECT array_agg(DISTINCT s.stream) FROM group_positions s WHERE s.group_name = n.name) AS streams,
        coalesce((SELECT jsonb_agg(to_jsonb(h) - 'group_name' ORDER BY h.at)
                  FROM (SELECT * FROM group_lag WHERE group_name = n.name ORDER BY at DESC LIMIT :history) h), '[]')
            AS lag_history

@@ -72,7 +72,7 @@ def prepare(event: Event) -> Row:
         event_id,
         type(event).__name__,
         clock.now(),
-        correlation.get() or event_id,
+        event.belongs_to or correlation.get() or event_id,
         causation.get(),
         event.schema_version,
         data,

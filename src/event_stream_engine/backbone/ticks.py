@@ -48,19 +48,21 @@ class Tick:
 BEFORE_ALL = Tick(0, _START)
 
 # One statement, hence one snapshot: what `fresh` sees is what the tick stores. The lease is checked in it too, so
-# that a relay that was paused past its lease cannot add a tick.
+# that a relay that was paused past its lease cannot add a tick; and held until the commit, so that whoever takes the
+# lease next sees every tick that was stored under it.
 _TAKE = """
 WITH fresh AS (
     SELECT EXISTS (SELECT FROM outbox WHERE xid >= $1::text::xid8 AND generation = $5)
         OR EXISTS (SELECT FROM outbox WHERE xid = ANY ($2::text[]::xid8[]) AND generation = $5) AS any_row
+), held AS MATERIALIZED (
+    SELECT FROM relay_lease, fresh
+    WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp() AND any_row
+    FOR SHARE OF relay_lease
 )
 INSERT INTO outbox_ticks (id, snapshot, generation)
 SELECT greatest($3::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
        pg_current_snapshot(), $5
-FROM fresh
-WHERE any_row AND EXISTS (
-    SELECT FROM relay_lease WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp()
-)
+FROM held
 RETURNING id, snapshot::text, generation
 """
 

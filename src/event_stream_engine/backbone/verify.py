@@ -53,7 +53,8 @@ class StreamProof:
 
 @dataclass
 class GroupProof:
-    """A group's inbox against the outbox. `due` are the events it hears up to its position."""
+    """A group's inbox against the outbox. `due` are the events it hears up to its position (of several partitions the
+    slowest one's), and those past it that it has taken charge of."""
 
     group: str
     stream: str
@@ -174,10 +175,10 @@ async def _parked(connection: Connection, stream: str) -> set[str]:
 async def _group(connection: Connection, group: Group, stream: str) -> GroupProof:
     proof = GroupProof(group.name, stream)
     types = [name for name, reaction in group.reactions.items() if reaction.event.stream == stream]
-    at = await connection.fetchval(
+    rows = await connection.fetch(
         "SELECT entry_id FROM group_positions WHERE group_name = $1 AND stream = $2", group.name, stream
     )
-    tick, seq = position(at or "0-0")
+    tick, seq = min((position(row["entry_id"]) for row in rows), default=(0, 0))  # of all its partitions
     row = await connection.fetchrow(_GROUP, stream, types, group.name, tick, seq)
     assert row is not None
     proof.due, proof.waiting, proof.parked, proof.dead = row["due"], row["waiting"], row["parked"], row["dead"]
@@ -196,7 +197,8 @@ SELECT h.tick, h.seq, h.stream, h.type, h.event_id FROM ({ticks.HISTORY_ROWS}) A
 """  # noqa: S608
 
 _HEARD = """
-SELECT h.tick, h.seq, h.event_id, (h.tick, h.seq) <= ($4::bigint, $5::bigint) AS due, i.event_id IS NOT NULL AS taken,
+SELECT h.tick, h.seq, h.event_id, i.event_id IS NOT NULL AS taken,
+       (h.tick, h.seq) <= ($4::bigint, $5::bigint) OR i.event_id IS NOT NULL AS due,
        p.event_id IS NOT NULL AS parked, d.event_id IS NOT NULL AS dead
 FROM verified_log AS h
 LEFT JOIN inbox AS i ON i.group_name = $3 AND i.event_id = h.event_id

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import pkgutil
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import uvloop
 
+from event_stream_engine import events
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
@@ -43,7 +45,9 @@ def announce(settings: Settings, process: str) -> None:
 
 
 def import_reactions() -> None:
-    """Register every `@subscribe`."""
+    """Register every `@subscribe`, and every event, those included that no group reacts to."""
+    for module in pkgutil.iter_modules(events.__path__):
+        importlib.import_module(f"{events.__name__}.{module.name}")
     for feature in FEATURES_WITH_CONSUMERS:
         importlib.import_module(f"event_stream_engine.{feature}.consumers")
 

@@ -20,9 +20,13 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
+from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
+from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.embedded import Home, binaries, ports
+from event_stream_engine.entrypoints.bootstrap import import_reactions
 from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import EseError
+from event_stream_engine.events.base import stream_names
 from event_stream_engine.settings import Section, Settings, load_settings
 
 NODE_MAJOR_MIN = 22
@@ -63,7 +67,8 @@ async def examine(settings: Settings) -> list[Finding]:
     waiting: list[Awaitable[Finding]] = [
         _postgres(settings),
         _redis(settings),
-        asyncio.to_thread(_api, settings, running),
+        _kafka(settings),
+        asyncio.to_thread(platform_finding, running),
     ]
     at_once: list[Callable[[], Finding]] = [
         lambda: _twilio(settings),
@@ -110,6 +115,28 @@ async def _redis(settings: Settings) -> Finding:
     return Finding("Redis", Verdict.GOOD, f"{name} {info.get('valkey_version', info['redis_version'])} answers")
 
 
+async def _kafka(settings: Settings) -> Finding:
+    """Whether the cluster answers with these addresses and credentials, and which topics it has."""
+    if settings.kafka.streams != "kafka":
+        if settings.kafka.brokers is None:
+            return Finding("Kafka", Verdict.GOOD, "not used: events are on Redis")
+        return Finding("Kafka", Verdict.NOTE, "not used: events are on Redis", "set ESE_STREAMS=kafka to use it")
+    import_reactions()
+    known = stream_names()
+    try:
+        async with open_transport(settings) as transport:
+            found = await transport.reach(known, ANSWER_SECONDS_MAX)
+    except EseError as error:
+        return Finding("Kafka", Verdict.MISSING, "cannot be used", error.detail)
+    except StreamRefused as error:
+        return Finding("Kafka", Verdict.MISSING, f"{error.code}: {error.detail}", "docs/guides/kafka.md has the rights")
+    except StreamBusy as error:
+        return Finding("Kafka", Verdict.MISSING, f"no answer: {error.detail}", "start it, or correct ESE_KAFKA_BROKERS")
+    advice = f"made when first used: {', '.join(found.missing)}" if found.missing else ""
+    there = len(known) - len(found.missing)
+    return Finding("Kafka", Verdict.GOOD, f"brokers: {found.servers}, topics: {there} of {len(known)}", advice)
+
+
 def _embedded(subject: str, find: Callable[[], Path], variable: str) -> Finding:
     """No address is known: neither configured nor left by a running `ese up`."""
     try:
@@ -119,11 +146,14 @@ def _embedded(subject: str, find: Callable[[], Path], variable: str) -> Finding:
     return Finding(subject, Verdict.GOOD, "embedded, not running", f"`ese up` starts it; or set {variable}")
 
 
-def _api(settings: Settings, running: Mapping[str, Any]) -> Finding:
+def platform_finding(running: Mapping[str, Any]) -> Finding:
+    """Whether the platform that a home's record names is ready. Blocks up to three seconds."""
     if not running:
         return Finding("platform", Verdict.NOTE, "not running", "`make up` starts it")
-    ready, answer = probe(f"{running['url']}/readyz")
     where = f"{running['url']} (process {running['pid']})"
+    ready, answer = probe(f"{running['url']}/readyz")
+    if not ready and running.get("state") == "starting":
+        return Finding("platform", Verdict.NOTE, f"starting at {where}", "its terminal says when it is ready")
     if ready:
         return Finding("platform", Verdict.GOOD, f"ready at {where}")
     return Finding("platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`")

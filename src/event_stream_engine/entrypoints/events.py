@@ -13,7 +13,7 @@ from event_stream_engine.backbone.tracing import TracedEvent
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import import_reactions
 from event_stream_engine.errors import Invalid, NotFound
-from event_stream_engine.events.base import REGISTRY, Envelope
+from event_stream_engine.events.base import Envelope, stream_names
 from event_stream_engine.settings import Settings, load_settings
 
 
@@ -21,7 +21,7 @@ def tail(streams: list[str], *, from_start: bool, as_json: bool) -> None:
     """Print events until interrupted. Raises `Invalid` for a stream that no event has."""
     settings = load_settings()
     import_reactions()
-    known = sorted({event.stream for event in REGISTRY.values()})
+    known = stream_names()
     unknown = [name for name in streams if name not in known]
     if unknown:
         raise Invalid(f"There is no stream {', '.join(unknown)}. There are: {', '.join(known)}.")
@@ -60,6 +60,8 @@ def trace(event_id: str, *, as_json: bool) -> None:
     for event in found:
         children[event.causation_id if event.causation_id in ids else None].append(event)
     _print(children, None, 0)
+    if len(found) == tracing.TRACE_LIMIT:
+        typer.echo(f"These are the first {tracing.TRACE_LIMIT:,}; there may be more.")
 
 
 def _print(children: dict[UUID | None, list[TracedEvent]], parent: UUID | None, depth: int) -> None:

@@ -12,12 +12,15 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from event_stream_engine import __version__, clock
+from event_stream_engine.backbone.streams import StreamBusy
 from event_stream_engine.entrypoints.backbone.metrics import exposition
+from event_stream_engine.events.base import stream_names
 from event_stream_engine.web.platform import Platform
 
 router = APIRouter(tags=["health"])
 
 _PROBE_SECONDS = 2.0
+_KAFKA = "kafka"
 
 
 class HealthResponse(JSONResponse):
@@ -31,11 +34,14 @@ async def livez() -> str:
 
 @router.get("/readyz", summary="Can it serve requests", response_class=PlainTextResponse)
 async def readyz(request: Request) -> Response:
-    """200 when PostgreSQL and Redis answer, else 503 naming what does not."""
+    """200 when PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
+    what they commit waits in the outbox, and the answer says so."""
     checks = await _checks(request.app.state.platform)
     failing = [name for name, check in checks.items() if check["status"] != "pass"]
-    if failing:
+    if set(failing) - {_KAFKA}:
         return PlainTextResponse(f"not ready: {', '.join(failing)} does not answer", 503)
+    if failing:
+        return PlainTextResponse(f"ok, but kafka does not answer ({checks[_KAFKA]['output']}): events wait")
     return PlainTextResponse("ok")
 
 
@@ -61,21 +67,26 @@ async def metrics(request: Request) -> Response:
 
 
 async def _checks(platform: Platform) -> dict[str, dict[str, Any]]:
-    probes = {"postgresql": _postgresql, "redis": _redis}
+    probes: dict[str, Callable[[Platform], Awaitable[str | None]]] = {"postgresql": _postgresql, "redis": _redis}
+    if platform.settings.kafka.streams == _KAFKA:
+        probes[_KAFKA] = _kafka
     results = await asyncio.gather(*(_probe(probe, platform) for probe in probes.values()))
     return dict(zip(probes, results, strict=True))
 
 
-async def _probe(probe: Callable[[Platform], Awaitable[None]], platform: Platform) -> dict[str, Any]:
+async def _probe(probe: Callable[[Platform], Awaitable[str | None]], platform: Platform) -> dict[str, Any]:
     started = time.perf_counter()
     result: dict[str, Any] = {"componentType": "datastore", "time": clock.now().isoformat()}
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
-            await probe(platform)
+            said = await probe(platform)
+    except StreamBusy as error:
+        return {**result, "status": "fail", "output": error.code}
     except (SQLAlchemyError, RedisError, OSError, TimeoutError) as error:
         return {**result, "status": "fail", "output": type(error).__name__}
     took_ms = round((time.perf_counter() - started) * 1000, 1)
-    return {**result, "status": "pass", "observedValue": took_ms, "observedUnit": "ms"}
+    output = {"output": said} if said else {}
+    return {**result, "status": "pass", "observedValue": took_ms, "observedUnit": "ms", **output}
 
 
 async def _postgresql(platform: Platform) -> None:
@@ -84,3 +95,9 @@ async def _postgresql(platform: Platform) -> None:
 
 async def _redis(platform: Platform) -> None:
     await platform.redis.ping()
+
+
+async def _kafka(platform: Platform) -> str:
+    found = await platform.transport.reach(stream_names(), _PROBE_SECONDS * 0.75)
+    there = f"brokers: {found.servers}"
+    return f"{there}; topics not made yet: {', '.join(found.missing)}" if found.missing else there

@@ -42,6 +42,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         """The entity this is about: the unit of order, CloudEvents' `subject`."""
         raise NotImplementedError(f"{type(self).__name__} must say what its key is")
 
+    @property
+    def belongs_to(self) -> UUID | None:
+        """The correlation of what this is a part of, however it came about: a campaign's messages are told together.
+        None: the correlation of the request, or of the event, that led to it."""
+        return None
+
+
+def stream_names() -> list[str]:
+    """Every stream that an event of ours is published to."""
+    return sorted({event.stream for event in REGISTRY.values()})
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An event with its CloudEvents 1.0 attributes and our extensions, as it stands in a stream."""

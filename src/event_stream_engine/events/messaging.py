@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
+
+from msgspec import field
 
 from event_stream_engine.events.base import Event
 
@@ -9,7 +12,16 @@ CAMPAIGN = "messaging.campaign.v1"
 MESSAGE = "messaging.message.v1"
 
 
-class CampaignLaunched(Event, frozen=True, kw_only=True):
+class _OfCampaign(Event, frozen=True, kw_only=True):
+    """Told together with everything else about the campaign, whoever did it: a person, a chore, Twilio."""
+
+    @property
+    def belongs_to(self) -> UUID | None:
+        campaign_id: str | None = getattr(self, "campaign_id")  # noqa: B009  # a field of every class below
+        return UUID(campaign_id) if campaign_id else None
+
+
+class CampaignLaunched(_OfCampaign, frozen=True, kw_only=True):
     """A campaign runs; its audience is about to be frozen."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -20,7 +32,7 @@ class CampaignLaunched(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class CampaignStateChanged(Event, frozen=True, kw_only=True):
+class CampaignStateChanged(_OfCampaign, frozen=True, kw_only=True):
     """A person (or the schedule, or completion) moved a campaign to another state."""
 
     stream: ClassVar[str] = CAMPAIGN
@@ -34,19 +46,22 @@ class CampaignStateChanged(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class AudienceFrozen(Event, frozen=True, kw_only=True):
-    """The ledger holds one row for each contact of the audience, all queued."""
+class AudienceFrozen(_OfCampaign, frozen=True, kw_only=True):
+    """The ledger holds one row for each contact of the audience: those whom the gate refuses at this moment, by
+    reason, as refused; all others queued, to be asked about again when each is claimed."""
 
     stream: ClassVar[str] = MESSAGE
     campaign_id: str
     audience: int
+    refused: dict[str, int] = field(default_factory=dict)
+    at: datetime | None = None
 
     @property
     def key(self) -> str:
         return self.campaign_id
 
 
-class MessagesClaimed(Event, frozen=True, kw_only=True):
+class MessagesClaimed(_OfCampaign, frozen=True, kw_only=True):
     """A sender took messages of a campaign: `queued` and `deferred` became `sending`."""
 
     stream: ClassVar[str] = MESSAGE
@@ -59,7 +74,7 @@ class MessagesClaimed(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class MessagesCanceled(Event, frozen=True, kw_only=True):
+class MessagesCanceled(_OfCampaign, frozen=True, kw_only=True):
     """The messages of a canceled campaign that nobody had sent yet."""
 
     stream: ClassVar[str] = MESSAGE
@@ -72,7 +87,7 @@ class MessagesCanceled(Event, frozen=True, kw_only=True):
         return self.campaign_id
 
 
-class MessageStatusChanged(Event, frozen=True, kw_only=True):
+class MessageStatusChanged(_OfCampaign, frozen=True, kw_only=True):
     """One message moved on. `reached` names the milestones it passed for the first time with this step."""
 
     stream: ClassVar[str] = MESSAGE

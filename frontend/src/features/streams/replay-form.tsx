@@ -104,7 +104,7 @@ export function ReplayDialog({ onClose }: { onClose: () => void }) {
         {matched !== undefined && (
           <p role="status" className="rounded-md border border-info/50 bg-info-soft px-4 py-3 sm:col-span-2">
             <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "event matches" : "events match"}.{" "}
-            {matched > 0 && `${form.group} applies each of them once more, beside what arrives new: an effect that adds, adds again.`}
+            {matched > 0 && `${form.group} applies each of them once more, beside what arrives new: what only sets a value stays right; what counts or sends does so again. Until its turn comes, each waits among the group's parked events.`}
             {matched > 0 && rate !== null && !wrongRate && ` It takes about ${duration(matched / rate)}.`}
           </p>
         )}

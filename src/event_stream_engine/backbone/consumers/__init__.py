@@ -24,9 +24,9 @@ from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
 from event_stream_engine.backbone.consumers.retrying import Retrying
 from event_stream_engine.backbone.consumers.trimmed import trimmed_away
-from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused
+from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused, position
 from event_stream_engine.backbone.subscriptions import Group
-from event_stream_engine.backbone.supervising import holder_name, until_one_fails
+from event_stream_engine.backbone.supervising import end, holder_name, until_one_fails
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
@@ -66,6 +66,7 @@ class Consumer:
     _careful: bool = False
     """The last owner died with work in hand: each event is marked as started before it is tried."""
     _count: int = 0
+    _ahead: "asyncio.Task[Read] | None" = None
     _parked: asyncio.Event = field(default_factory=asyncio.Event)
     _attempts: Attempts = field(init=False)
 
@@ -82,10 +83,9 @@ class Consumer:
             self._parked.set()
             await asyncio.wait({work}, timeout=SHUTDOWN_SECONDS)
         finally:
-            stopped.cancel()
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+            await end(stopped, work)
+        if not work.cancelled():
+            work.result()
 
     async def _work(self) -> None:
         """Own the group as long as possible; a failing server is waited for with growing pauses."""
@@ -147,8 +147,10 @@ class Consumer:
             await self._pause(0.1 if fed else 1.0)
 
     async def _consume(self) -> None:
+        streams = self.group.streams
+        partitions = {stream: await self.streams.partitions(stream) for stream in streams}
         async with self.database.transaction() as tx:
-            self._positions = await inbox.positions(tx, self.group.name, self.group.streams)
+            self._positions = await inbox.positions(tx, self.group.name, self.lease.epoch, partitions)
         await self.streams.seek(self.group.name, self.name, self._positions)
         looked = asyncio.get_running_loop().time()
         async with contextlib.aclosing(self._batches()) as batches:
@@ -157,35 +159,34 @@ class Consumer:
                 if read.entries:
                     await self._catch_trimmed(read)
                     await self._apply_read(read.entries)
-                elif now - looked > _IDLE_CHECK_SECONDS:
-                    await self._look_for_trimmed()
+                if self._ahead is None and now - looked > _IDLE_CHECK_SECONDS:
+                    await self._pass_idle()
                     looked = now
                 self._careful = self._careful and not read.entries
 
     async def _batches(self) -> AsyncGenerator[Read]:
         """Batch by batch, an empty one when there is nothing. While a full one is applied the next is read, never
         more than that one ahead."""
-        ahead: asyncio.Task[Read] | None = None
         try:
             while not self.stop.is_set():
                 if self.lease.paused:
                     await self._pause(0.2)
                     continue
-                read, ahead = await (ahead or self._read()), None
+                read, self._ahead = await (self._ahead or self._read()), None
                 if read.entries and self.lease.paused:  # it was paused while we waited: this is read again afterwards
                     await self.streams.seek(self.group.name, self.name, self._positions)
                     continue
                 full = len(read.entries) >= self._count
                 self._bound(read.entries)
                 if full:
-                    ahead = asyncio.create_task(self._read())
+                    self._ahead = asyncio.create_task(self._read())
                 yield read
                 if read.entries and not full:  # a moment's company makes the next transaction worth more
                     await self._pause(self.settings.consume_linger_ms / 1000)
         finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.wait({ahead})
+            if self._ahead is not None:
+                await end(self._ahead)
+                self._ahead = None
 
     async def _read(self) -> Read:
         return await self.streams.read(self.group.name, self.name, self.group.streams, self._count, _BLOCK_MS)
@@ -198,6 +199,21 @@ class Consumer:
         elif size < _BYTES_READ_MAX // 4:
             self._count = min(self.settings.consume_batch, self._count * 2)
 
+    async def _pass_idle(self) -> None:
+        """A partition that holds nothing more moves along with its stream, which is else held back by it: trimming
+        and retention go by the slowest."""
+        passed = await self.streams.caught_up(self.group.name, self.name)
+        await self._look_for_trimmed()
+        ahead = {
+            place: entry_id
+            for place, entry_id in passed.items()
+            if position(entry_id) > position(self._positions.get(place, "0-0"))
+        }
+        if ahead:
+            async with self.database.transaction() as tx:
+                await inbox.advance(tx, self.group.name, self.lease.epoch, self._positions, ahead, 0)
+            self._positions |= ahead
+
     async def _catch_trimmed(self, read: Read) -> None:
         """What left the streams before this group read it comes from the outbox, first."""
         for place in inbox.ends(read.entries):
@@ -207,7 +223,7 @@ class Consumer:
     async def _look_for_trimmed(self) -> None:
         """The same where a stream has nothing new: what was there may have gone unread."""
         for place in list(self._positions):
-            await self._reload(place, [], await self.streams.first_id(place[0]))
+            await self._reload(place, [], await self.streams.first_id(*place))
 
     async def _reload(self, place: Place, given: Sequence[Envelope], head: str | None) -> None:
         at = self._positions.get(place, "0-0")

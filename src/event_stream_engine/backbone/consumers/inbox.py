@@ -56,14 +56,27 @@ async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) ->
     return {row[0] for row in rows}
 
 
-async def positions(tx: Transaction, group: str, streams: Sequence[str]) -> dict[Place, str]:
-    """Where the group stands in each stream; one it never read stands at `0-0`."""
-    await tx.execute(text(_ENSURE_POSITIONS), {"group": group, "streams": list(streams)})
+async def positions(tx: Transaction, group: str, epoch: int, partitions: Mapping[str, int]) -> dict[Place, str]:
+    """Where the group stands in each partition of the streams, given how many each has; a stream it never read
+    stands at `0-0`.
+
+    Where a stream has another number of partitions than before (another transport, a topic laid out anew), all of them
+    stand where the slowest stood: everything up to there is in charge, wherever it lay.
+    """
     rows = await tx.execute(
         text("SELECT stream, partition, entry_id FROM group_positions WHERE group_name = :group AND stream = ANY(:s)"),
-        {"group": group, "s": list(streams)},
+        {"group": group, "s": list(partitions)},
     )
-    return {(row.stream, row.partition): row.entry_id for row in rows}
+    known: dict[str, dict[int, str]] = {stream: {} for stream in partitions}
+    for row in rows:
+        known[row.stream][row.partition] = row.entry_id
+    for stream, count in partitions.items():
+        if set(known[stream]) != set(range(count)):
+            slowest = min(known[stream].values(), key=position, default="0-0")
+            known[stream] = dict.fromkeys(range(count), slowest)
+            await tx.execute(text(_LAY_OUT), {"group": group, "stream": stream, "count": count, "at": slowest})
+            await fence(tx, group, epoch)
+    return {(stream, number): at for stream, found in known.items() for number, at in found.items()}
 
 
 async def advance(
@@ -135,9 +148,13 @@ SELECT CASE WHEN (SELECT count(*) FROM new) = (SELECT count(*) FROM given) THEN 
              WHERE p.group_name = :group AND EXISTS (SELECT FROM parked_events WHERE group_name = :group)) AS blocked
 """
 
-_ENSURE_POSITIONS = """
-INSERT INTO group_positions (group_name, stream) SELECT :group, unnest(CAST(:streams AS text[]))
-ON CONFLICT DO NOTHING
+_LAY_OUT = """
+WITH gone AS (
+    DELETE FROM group_positions WHERE group_name = :group AND stream = :stream AND partition >= :count
+)
+INSERT INTO group_positions (group_name, stream, partition, entry_id)
+SELECT :group, :stream, number, :at FROM generate_series(0, CAST(:count AS int) - 1) AS number
+ON CONFLICT (group_name, stream, partition) DO UPDATE SET entry_id = excluded.entry_id, updated_at = now()
 """
 
 _ADVANCE = """

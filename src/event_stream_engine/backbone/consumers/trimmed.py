@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.consumers.inbox import Place
-from event_stream_engine.backbone.streams import Entry, StreamReader, envelope, position
+from event_stream_engine.backbone.streams import StreamReader, envelope, position
 from event_stream_engine.database import Database
 from event_stream_engine.events.base import Envelope
 
@@ -27,13 +27,15 @@ async def trimmed_away(
     if position(upto) <= position(at) or (read and first is not None and at != "0-0" and first == at):
         return
     begin, end = position(at), _past(upto, bool(read))
+    partitions = await streams.partitions(stream)
     async with database.driver() as connection:
         slices = ticks.history(connection, max(0, begin[0] - 1), position(upto)[0], stream, _SLICE)
         async with aclosing(slices):
             async for slice_ in slices:
                 between = [e for _, e in slice_ if begin < position(e.entry_id) < end]
-                if between and partition == 0:
-                    yield [_envelope(stream, entry) for entry in between]
+                here = [e for e in between if streams.partition_of(e.fields["subject"], partitions) == partition]
+                if here:
+                    yield [envelope(stream, entry.entry_id, entry.fields, partition) for entry in here]
                 if position(slice_[-1][1].entry_id) >= end:
                     return
 
@@ -42,7 +44,3 @@ def _past(upto: str, read: bool) -> tuple[int, int]:
     """What was read is not reloaded; the end of a stream is."""
     tick, seq = position(upto)
     return (tick, seq) if read else (tick, seq + 1)
-
-
-def _envelope(stream: str, entry: Entry) -> Envelope:
-    return envelope(stream, entry.entry_id, entry.fields)

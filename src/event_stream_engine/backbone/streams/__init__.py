@@ -53,6 +53,14 @@ class Memory(NamedTuple):
     max_bytes: int | None
 
 
+class Reach(NamedTuple):
+    """A transport that answers: how many servers it has, and which of the streams that were asked for are not there
+    yet; they are made when first written to or read."""
+
+    servers: int
+    missing: tuple[str, ...]
+
+
 class Read(NamedTuple):
     """What a group was given, and the oldest entry that each of its streams and partitions held at that moment.
 
@@ -69,6 +77,7 @@ class StreamBusy(Exception):
         super().__init__(f"{stream}: {code} {detail}".strip())
         self.stream = stream
         self.code = code
+        self.detail = detail
 
 
 class StreamRefused(StreamBusy):
@@ -145,8 +154,21 @@ class StreamReader(Protocol):
         """The effects of these entries are committed."""
         ...
 
-    async def first_id(self, stream: str) -> str | None:
-        """The oldest entry still held, None for an empty stream."""
+    async def caught_up(self, group: str, consumer: str) -> Mapping[tuple[str, int], str]:
+        """Partitions whose every entry up to an id of their stream was given to the group, also where none of those
+        entries lies in them. What was read last must have been applied."""
+        ...
+
+    async def partitions(self, stream: str) -> int:
+        """How many partitions the stream has, numbered from 0. Creates a stream that is missing."""
+        ...
+
+    def partition_of(self, key: str, partitions: int) -> int:
+        """The partition, of so many, that holds the entries of this key."""
+        ...
+
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:
+        """The oldest entry still held (in one partition, where that is named), None where there is none."""
         ...
 
     async def last_id(self, stream: str) -> str:

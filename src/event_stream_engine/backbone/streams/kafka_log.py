@@ -1,126 +1,28 @@
-"""A Kafka topic as a stream: what a record holds, and how a topic is looked at from its ends.
+"""A Kafka topic as a log that can be asked: its ends, what follows an entry, what it holds.
 
 Everything here blocks; `KafkaStreams` calls it on threads of its own.
 """
 
 import threading
 import time
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, position
+from event_stream_engine.backbone.streams import StreamBusy, position
+from event_stream_engine.backbone.streams.kafka_records import Complaints, Record, record_of
 
 CALL_SECONDS = 10.0
 _TAIL_RECORDS = 64
 _READ_AT_ONCE = 500
-_ID, _NUMBER = "ese_entryid", "ese_number"
-_NOT_FIELDS = frozenset({"ce_specversion", "ce_source"})
-
-_REFUSED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "noperm",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "noperm",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "noperm",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "noperm",
-    KafkaError._AUTHENTICATION: "noauth",
-    KafkaError.SASL_AUTHENTICATION_FAILED: "noauth",
-    KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
-    KafkaError.RECORD_LIST_TOO_LARGE: "too_large",
-    KafkaError.TOPIC_EXCEPTION: "topic",
-    KafkaError.POLICY_VIOLATION: "policy",
-    KafkaError.INVALID_REPLICATION_FACTOR: "replication",
-}
-_BUSY = {
-    KafkaError._TRANSPORT: "connection",
-    KafkaError._ALL_BROKERS_DOWN: "connection",
-    KafkaError._RESOLVE: "connection",
-    KafkaError._TIMED_OUT: "timeout",
-    KafkaError._MSG_TIMED_OUT: "timeout",
-    KafkaError.REQUEST_TIMED_OUT: "timeout",
-    KafkaError._FENCED: "fenced",
-    KafkaError.PRODUCER_FENCED: "fenced",
-    KafkaError.INVALID_PRODUCER_EPOCH: "fenced",
-    KafkaError.NOT_ENOUGH_REPLICAS: "noreplicas",
-    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "noreplicas",
-}
-
-
-@contextmanager
-def mapped(stream: str) -> Iterator[None]:
-    """Kafka's errors as the transport's: `StreamRefused` where somebody must act, else `StreamBusy`."""
-    try:
-        yield
-    except KafkaException as error:
-        cause = error.args[0]
-        if not isinstance(cause, KafkaError):
-            raise StreamBusy(stream, "other", str(error)) from error
-        if cause.code() in _REFUSED:
-            raise StreamRefused(stream, _REFUSED[cause.code()], cause.str()) from error
-        raise StreamBusy(stream, _BUSY.get(cause.code(), cause.name().lower().lstrip("_")), cause.str()) from error
-    except BufferError as error:  # the producer's queue is full
-        raise StreamBusy(stream, "buffer", str(error)) from error
-
-
-class Record(NamedTuple):
-    """An entry where it lies. `number` counts the entries of a stream from 1 on; 0 for what somebody else wrote."""
-
-    partition: int
-    offset: int
-    number: int
-    entry: Entry
-
-    @property
-    def at(self) -> tuple[int, int]:
-        return position(self.entry.entry_id)
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """Where a key's entries lie: CRC-32, as librdkafka's `consistent` partitioner."""
-    return zlib.crc32(key.encode()) % partitions
-
-
-def headers_of(stream: str, entry: Entry, number: int) -> list[tuple[str, str | bytes | None]]:
-    """CloudEvents 1.0, binary content mode of the Kafka protocol binding, and our two."""
-    attributes: list[tuple[str, str | bytes | None]] = [
-        (f"ce_{name}", value.encode()) for name, value in entry.fields.items() if name != "data"
-    ]
-    return [
-        *attributes,
-        ("ce_specversion", b"1.0"),
-        ("ce_source", f"/streams/{stream}".encode()),
-        ("content-type", b"application/json"),
-        (_ID, entry.entry_id.encode()),
-        (_NUMBER, str(number).encode()),
-    ]
-
-
-def record_of(message: Message) -> Record:
-    """What the message holds. Where somebody else wrote it, its id is `<its time>-<its offset>`, without fields."""
-    partition, offset = message.partition() or 0, message.offset() or 0
-    headers = {name: value for name, value in _headers(message) if isinstance(value, bytes)}
-    try:
-        entry_id = headers[_ID].decode()
-        position(entry_id)
-        fields = {n[3:]: v.decode() for n, v in headers.items() if n.startswith("ce_") and n not in _NOT_FIELDS}
-        value = message.value() or b""
-        fields["data"] = value.decode() if isinstance(value, bytes) else value
-        return Record(partition, offset, int(headers[_NUMBER]), Entry(entry_id, fields))
-    except (KeyError, ValueError):  # UnicodeDecodeError is one
-        return Record(partition, offset, 0, Entry(f"{max(0, message.timestamp()[1])}-{offset}", {}))
-
-
-def _headers(message: Message) -> list[tuple[str, Any]]:
-    headers = message.headers() or []
-    return list(headers.items()) if isinstance(headers, dict) else list(headers)
+_SETTLE_PAUSE_SECONDS = 0.002
 
 
 class TopicLog:
     """Looks at topics; only committed records are seen."""
 
-    def __init__(self, configuration: Mapping[str, Any]) -> None:
+    def __init__(self, configuration: Mapping[str, Any], complaints: Complaints) -> None:
         self._configuration = {
             **configuration,
             "group.id": "ese-looking",  # never subscribed, never committed
@@ -130,19 +32,21 @@ class TopicLog:
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 10,
         }
+        self._complaints = complaints
         self._consumer: Consumer | None = None
+        self._seeing_all: Consumer | None = None
         self._lock = threading.RLock()
 
     def close(self) -> None:
         """Forget all; the next look connects anew."""
         with self._lock:
-            if self._consumer is not None:
-                self._consumer.close()
-                self._consumer = None
+            for consumer in filter(None, (self._consumer, self._seeing_all)):
+                consumer.close()
+            self._consumer = self._seeing_all = None
 
     def partitions(self, stream: str) -> int:
         """How many the topic has; 0 where there is no such topic."""
-        with self._lock:
+        with self._lock, self._complaints.asked(self._looking()):
             topic = self._looking().list_topics(stream, timeout=CALL_SECONDS).topics[stream]
         if topic.error is None:
             return len(topic.partitions)
@@ -151,17 +55,34 @@ class TopicLog:
         raise KafkaException(topic.error)
 
     def ends(self, stream: str, partition: int) -> tuple[int, int]:
-        """The first offset held, and the one after the last committed."""
+        """The first offset held, and the one up to which everything is decided: committed or given up."""
         with self._lock:
             found = self._looking().get_watermark_offsets(TopicPartition(stream, partition), CALL_SECONDS)
         if found is None:
             raise StreamBusy(stream, "timeout", "no watermarks")
         return found
 
-    def offsets_at(self, stream: str, tick_ms: int) -> dict[int, int]:
-        """Per partition an offset at or before the first record of `tick_ms` or later; -1: there is none.
+    def decided(self, stream: str) -> dict[int, int]:
+        """Per partition the offset up to which readers see it."""
+        return {number: self.ends(stream, number)[1] for number in range(self.partitions(stream))}
 
-        A transaction's marker carries the broker's time, so the offset may lie before the record, never after it.
+    def written(self, stream: str) -> dict[int, int]:
+        """Per partition the offset after its last record, decided or not."""
+        found = {}
+        for number in range(self.partitions(stream)):
+            with self._lock:
+                ends = self._undecided().get_watermark_offsets(TopicPartition(stream, number), CALL_SECONDS)
+            if ends is None:
+                raise StreamBusy(stream, "timeout", "no watermarks")
+            found[number] = ends[1]
+        return found
+
+    def starts_at(self, stream: str, tick_ms: int) -> dict[int, int]:
+        """Per partition that has a record of `tick_ms` or later, an offset at or before the first of them.
+
+        A transaction's marker carries the broker's time, so the offset may lie before the record, never after it. A
+        broker (4.1) finds nothing as well where the batch it comes upon first was deleted: then it is the beginning,
+        if the newest record is late enough.
         """
         asked = [TopicPartition(stream, number, tick_ms) for number in range(self.partitions(stream))]
         if not asked:
@@ -171,37 +92,59 @@ class TopicLog:
         for found in answered:
             if found.error is not None:
                 raise KafkaException(found.error)
-        return {found.partition: found.offset for found in answered}
+        starts = {found.partition: found.offset for found in answered if found.offset >= 0}
+        for number, newest in self.tails(stream, [n for n in range(len(asked)) if n not in starts]).items():
+            if newest.at[0] >= tick_ms:
+                starts[number] = self.ends(stream, number)[0]
+        return starts
 
     def after(self, stream: str, entry_id: str, limit: int) -> list[Record]:
-        """Records whose ids are greater, in the order of their ids, at most `limit`."""
-        starts = {n: at for n, at in self.offsets_at(stream, position(entry_id)[0]).items() if at >= 0}
-        found = self.records(stream, starts, limit, after=position(entry_id))
-        return sorted((record for each in found.values() for record in each), key=lambda r: r.at)[:limit]
+        """Records whose ids are greater, in the order of their ids over all partitions, at most `limit`.
 
-    def head(self, stream: str) -> Record | None:
-        """The oldest entry."""
-        starts = {number: self.ends(stream, number)[0] for number in range(self.partitions(stream))}
-        firsts = [each[0] for each in self.records(stream, starts, 1).values() if each]
-        return min(firsts, key=lambda record: record.at, default=None)
+        Of several partitions the end is looked at first, and nothing past it is given: a batch that becomes
+        visible meanwhile could be seen in one partition and missed in another.
+        """
+        upto = None
+        if self.partitions(stream) > 1:
+            newest = self.tail(stream)
+            if newest is None or newest.at <= position(entry_id):
+                return []
+            upto = newest.at
+            self._settle(stream)
+        starts = self.starts_at(stream, position(entry_id)[0])
+        found = self.records(stream, starts, limit, after=position(entry_id))
+        merged = [record for each in found.values() for record in each if upto is None or record.at <= upto]
+        return sorted(merged, key=lambda record: record.at)[:limit]
+
+    def heads(self, stream: str, partitions: Iterable[int] | None = None) -> dict[int, Record]:
+        """Per partition its oldest entry, where it holds any."""
+        wanted = range(self.partitions(stream)) if partitions is None else partitions
+        found = self.records(stream, {number: self.ends(stream, number)[0] for number in wanted}, 1)
+        return {number: each[0] for number, each in found.items() if each}
+
+    def first_from(self, stream: str, entry_id: str) -> dict[int, Record]:
+        """Per partition its first entry at or past an id."""
+        tick, seq = position(entry_id)
+        found = self.records(stream, self.starts_at(stream, tick), 1, after=(tick, seq - 1))
+        return {number: each[0] for number, each in found.items() if each}
 
     def tail(self, stream: str) -> Record | None:
-        """The newest entry. An append is one transaction, so every smaller entry is there too."""
-        lasts = [self._last(stream, number) for number in range(self.partitions(stream))]
-        return max((record for record in lasts if record), key=lambda record: record.at, default=None)
+        """The newest entry. An append is one transaction: what is smaller is there too, or is becoming visible."""
+        return max(self.tails(stream).values(), key=lambda record: record.at, default=None)
 
-    def _last(self, stream: str, partition: int) -> Record | None:
-        low, high = self.ends(stream, partition)
+    def tails(self, stream: str, partitions: Iterable[int] | None = None) -> dict[int, Record]:
+        """Per partition its newest entry, where it holds any."""
+        found: dict[int, Record] = {}
+        wanted = range(self.partitions(stream)) if partitions is None else partitions
+        ends = {number: self.ends(stream, number) for number in wanted}
+        open_ = {number: (low, high) for number, (low, high) in ends.items() if high > low}
         span = _TAIL_RECORDS
-        while high > low:  # markers and aborted records may fill the last offsets
-            start = max(low, high - span)
-            found = self.records(stream, {partition: start}, None)[partition]
-            if found:
-                return found[-1]
-            if start == low:
-                break
+        while open_:  # markers and aborted records may fill the last offsets
+            starts = {number: max(low, high - span) for number, (low, high) in open_.items()}
+            found |= {number: each[-1] for number, each in self.records(stream, starts, None).items() if each}
+            open_ = {n: ends_ for n, ends_ in open_.items() if n not in found and starts[n] > ends_[0]}
             span *= 16
-        return None
+        return found
 
     def records(
         self, stream: str, starts: Mapping[int, int], limit: int | None, after: tuple[int, int] = (-1, -1)
@@ -222,6 +165,16 @@ class TopicLog:
             consumer.close()
         return found
 
+    def _settle(self, stream: str) -> None:
+        """Until everything that is written now is decided in every partition: a commit is answered before its marks
+        are in all of them. Raises `StreamBusy` where a transaction stays open."""
+        deadline = time.monotonic() + CALL_SECONDS
+        for partition, high in self.written(stream).items():
+            while self.ends(stream, partition)[1] < high:
+                if time.monotonic() > deadline:
+                    raise StreamBusy(stream, "timeout", "a transaction stays open")
+                time.sleep(_SETTLE_PAUSE_SECONDS)
+
     def _some(self, stream: str, consumer: Consumer) -> list[Message]:
         """At least one message or the news that a partition has ended; librdkafka's `consume` would wait for all."""
         deadline = time.monotonic() + CALL_SECONDS
@@ -235,6 +188,11 @@ class TopicLog:
         if self._consumer is None:
             self._consumer = Consumer(self._configuration)
         return self._consumer
+
+    def _undecided(self) -> Consumer:
+        if self._seeing_all is None:
+            self._seeing_all = Consumer({**self._configuration, "isolation.level": "read_uncommitted"})
+        return self._seeing_all
 
 
 def _sort_in(

@@ -1,6 +1,6 @@
 """Which transport the settings name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from event_stream_engine.backbone.streams import StreamReader, StreamWriter
+from event_stream_engine.backbone.streams import Reach, StreamReader, StreamWriter
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.errors import Invalid
 from event_stream_engine.events.base import Envelope
@@ -18,8 +18,16 @@ from event_stream_engine.settings import Settings
 class Transport(StreamWriter, StreamReader, Protocol):
     """Both halves, and following a stream outside any group."""
 
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:
+        """As `StreamReader` has it."""
+        ...
+
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position; waits up to `block_ms` for the first."""
+        ...
+
+    async def reach(self, streams: Sequence[str], seconds: float) -> Reach:
+        """Whether it answers within that time; raises `StreamBusy` or `StreamRefused` where it does not."""
         ...
 
 

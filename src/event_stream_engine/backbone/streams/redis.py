@@ -38,6 +38,7 @@ from event_stream_engine.backbone.streams import (
     LastIdMismatch,
     Memory,
     Packed,
+    Reach,
     Read,
     StreamBusy,
     StreamRefused,
@@ -64,6 +65,13 @@ for _, entry in ipairs(cjson.decode(ARGV[2])) do
   redis.call('XADD', KEYS[1], unpack(entry))
 end
 return 'OK'
+"""
+
+_READ_WITH_HEAD = """
+return {
+  redis.call('XREAD', 'COUNT', ARGV[2], 'STREAMS', KEYS[1], ARGV[1]),
+  redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+}
 """
 
 _SLICE = 500
@@ -149,6 +157,7 @@ class RedisStreams:
         self._redis = client
         self._bulk_from = sys.maxsize if isinstance(client, RedisCluster) else bulk_from
         self._append = client.register_script(_APPEND)
+        self._read_with_head = client.register_script(_READ_WITH_HEAD)
         self._cursors: dict[str, dict[str, str]] = {}
         self._more: set[str] = set()
         """Groups whose last read was full: there is no need to wait for more."""
@@ -192,10 +201,27 @@ class RedisStreams:
             entries = await self._redis.xrange(stream, min=f"({after}", count=limit) or []
         return [Entry(str(entry_id), cast("dict[str, str]", fields or {})) for entry_id, fields in entries]
 
-    async def first_id(self, stream: str) -> str | None:
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:  # noqa: ARG002  # it is one
         with mapped(stream):
             entries = await self._redis.xrange(stream, count=1)
         return str(entries[0][0]) if entries else None
+
+    async def reach(self, _streams: Sequence[str], seconds: float) -> Reach:
+        with mapped("redis"):
+            async with asyncio.timeout(seconds):
+                await self._redis.ping()
+        return Reach(1, ())
+
+    async def partitions(self, _stream: str) -> int:
+        """One: a stream is one key."""
+        return 1
+
+    def partition_of(self, _key: str, _partitions: int) -> int:
+        return 0
+
+    async def caught_up(self, _group: str, _consumer: str) -> dict[tuple[str, int], str]:
+        """Nothing to tell: the position of an only partition moves with what is read."""
+        return {}
 
     async def length(self, stream: str) -> int:
         with mapped(stream):
@@ -247,6 +273,11 @@ class RedisStreams:
     async def _with_head(self, stream: str, after: str, count: int) -> tuple[Any, Any]:
         """Entries after a position, and the oldest one, as of one moment."""
         with mapped(stream):
+            if isinstance(self._redis, RedisCluster):  # its client's transactions live on another event loop
+                read, head = await self._read_with_head(keys=[stream], args=[after, count])
+                return [
+                    (name, [(i, dict(zip(f[::2], f[1::2], strict=True))) for i, f in rows]) for name, rows in read or []
+                ], head
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.xread({stream: after}, count=count)
                 pipe.xrange(stream, count=1)

@@ -52,8 +52,13 @@ def retry(group: str) -> None:
 
 
 def list_letters(group: str | None, type_: str | None, key: str | None, status: str) -> None:
+    if group is not None:
+        _in_transaction(lambda tx: groups.report(tx, group))
     chosen = Chosen(None, group, type_, key, status)
-    for row in _in_transaction(lambda tx: dead_letters.page(tx, chosen, None, SHOWN)):
+    found = _in_transaction(lambda tx: dead_letters.page(tx, chosen, None, SHOWN))
+    if not found:
+        typer.echo(f"No dead letter is {status}." if status else "There is no dead letter.")
+    for row in found:
         error = f"{row['error_class']}: {row['error'][:120]}"
         typer.echo(f"{row['id']}  {row['group']}  {row['type']} {row['key']}  {error}")
 

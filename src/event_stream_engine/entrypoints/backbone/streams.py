@@ -1,5 +1,6 @@
 """`/api/v1/backbone/{streams,relay}`: what is published, by whom, and what waits."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -17,6 +18,9 @@ from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
 router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+
+_ANSWER_SECONDS = 5.0
+"""A transport that has not answered by then is shown as busy."""
 
 
 class StreamShape(BaseModel):
@@ -82,21 +86,22 @@ class ParkedRow(BaseModel):
 
 @router.get("/streams", summary="Streams and what waits to be published")
 async def list_streams(_: Account, tx: Tx, platform: ThePlatform) -> Page[StreamShape]:
-    transport = platform.transport
-    return Page(
-        items=[await _stream(transport, found, platform.settings.kafka.streams) for found in await reports.streams(tx)]
-    )
+    transport, name = platform.transport, platform.settings.kafka.streams
+    asked = [_stream(transport, found, name) for found in await reports.streams(tx)]
+    return Page(items=list(await asyncio.gather(*asked)))
 
 
 async def _stream(transport: StreamWriter, found: reports.StreamReport, name: str) -> StreamShape:
     state, code = found.state, found.code
-    first = last = None
-    entries = None
+    first = last = entries = None
     try:
-        first, last = await transport.first_id(found.stream), await transport.last_id(found.stream)
-        entries = await transport.length(found.stream)
-    except (StreamBusy, StreamRefused) as error:
-        state, code = "busy" if isinstance(error, StreamBusy) else "refused", error.code
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            first, last = await transport.first_id(found.stream), await transport.last_id(found.stream)
+            entries = await transport.length(found.stream)
+    except StreamBusy as error:
+        state, code = "refused" if isinstance(error, StreamRefused) else "busy", error.code
+    except TimeoutError:
+        state, code = "busy", "timeout"
     return StreamShape.model_validate({
         "stream": found.stream, "transport": name, "first_entry_id": first, "last_entry_id": last,
         "last_at": _moment(last), "entries": entries, "unpublished_events": found.unpublished_events,
