@@ -81,7 +81,7 @@ async def register(body: RegisterIn, request: Request, tx: Tx) -> AccountOut:
     return _account(account)
 
 
-@router.post("/login", summary="Sign in")
+@router.post("/login", summary="Sign in", responses={429: {}})
 async def login(body: LoginIn, request: Request, response: Response, platform: ThePlatform, tx: Tx) -> SessionOut:
     """After five failed attempts for an address the next one has to wait: 429 with `Retry-After`."""
     settings = _settings(request)
