@@ -21,10 +21,13 @@ from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.identity import routes as identity
+from event_stream_engine.identity.access import routes as access
+from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
+from event_stream_engine.web.guards import declared
 from event_stream_engine.web.openapi import with_problems
 from event_stream_engine.web.platform import Platform
 
@@ -95,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     add_routes(app, chosen)
+    declared(app)  # raises where a route does not say who may call it
     problems.install(app)
     plain = app.openapi
     app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]
@@ -111,7 +115,7 @@ def begin_worker() -> Settings:
 
 def connect_platform(settings: Settings, transport: Transport) -> Platform:
     database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    return Platform(settings, database, connect(settings.redis_url), transport)
+    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database))
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:
@@ -120,7 +124,8 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(flags.router)
     app.include_router(flags.status)
     app.include_router(identity.router)
-    app.include_router(identity.accounts)
+    app.include_router(access.accounts)
+    app.include_router(access.keys)
     app.include_router(identity.pages)
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):

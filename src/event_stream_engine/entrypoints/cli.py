@@ -83,7 +83,7 @@ def sandbox() -> None:
 
 @app.command("sign-in")
 def sign_in() -> None:
-    """Print a new one-time link that signs the owner in (the platform must be running)."""
+    """Print a new one-time link that signs the first admin in (the platform must be running)."""
     import asyncio
 
     from event_stream_engine.entrypoints.supervisor import sign_in_link

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from event_stream_engine.errors import Invalid
 from event_stream_engine.live import Hub, stream
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 
@@ -16,10 +16,9 @@ LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
 
 
-@router.get("/live", summary="Live updates", response_class=StreamingResponse)
+@router.get("/live", summary="Live updates", response_class=StreamingResponse, dependencies=[needs("monitoring:read")])
 async def live(
     request: Request,
-    _: Account,
     topics: Annotated[
         str,
         Query(

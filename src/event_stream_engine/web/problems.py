@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -39,6 +39,8 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     errors: list[ProblemField] | None = None
+    permission: str | None = Field(None, description="Of `permission_missing`: what was needed.")
+    roles: list[str] | None = Field(None, description="Of `permission_missing`: the roles that have it.")
 
 
 def problem(
@@ -48,6 +50,7 @@ def problem(
     detail: str,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """A problem response."""
     body: dict[str, Any] = {
@@ -57,6 +60,7 @@ def problem(
         "code": code,
         "detail": detail,
         "request_id": str(correlation.get() or ""),
+        **(members or {}),
     }
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
@@ -69,7 +73,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
         headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequests) else None
-        return problem(error.status, error.code, error.title, error.detail, error.errors, headers)
+        return problem(error.status, error.code, error.title, error.detail, error.errors, headers, error.members)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

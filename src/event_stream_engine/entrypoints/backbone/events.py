@@ -17,7 +17,7 @@ from event_stream_engine.backbone.reports import EventFilter
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.entrypoints.backbone.people import shown_key
 from event_stream_engine.errors import Invalid, NotFound
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -71,9 +71,8 @@ class TracedShape(BaseModel):
     groups: list[GroupState]
 
 
-@router.get("/events", summary="Events, newest first")
+@router.get("/events", summary="Events, newest first", dependencies=[needs("streams:read")])
 async def list_events(
-    _: Account,
     tx: Tx,
     stream: Name = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -96,16 +95,20 @@ async def list_events(
     return Page(items=[EventShape.model_validate(in_list(row)) for row in found[:limit]], next_cursor=more)
 
 
-@router.get("/events/{event_id}", summary="One event, whole, and what became of it")
-async def show_event(event_id: UUID, _: Account, tx: Tx) -> EventDetail:
+@router.get(
+    "/events/{event_id}", summary="One event, whole, and what became of it", dependencies=[needs("streams:read")]
+)
+async def show_event(event_id: UUID, tx: Tx) -> EventDetail:
     found = await reports.event(tx, event_id)
     if found is None:
         raise NotFound("The outbox holds no event with this id (any more).")
     return EventDetail.model_validate(found)
 
 
-@router.get("/events/{event_id}/trace", summary="Everything that shares its correlation")
-async def trace_event(event_id: UUID, _: Account, tx: Tx) -> Page[TracedShape]:
+@router.get(
+    "/events/{event_id}/trace", summary="Everything that shares its correlation", dependencies=[needs("streams:read")]
+)
+async def trace_event(event_id: UUID, tx: Tx) -> Page[TracedShape]:
     """A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there."""
     found = await tracing.trace(tx, event_id)
     if not found:
@@ -118,9 +121,13 @@ def _traced(event: tracing.TracedEvent, groups: list[dict[str, str]]) -> TracedS
     return TracedShape.model_validate({**in_list(vars(event)), "groups": groups})
 
 
-@router.get("/tail", summary="Events as they are published", response_class=StreamingResponse)
+@router.get(
+    "/tail",
+    summary="Events as they are published",
+    response_class=StreamingResponse,
+    dependencies=[needs("streams:read")],
+)
 async def tail_events(
-    _: Account,
     platform: ThePlatform,
     stream: Name = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,

@@ -20,6 +20,7 @@ from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import contacts as store
 from event_stream_engine.messaging.store.segments import clause
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -38,9 +39,8 @@ Search = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Sort = Literal["created_at", "-created_at", "phone"]
 
 
-@router.get("", summary="List and search contacts")
+@router.get("", summary="List and search contacts", dependencies=[needs("contacts:read")])
 async def list_contacts(
-    _: Account,
     tx: Tx,
     search: Search = None,
     consent: schemas.Consent | None = None,
@@ -62,22 +62,23 @@ async def list_contacts(
     return Page(items=[shape(item) for item in items], next_cursor=next_cursor, total=total)
 
 
-@router.post("", status_code=201, summary="Add a contact")
+@router.post("", status_code=201, summary="Add a contact", dependencies=[needs("contacts:write")])
 async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.Contact:
     contact = await actions.add_contact(tx, actions.ContactChange(**body.model_dump()), by=by)
     set_version(response, contact.version)
     return shape(contact)
 
 
-@router.get("/attributes", summary="The attributes that contacts have")
-async def list_attributes(_: Account, tx: Tx) -> schemas.AttributeList:
+@router.get("/attributes", summary="The attributes that contacts have", dependencies=[needs("contacts:read")])
+async def list_attributes(tx: Tx) -> schemas.AttributeList:
     """Names, how many of the newest 20,000 contacts have them, and sample values."""
     return schemas.AttributeList.model_validate({"items": await store.attributes(tx)})
 
 
-@router.get("/export.csv", summary="Export contacts", response_class=StreamingResponse)
+@router.get(
+    "/export.csv", summary="Export contacts", response_class=StreamingResponse, dependencies=[needs("contacts:export")]
+)
 async def export_contacts(
-    _: Account,
     tx: Tx,
     platform: ThePlatform,
     search: Search = None,
@@ -96,8 +97,8 @@ async def export_contacts(
     )
 
 
-@router.get("/{contact_id}", summary="One contact")
-async def get_contact(contact_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Contact:
+@router.get("/{contact_id}", summary="One contact", dependencies=[needs("contacts:read")])
+async def get_contact(contact_id: UUID, tx: Tx, response: Response) -> schemas.Contact:
     contact = await store.contact(tx, contact_id)
     if contact is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
@@ -105,7 +106,7 @@ async def get_contact(contact_id: UUID, _: Account, tx: Tx, response: Response) 
     return shape(contact)
 
 
-@router.patch("/{contact_id}", summary="Change a contact")
+@router.patch("/{contact_id}", summary="Change a contact", dependencies=[needs("contacts:write")])
 async def change_contact(
     contact_id: UUID,
     body: schemas.ContactPatch,
@@ -121,13 +122,13 @@ async def change_contact(
     return shape(contact)
 
 
-@router.delete("/{contact_id}", status_code=204, summary="Delete a contact")
+@router.delete("/{contact_id}", status_code=204, summary="Delete a contact", dependencies=[needs("contacts:write")])
 async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
     await actions.remove_contact(tx, contact_id, by=by)
 
 
-@router.get("/{contact_id}/timeline", summary="What happened to a contact")
-async def contact_timeline(contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
+@router.get("/{contact_id}/timeline", summary="What happened to a contact", dependencies=[needs("contacts:read")])
+async def contact_timeline(contact_id: UUID, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
     if await store.contact(tx, contact_id) is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
     entries = await store.timeline(tx, contact_id, limit)

@@ -28,7 +28,7 @@ from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -41,8 +41,13 @@ Code = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
 Moment = Annotated[datetime | None, Query()]
 
 
-@router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
-async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform) -> schemas.CampaignSummary:
+@router.get(
+    "/reporting/campaigns/{campaign_id}/summary",
+    tags=["reporting"],
+    summary="A campaign's report",
+    dependencies=[needs("campaigns:read")],
+)
+async def campaign_summary(campaign_id: UUID, platform: ThePlatform) -> schemas.CampaignSummary:
     """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
     known = await _heard(platform)
     async with platform.database.transaction() as tx:
@@ -56,10 +61,14 @@ async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform)
     return schemas.CampaignSummary.model_validate(values)
 
 
-@router.get("/reporting/campaigns/{campaign_id}/recipients", tags=["reporting"], summary="A campaign's people")
+@router.get(
+    "/reporting/campaigns/{campaign_id}/recipients",
+    tags=["reporting"],
+    summary="A campaign's people",
+    dependencies=[needs("campaigns:read")],
+)
 async def campaign_recipients(
     campaign_id: UUID,
-    _: Account,
     tx: Tx,
     status: Statuses = None,
     reason: Text = None,
@@ -83,10 +92,10 @@ async def campaign_recipients(
     tags=["reporting"],
     summary="Export a campaign's people",
     response_class=StreamingResponse,
+    dependencies=[needs("contacts:export")],
 )
 async def export_recipients(
     campaign_id: UUID,
-    _: Account,
     tx: Tx,
     platform: ThePlatform,
     status: Statuses = None,
@@ -106,9 +115,10 @@ async def export_recipients(
     )
 
 
-@router.get("/reporting/messages/status", tags=["reporting"], summary="The message log")
+@router.get(
+    "/reporting/messages/status", tags=["reporting"], summary="The message log", dependencies=[needs("campaigns:read")]
+)
 async def message_log(
-    _: Account,
     tx: Tx,
     campaign_id: UUID | None = None,
     status: Statuses = None,
@@ -127,8 +137,13 @@ async def message_log(
     return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
 
 
-@router.get("/messages/{message_id}", tags=["reporting"], summary="One message and its receipts")
-async def get_message(message_id: UUID, _: Account, tx: Tx) -> schemas.MessageDetail:
+@router.get(
+    "/messages/{message_id}",
+    tags=["reporting"],
+    summary="One message and its receipts",
+    dependencies=[needs("campaigns:read")],
+)
+async def get_message(message_id: UUID, tx: Tx) -> schemas.MessageDetail:
     row = await ledger.message_row(tx, message_id)
     if row is None:
         raise MessageNotFound("There is no message with this id.")
@@ -136,9 +151,10 @@ async def get_message(message_id: UUID, _: Account, tx: Tx) -> schemas.MessageDe
     return schemas.MessageDetail.model_validate({**_message(row), "body": row.body, "receipts": receipts})
 
 
-@router.get("/monitoring/inbound", tags=["monitoring"], summary="What people wrote")
+@router.get(
+    "/monitoring/inbound", tags=["monitoring"], summary="What people wrote", dependencies=[needs("monitoring:read")]
+)
 async def list_inbound(
-    _: Account,
     tx: Tx,
     kind: Annotated[list[str] | None, Query(max_length=6)] = None,
     search: Text = None,
@@ -153,8 +169,10 @@ async def list_inbound(
     return Page(items=[_inbound(row) for row in found[:limit]], next_cursor=next_cursor)
 
 
-@router.get("/monitoring/dashboard", tags=["monitoring"], summary="The overview")
-async def get_dashboard(_: Account, tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
+@router.get(
+    "/monitoring/dashboard", tags=["monitoring"], summary="The overview", dependencies=[needs("monitoring:read")]
+)
+async def get_dashboard(tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
     figures = await dashboard.figures(tx, await _heard(platform))
     running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
     ended = await campaign_store.page(tx, statuses=["completed", "canceled"], search=None, after=None, limit=5)
