@@ -12,6 +12,7 @@ from tests.web.client import Client
 from tests.web.conftest import add_contact, unique
 
 CONTACTS = "/api/v1/contacts"
+SOMEBODY = "00000000-0000-7000-8000-000000000000"
 
 
 async def test_every_answer_names_its_request_and_keeps_the_given_id(owner: Client, anonymous: Client) -> None:

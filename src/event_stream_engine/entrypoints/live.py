@@ -7,6 +7,8 @@ from fastapi.responses import StreamingResponse
 
 from event_stream_engine.errors import Invalid
 from event_stream_engine.live import Hub, stream
+from event_stream_engine.messaging.routes.masking import live_patch
+from event_stream_engine.web.auth import Account, unchanged
 from event_stream_engine.web.guards import needs
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
@@ -19,6 +21,7 @@ LIFETIME_SECONDS = 600.0
 @router.get("/live", summary="Live updates", response_class=StreamingResponse, dependencies=[needs("monitoring:read")])
 async def live(
     request: Request,
+    by: Account,
     topics: Annotated[
         str,
         Query(
@@ -37,7 +40,9 @@ async def live(
         raise Invalid.field("topics", f"Name 1 to {TOPICS_MAX} topics.")
     hub: Hub = request.app.state.platform.shared["hub"]
     return StreamingResponse(
-        stream(hub, wanted, last_event_id or after, LIFETIME_SECONDS),
+        stream(
+            hub, wanted, last_event_id or after, LIFETIME_SECONDS, goes_on=unchanged(request, by), shown=live_patch(by)
+        ),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )

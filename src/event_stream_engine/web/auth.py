@@ -7,6 +7,7 @@ A token says who asks, never what they may: role and state come from `Accounts`.
 GET and HEAD) asks it anew and is exact; a read may be `STALE_SECONDS` behind a change of a role.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Protocol, cast
@@ -17,6 +18,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from event_stream_engine import clock
+from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.errors import Forbidden, Unauthorized
 from event_stream_engine.permissions import KEY_PREFIX, ROLES, Permission, Role
 
@@ -131,6 +133,22 @@ async def still(request: Request, credential: str, *, fresh: bool = False) -> Pr
     if person is None:
         raise NotSignedIn("This account is disabled or gone: ask an admin.")
     return person
+
+
+def unchanged(request: Request, principal: Principal) -> Callable[[], Awaitable[bool]]:
+    """Whether a stream that was begun for `principal` may go on: the same account, with the same role and scopes.
+
+    Not while the database does not answer: the client comes back and is judged anew.
+    """
+    credential = presented(request)
+
+    async def may_go_on() -> bool:
+        try:
+            return await still(request, credential) == principal
+        except (NotSignedIn, *DATABASE_ERRORS):
+            return False
+
+    return may_go_on
 
 
 def require_own_origin(request: Request) -> None:

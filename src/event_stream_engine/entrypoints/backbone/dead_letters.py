@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, model_validator
 from event_stream_engine import audit
 from event_stream_engine.backbone import dead_letters
 from event_stream_engine.backbone.dead_letters import Chosen
-from event_stream_engine.entrypoints.backbone.people import named, shown_key
+from event_stream_engine.entrypoints.backbone.people import check_search, named, shown_event, shown_key
+from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -109,6 +110,7 @@ class Discarded(BaseModel):
 
 @router.get("/dead-letters", summary="Dead letters", dependencies=[needs("streams:read")])
 async def list_dead_letters(
+    by: Account,
     tx: Tx,
     group: Text = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -119,6 +121,7 @@ async def list_dead_letters(
     cursor: Cursor = None,
 ) -> Page[DeadLetter]:
     """Events that a group gave up, newest first."""
+    check_search(by, key, search)
     chosen = Chosen(None, group, type_, key, status, search)
     before = decode_cursor(cursor, UUID)
     found = await dead_letters.page(tx, chosen, before[0] if before else None, limit + 1)
@@ -128,8 +131,9 @@ async def list_dead_letters(
 
 
 @router.get("/dead-letters/{letter_id}", summary="A dead letter, whole", dependencies=[needs("streams:read")])
-async def show_dead_letter(letter_id: UUID, tx: Tx) -> DeadLetterDetail:
-    return (await named(tx, [DeadLetterDetail.model_validate(await dead_letters.one(tx, letter_id))]))[0]
+async def show_dead_letter(letter_id: UUID, by: Account, tx: Tx) -> DeadLetterDetail:
+    found = shown_event(await dead_letters.one(tx, letter_id), by)
+    return (await named(tx, [DeadLetterDetail.model_validate(found)]))[0]
 
 
 @router.post(
@@ -158,7 +162,7 @@ async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Dis
 
 
 def _in_list(row: Mapping[str, Any]) -> DeadLetter:
-    return DeadLetter.model_validate({**row, "key": shown_key(row["key"])})
+    return DeadLetter.model_validate({**row, "key": shown_key(row["key"]), "error": scrubbed(row["error"])})
 
 
 def _detail(body: ChosenIn, done: int) -> dict[str, Any]:

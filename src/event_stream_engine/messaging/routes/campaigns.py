@@ -13,7 +13,7 @@ from event_stream_engine.messaging.actions import preflight as preflight_action
 from event_stream_engine.messaging.actions import test_send
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.reports import campaigns as reports
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.web.auth import Account
@@ -81,9 +81,10 @@ async def remove_campaign(campaign_id: UUID, by: Account, tx: Tx) -> None:
 
 
 @router.post("/{campaign_id}/preflight", summary="What a launch would do", dependencies=[needs("campaigns:read")])
-async def preflight(campaign_id: UUID, tx: Tx) -> schemas.Preflight:
+async def preflight(campaign_id: UUID, by: Account, tx: Tx) -> schemas.Preflight:
     """Audience, exclusions by reason, SMS segments, expected finish, previews and problems. Changes nothing."""
-    return schemas.Preflight.model_validate(await preflight_action.preflight(tx, campaign_id))
+    found = schemas.Preflight.model_validate(await preflight_action.preflight(tx, campaign_id))
+    return masking.preflight(found, by)
 
 
 @router.post("/{campaign_id}/launch", status_code=202, summary="Launch now", dependencies=[needs("campaigns:launch")])

@@ -9,7 +9,7 @@ from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.actions import segments, senders, templates
 from event_stream_engine.messaging.model.segments import Segment
 from event_stream_engine.messaging.model.templates import Template, placeholders
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.routes import segment_schemas as shapes
 from event_stream_engine.messaging.store import segments as segment_store
 from event_stream_engine.messaging.store import senders as sender_store
@@ -127,11 +127,11 @@ async def add_segment(body: shapes.SegmentInput, by: Account, tx: Tx, response: 
     summary="Size and sample of a rule",
     dependencies=[needs("campaigns:write")],
 )
-async def evaluate_segment(body: shapes.EvaluateInput, tx: Tx) -> shapes.SegmentEvaluation:
+async def evaluate_segment(body: shapes.EvaluateInput, by: Account, tx: Tx) -> shapes.SegmentEvaluation:
     found = await segments.evaluate(tx, body.definition, body.sample)
     return shapes.SegmentEvaluation(
         size=found.size,
-        sample=[schemas.Contact.model_validate(contact) for contact in found.sample],
+        sample=[masking.contact(schemas.Contact.model_validate(contact), by) for contact in found.sample],
         took_ms=found.took_ms,
         warnings=found.warnings,
         unreadable=[shapes.Unreadable.model_validate(entry) for entry in found.unreadable],

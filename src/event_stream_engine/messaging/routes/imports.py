@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from event_stream_engine import clock
+from event_stream_engine import audit, clock
 from event_stream_engine.errors import BadRequest
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions import imports as actions
@@ -184,6 +184,7 @@ async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platf
     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
     """
     found = await actions.the_import(tx, import_id)
+    await audit.record(tx, account.account_id, "import.export_rejects", import_id, {"rows": found.rejected})
     return _download(f"Rejected rows of {found.name}", _rejects_csv(platform, found))
 
 
@@ -214,6 +215,7 @@ async def list_import_merges(
 async def export_import_merges(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """The line, the line it was merged into, the number, and what the row says; cells are made harmless as above."""
     found = await actions.the_import(tx, import_id)
+    await audit.record(tx, account.account_id, "import.export_merges", import_id, {"rows": found.merged})
     return _download(f"Merged rows of {found.name}", _merges_csv(platform, import_id))
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from redis.exceptions import RedisError
 
+from event_stream_engine import audit
 from event_stream_engine.database import Database
 from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
@@ -20,6 +21,7 @@ from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
+from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
@@ -28,6 +30,7 @@ from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
+from event_stream_engine.web.auth import Account, Principal
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
@@ -69,6 +72,7 @@ async def campaign_summary(campaign_id: UUID, platform: ThePlatform) -> schemas.
 )
 async def campaign_recipients(
     campaign_id: UUID,
+    by: Account,
     tx: Tx,
     status: Statuses = None,
     reason: Text = None,
@@ -78,13 +82,14 @@ async def campaign_recipients(
     cursor: Cursor = None,
 ) -> Page[schemas.Recipient]:
     """One row per person, the most recently changed first."""
+    masking.check_search(by, search)
     await find_campaign(tx, campaign_id)
     where = messages.of_campaign(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
     total = await messages.count(tx, where)
-    return Page(items=[_recipient(row) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
+    return Page(items=[_recipient(row, by) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
 
 
 @router.get(
@@ -96,6 +101,7 @@ async def campaign_recipients(
 )
 async def export_recipients(
     campaign_id: UUID,
+    by: Account,
     tx: Tx,
     platform: ThePlatform,
     status: Statuses = None,
@@ -108,6 +114,9 @@ async def export_recipients(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     day = (campaign.launched_at or campaign.created_at).date()
+    await audit.record(
+        tx, by.account_id, "campaign.export_recipients", campaign_id, {"rows": await messages.count(tx, where)}
+    )
     return StreamingResponse(
         _csv(platform.database, where),
         media_type="text/csv; charset=utf-8",
@@ -119,6 +128,7 @@ async def export_recipients(
     "/reporting/messages/status", tags=["reporting"], summary="The message log", dependencies=[needs("campaigns:read")]
 )
 async def message_log(
+    by: Account,
     tx: Tx,
     campaign_id: UUID | None = None,
     status: Statuses = None,
@@ -132,7 +142,7 @@ async def message_log(
         campaign_id=campaign_id, statuses=[*(status or [])], start=_aware(start_date), end=_aware(end_date)
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
-    items = [schemas.Message.model_validate(_message(row)) for row in found[:limit]]
+    items = [schemas.Message.model_validate(_message(row, by)) for row in found[:limit]]
     summary = _sums(await messages.by_status(tx, where))
     return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
 
@@ -143,18 +153,19 @@ async def message_log(
     summary="One message and its receipts",
     dependencies=[needs("campaigns:read")],
 )
-async def get_message(message_id: UUID, tx: Tx) -> schemas.MessageDetail:
+async def get_message(message_id: UUID, by: Account, tx: Tx) -> schemas.MessageDetail:
     row = await ledger.message_row(tx, message_id)
     if row is None:
         raise MessageNotFound("There is no message with this id.")
     receipts = await ledger.receipts(tx, message_id)
-    return schemas.MessageDetail.model_validate({**_message(row), "body": row.body, "receipts": receipts})
+    return schemas.MessageDetail.model_validate({**_message(row, by), "receipts": receipts})
 
 
 @router.get(
     "/monitoring/inbound", tags=["monitoring"], summary="What people wrote", dependencies=[needs("monitoring:read")]
 )
 async def list_inbound(
+    by: Account,
     tx: Tx,
     kind: Annotated[list[str] | None, Query(max_length=6)] = None,
     search: Text = None,
@@ -162,11 +173,12 @@ async def list_inbound(
     cursor: Cursor = None,
 ) -> Page[schemas.Inbound]:
     """Newest first; numbers are masked."""
+    masking.check_search(by, search)
     after = decode_cursor(cursor, datetime, UUID)
     found = await inbound_store.page(tx, kinds=kind or [], search=search, after=after, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     next_cursor = encode_cursor(last.received_at, last.id) if last else None
-    return Page(items=[_inbound(row) for row in found[:limit]], next_cursor=next_cursor)
+    return Page(items=[masking.inbound(_inbound(row), by) for row in found[:limit]], next_cursor=next_cursor)
 
 
 @router.get(
@@ -199,13 +211,14 @@ def _next(found: Any, limit: int) -> str | None:
     return encode_cursor(found[limit - 1].updated_at, found[limit - 1].id)
 
 
-def _message(row: Any) -> dict[str, Any]:
+def _message(row: Any, by: Principal) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
+    fields = {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
+    return masking.message(fields, by)
 
 
-def _recipient(row: Any) -> schemas.Recipient:
-    return schemas.Recipient.model_validate(_message(row))
+def _recipient(row: Any, by: Principal) -> schemas.Recipient:
+    return schemas.Recipient.model_validate(_message(row, by))
 
 
 def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
