@@ -1,5 +1,6 @@
 """Write the generated documents: `docs/settings.md`, `docs/permissions.md`, `docs/events.md`, `docs/schemas/`,
-`docs/asyncapi.json`, `docs/cli.md`, and `frontend/openapi.json`, which the UI's types are made from. With `--check`: compare only.
+`docs/asyncapi.json`, `docs/cli.md`, and `frontend/openapi.json`, which the UI's types are made from. With
+`--check`: compare only.
 
 Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
 the lists cannot drift from the code without `--check` (a test) saying so."""
@@ -93,8 +94,8 @@ def permissions_document() -> str:
         NOTICE,
         "# Roles and permissions",
         "",
-        "A role is a set of permissions (`src/event_stream_engine/permissions.py`); every route declares the one it",
-        "needs, and a missing one is answered with 403 `permission_missing`, which names it and the roles that have it.",
+        "A role is a set of permissions (`src/event_stream_engine/permissions.py`). Every route declares the one it",
+        "needs; a missing one is answered with 403 `permission_missing`, which names it and the roles that have it.",
         "",
         f"| permission | {' | '.join(ROLES)} | API keys | allows to |",
         f"|---|{'---|' * len(ROLES)}---|---|",

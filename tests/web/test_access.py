@@ -1,7 +1,6 @@
 """Every route times every role: who is let in, who is told what is missing, and that no route forgot to say."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -24,7 +23,6 @@ from event_stream_engine.web.guards import (
 )
 from event_stream_engine.web.unit import Route
 from tests.web.client import ORIGIN, Answer, Client
-from tests.web.conftest import PASSWORD
 
 SOMEBODY = "00000000-0000-7000-8000-000000000000"
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -57,23 +55,6 @@ async def ask(client: Client, method: str, path: str) -> int | Answer:
             return await asyncio.wait_for(asking, 0.5)
         return 200
     return await client.request(method, path)
-
-
-@pytest.fixture
-async def as_role(owner: Client, client_of: Callable[..., Client]) -> Callable[[Role], Any]:
-    """Makes a signed-in client of a role."""
-
-    async def make(role: Role) -> Client:
-        body = {"email": f"{role}@example.com", "password": PASSWORD, "display_name": role, "role": role}
-        added = await owner.post("/api/v1/accounts", json=body)
-        assert added.status_code == 201, added.text
-        client = client_of()
-        session = await client.post("/api/v1/auth/login", json={"email": body["email"], "password": PASSWORD})
-        client.cookies.clear()
-        client.headers["authorization"] = f"Bearer {session.json()['access_token']}"
-        return client
-
-    return make
 
 
 async def key_of(client: Client, *scopes: Permission) -> dict[str, Any]:

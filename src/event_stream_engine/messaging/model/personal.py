@@ -7,7 +7,7 @@ from event_stream_engine.messaging.model.contacts import masked
 
 HIDDEN = "•••"
 
-_PHONE = re.compile(r"(?<![\w+])\+?[0-9]{7,15}(?![\w-])")
+_PHONE = re.compile(r"(?<![\w+-])\+?[0-9]{7,15}(?![\w-])")
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"',;]+")
 _PERSONAL = frozenset(
     {"attributes", "body", "display_name", "email", "from", "from_", "phone", "row", "stated", "text", "to"}
