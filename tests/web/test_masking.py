@@ -17,7 +17,7 @@ from event_stream_engine.permissions import ROLES
 from event_stream_engine.web.auth import Principal
 from tests.web.client import Client
 from tests.web.conftest import add_contact
-from tests.web.test_access import as_role, ask, routes_of  # noqa: F401  # a fixture
+from tests.web.test_access import ask, routes_of
 
 NUMBER, NAME, MAIL, WORDS = "4152347788", "Zoltan Nagy", "zoltan@example.net", "the house is burning"
 SECRETS = (NUMBER, NAME, MAIL, WORDS)
@@ -27,7 +27,7 @@ SECRETS = (NUMBER, NAME, MAIL, WORDS)
 async def ids(owner: Client, database: Database) -> dict[str, str]:
     """One person in every place: a contact, a message to them and from them, events, a campaign with a preview."""
     contact = await add_contact(owner, 7788, consent="opted_in", attributes={"name": NAME, "mail": MAIL})
-    template = await owner.post("/api/v1/templates", json={"name": "T", "body": f"Hi {{name}}, {WORDS}"})
+    template = await owner.post("/api/v1/templates", json={"name": "T", "body": "Hi {name}"})
     sender = {"name": "S", "address": "+14155550100", "messages_per_second": 10}
     sent_by = await owner.post("/api/v1/senders", json=sender)
     parts = {"template_id": template.json()["id"], "sender_id": sent_by.json()["id"]}
@@ -124,10 +124,7 @@ def test_what_people_write_is_masked_in_a_viewers_live_stream(role: Any) -> None
         ({"phone": f"+1{NUMBER}", "count": 3}, {"phone": "•••• 7788", "count": 3}),
         ({"attributes": {"name": NAME, "n": None}}, {"attributes": {"name": "•••", "n": None}}),
         ({"note": f"call +1{NUMBER} or {MAIL}"}, {"note": "call •••• 7788 or •••"}),
-        (
-            {"at": "2026-01-01T00:00:00Z", "id": str(UUID(int=7))},
-            {"at": "2026-01-01T00:00:00Z", "id": str(UUID(int=7))},
-        ),
+        ({"id": str(UUID(int=7))}, {"id": str(UUID(int=7))}),
         ({"list": [{"body": "x"}]}, {"list": [{"body": "•••"}]}),
     ],
 )

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
@@ -27,7 +28,9 @@ from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
+from event_stream_engine.web.addresses import networks
 from event_stream_engine.web.guards import declared
+from event_stream_engine.web.limits import RateLimits
 from event_stream_engine.web.openapi import with_problems
 from event_stream_engine.web.platform import Platform
 
@@ -102,8 +105,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     plain = app.openapi
     app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]
-    app.add_middleware(problems.RequestContext)
+    add_middleware(app, chosen)
     return app
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first that a request meets."""
+    http = settings.http
+    app.add_middleware(
+        RateLimits,
+        per_address=http.requests_per_address,
+        per_key=http.requests_per_key,
+        trusted=networks(http.trusted_proxies),
+    )
+    if http.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=http.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "x-request-id"],
+            expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", problems.REQUEST_ID_HEADER],
+            max_age=600,
+        )
+    app.add_middleware(problems.RequestContext, over_https=http.origin.startswith("https://"))
 
 
 def begin_worker() -> Settings:

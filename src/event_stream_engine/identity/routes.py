@@ -14,6 +14,7 @@ from event_stream_engine.identity import model as rules
 from event_stream_engine.identity.shapes import AccountOut, MeOut, account_shape, me_shape
 from event_stream_engine.identity.throttling import throttled
 from event_stream_engine.settings import Settings
+from event_stream_engine.web.addresses import client_address, networks
 from event_stream_engine.web.auth import (
     ACCESS_COOKIE,
     Account,
@@ -173,8 +174,7 @@ async def link_form(request: Request, tx: Tx, token: Annotated[str, Form(max_len
 
 
 def _address(request: Request) -> str:
-    """The connection's own: what a header says, anybody can write."""
-    return request.client.host if request.client else "unknown"
+    return client_address(request.scope, networks(_settings(request).http.trusted_proxies))
 
 
 def _settings(request: Request) -> Settings:

@@ -127,22 +127,35 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self'; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'self'"
-    ),
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# Scripts come from our own files only. Styles may stand inline: the UI's libraries write theirs into the page.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+_DATA = ("/api/", "/webhooks/", "/livez", "/readyz", "/health", "/metrics", "/flags/status")
 
 
-_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+def security_headers(path: str, *, over_https: bool) -> list[tuple[bytes, bytes]]:
+    """Of an answer at `path`; over https browsers are told to stay with it."""
+    policy = DATA_POLICY if path.startswith(_DATA) else PAGE_POLICY
+    headers = {**SECURITY_HEADERS, "content-security-policy": policy}
+    if over_https:
+        headers["strict-transport-security"] = "max-age=31536000"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 class RequestContext:
     """Gives each request an id (kept from `X-Request-ID` when it is a UUID) and each answer its headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, over_https: bool = False) -> None:
         self.app = app
+        self._data = security_headers("/api/", over_https=over_https)
+        self._page = security_headers("/", over_https=over_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -152,12 +165,14 @@ class RequestContext:
         correlation.set(request_id)
         structlog.contextvars.bind_contextvars(request_id=str(request_id))
 
+        security = self._data if scope["path"].startswith(_DATA) else self._page
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 given = {name for name, _ in headers}
                 headers.append((REQUEST_ID_HEADER.encode(), str(request_id).encode()))
-                headers.extend(pair for pair in _SECURITY if pair[0] not in given)
+                headers.extend(pair for pair in security if pair[0] not in given)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
