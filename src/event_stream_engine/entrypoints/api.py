@@ -16,7 +16,7 @@ from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import auditing, health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
@@ -152,7 +152,18 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(access.keys)
     app.include_router(identity.pages)
     backbone = (streams, events, groups, dead_letters, replays)
-    for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
+    for feature in (
+        auditing,
+        contacts,
+        imports,
+        content,
+        campaigns,
+        reporting,
+        live,
+        running,
+        *backbone,
+        sandbox_panel,
+    ):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

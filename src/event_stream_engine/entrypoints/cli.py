@@ -105,6 +105,22 @@ def doctor(
 
 app.add_typer(flags.app, name="flags")
 
+audit = typer.Typer(no_args_is_help=True, help="The audit trail.")
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    known: Annotated[
+        str, typer.Option(help="<id>:<hash> that an earlier run printed and that was kept elsewhere.")
+    ] = "",
+) -> None:
+    """Follow the hash chain of the whole audit trail; exit status 1 where it breaks."""
+    from event_stream_engine.entrypoints.auditing import verify
+
+    raise typer.Exit(verify(known))
+
+
 events = typer.Typer(help="Follow events.", no_args_is_help=True)
 app.add_typer(events, name="events")
 
