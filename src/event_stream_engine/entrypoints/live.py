@@ -18,7 +18,13 @@ LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
 
 
-@router.get("/live", summary="Live updates", response_class=StreamingResponse, dependencies=[needs("monitoring:read")])
+@router.get(
+    "/live",
+    summary="Live updates",
+    response_class=StreamingResponse,
+    responses={429: {}},
+    dependencies=[needs("monitoring:read")],
+)
 async def live(
     request: Request,
     by: Account,

@@ -84,7 +84,7 @@ async def register(body: RegisterIn, request: Request, tx: Tx) -> AccountOut:
     return account_shape(account)
 
 
-@router.post("/login", summary="Sign in", dependencies=[PUBLIC])
+@router.post("/login", summary="Sign in", responses={429: {}}, dependencies=[PUBLIC])
 async def login(body: LoginIn, request: Request, response: Response, platform: ThePlatform, tx: Tx) -> SessionOut:
     """After five failed attempts for an address the next one has to wait: 429 with `Retry-After`."""
     settings = _settings(request)

@@ -47,15 +47,16 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     parameters = {(given["in"], given["name"].lower()) for given in operation.get("parameters", [])}
-    possible = {401, 422, 503}
+    declared = {int(status) for status in operation["responses"]} & _MEANINGS.keys()
+    possible = {401, 422, 503} | declared
     if any(place == "path" for place, _ in parameters) or ("query", "segment_id") in parameters:
         possible.add(404)
+    if path.startswith("/api/"):
+        possible |= {403, 429}  # a permission is missing; a rate limit is used up
     if method != "get":
         possible |= {400, 403, 404, 409}
     if ("header", "if-match") in parameters:
         possible.add(412)
     if "requestBody" in operation or path.startswith("/webhooks/"):
         possible.add(413)
-    if path.endswith("/live"):
-        possible.add(429)
     return possible

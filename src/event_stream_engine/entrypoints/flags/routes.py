@@ -98,7 +98,9 @@ async def remove_flag(
     await apply([Change(name, None, "remove", expected=_version(if_match))], reason)
 
 
-@router.post("/change-sets", summary="Change several flags at once", dependencies=[needs("flags:write")])
+@router.post(
+    "/change-sets", summary="Change several flags at once", responses={412: {}}, dependencies=[needs("flags:write")]
+)
 async def change_set(body: shapes.FlagChangeSetIn, apply: Applying, tx: Tx) -> Page[FlagShape]:
     """All of the changes or none, judged together. The answer holds the flags that are there afterwards."""
     await apply([_change(one) for one in body.changes], body.reason)
