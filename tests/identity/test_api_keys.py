@@ -37,6 +37,17 @@ async def test_a_secret_is_shown_once_and_kept_as_a_hash(owner: Client, database
     assert key["secret"] not in stored + audited
 
 
+async def test_a_repeated_request_makes_no_second_key_and_keeps_no_secret(owner: Client, database: Database) -> None:
+    body, again = {"name": "Nightly", "scopes": ["contacts:read"]}, {"idempotency-key": "once"}
+    first = await owner.post(KEYS, json=body, headers=again)
+    second = await owner.post(KEYS, json=body, headers=again)
+    assert (first.status_code, second.status_code, second.json()["code"]) == (201, 409, "answered_once")
+    assert len((await owner.get(KEYS)).json()["items"]) == 1
+    async with database.transaction() as tx:
+        kept = bytes((await tx.execute(text("SELECT body FROM idempotency_keys"))).scalar_one())
+    assert first.json()["secret"].encode() not in kept
+
+
 async def test_a_key_works_until_it_is_revoked_or_expires(
     owner: Client, with_key: Callable[[str], Client], database: Database
 ) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI, Request
 from sqlalchemy import text
 
 from event_stream_engine.database import Database
 from event_stream_engine.identity.access.directory import Directory
-from event_stream_engine.web.auth import STALE_SECONDS
+from event_stream_engine.web.auth import STALE_SECONDS, authenticate, unchanged
 from tests.identity.test_accounts import facts
 from tests.web.client import Client
 from tests.web.conftest import PASSWORD
@@ -115,3 +116,18 @@ async def test_others_see_themselves_and_admins_page_through_all(owner: Client, 
     rest = (await owner.get(ACCOUNTS, params={"limit": 1, "cursor": first["next_cursor"]})).json()
     assert [page["items"][0]["email"] for page in (first, rest)] == ["ana@example.com", "vi@example.com"]
     assert rest["next_cursor"] is None
+
+
+async def test_a_stream_that_was_begun_ends_once_the_role_changed(
+    app: FastAPI, owner: Client, add: Callable[..., Any]
+) -> None:
+    account, client = await add("bo", "operator")
+    now = 0.0
+    app.state.platform.accounts = Directory(app.state.platform.database, lambda: now)
+    sent = [(b"authorization", client.headers["authorization"].encode())]
+    request = Request({"type": "http", "method": "GET", "path": "/api/v1/live", "headers": sent, "app": app})
+    goes_on = unchanged(request, await authenticate(request))
+    assert await goes_on()
+    await owner.request("PUT", f"{ACCOUNTS}/{account}/role", json={"role": "viewer"})
+    now = STALE_SECONDS
+    assert not await goes_on()

@@ -1,7 +1,8 @@
 """A request is one transaction: opened when a route asks for it, committed after the answer is made.
 
 `Idempotency-Key` on POST: the key's row is written first in the same transaction, the answer last. A second
-request with the key waits for the first and gets the same answer; with another body it is refused.
+request with the key waits for the first and gets the same answer; with another body it is refused. An answer with
+`Cache-Control: no-store` holds a secret: it is not kept, and the second request is told so.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from event_stream_engine.errors import Invalid
 from event_stream_engine.web import store
 from event_stream_engine.web.auth import authenticate
 from event_stream_engine.web.guards import Guard, Public, guard_of
+from event_stream_engine.web.problems import problem
 
 _KEY_MAX = 200
 
@@ -90,6 +92,10 @@ async def _once(
             raise KeyReused("This Idempotency-Key was used for another request: choose a new one.")
         return Response(stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers)
     response = await handle(request)
+    if response.headers.get("cache-control") == "no-store":
+        again = problem(409, "answered_once", "This was answered before", "What it showed is shown once, and not kept.")
+        await store.keep(tx, row, again.status_code, again.headers["content-type"], bytes(again.body))
+        return response
     await store.keep(tx, row, response.status_code, response.headers.get("content-type", ""), bytes(response.body))
     return response
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from event_stream_engine.database import Transaction
@@ -144,9 +144,10 @@ async def list_keys(
 
 
 @keys.post("", status_code=201, summary="Make an API key", dependencies=[PERSON])
-async def make_key(body: ApiKeyIn, by: Account, tx: Tx) -> NewApiKey:
+async def make_key(body: ApiKeyIn, by: Account, tx: Tx, response: Response) -> NewApiKey:
     """It acts in your name, with the chosen part of your permissions, and never with more than your role has then."""
     key, secret = await actions.make_key(tx, body.name, body.scopes, body.expires_in_days, by=by)
+    response.headers["cache-control"] = "no-store"  # also for `Idempotency-Key`: the secret is kept nowhere
     (shape,) = await _shapes(tx, [key])
     return NewApiKey(**shape.model_dump(), secret=secret)
 
