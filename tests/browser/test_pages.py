@@ -19,7 +19,8 @@ PAGES = (
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
     "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
-    "/settings", "/sign-in", "/sign-in/link?token=none", "/nowhere",
+    "/accounts", "/accounts/{account}", "/audit", "/settings/api-keys", "/settings",
+    "/sign-in", "/sign-in/link?token=none", "/nowhere",
 )  # fmt: skip
 
 
@@ -39,8 +40,16 @@ def known(platform: RunningPlatform, content: Content) -> dict[str, str]:
     settled = story.Launched(made["campaign"], ("",) * content.recipients)
     story.wait_settled(platform, settled, 60)
     made["flag"] = a_flag(platform)
+    made["account"] = an_account(platform)
     made["event"] = api.get("/api/v1/backbone/events", type="AudienceFrozen")["items"][0]["event_id"]
     return made
+
+
+def an_account(platform: RunningPlatform) -> str:
+    """The first admin, with a key in use and one that is revoked."""
+    made = [platform.api.post("/api/v1/api-keys", {"name": n, "scopes": ["contacts:read"]}) for n in ("Import", "Old")]
+    platform.api.delete(f"/api/v1/api-keys/{made[1]['id']}")
+    return str(made[0]["account_id"])
 
 
 def a_flag(platform: RunningPlatform) -> str:

@@ -11,7 +11,15 @@ export interface Page<T> {
 
 export type Account = Schemas["AccountOut"];
 export type ProfileInput = Schemas["ProfileIn"];
-export type NewMember = Schemas["RegisterIn"];
+export type Me = Schemas["MeOut"];
+export type Role = Account["role"];
+export type Permission = Me["permissions"][number];
+export type AccountInput = Schemas["AccountIn"] & { role: Role };
+export type ApiKey = Schemas["ApiKeyShape"];
+export type NewApiKey = Schemas["NewApiKey"];
+export type ApiKeyInput = Schemas["ApiKeyIn"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type AuditProof = Schemas["AuditProof"];
 
 export type Contact = Schemas["Contact"];
 export type ContactInput = Schemas["ContactInput"];

@@ -13,18 +13,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
-from event_stream_engine.events.identity import UserCreated, UserDisabled, UserUpdated
-from event_stream_engine.identity import store
+from event_stream_engine.identity import facts, store
 from event_stream_engine.identity.model import (
     REFRESH_GRACE_SECONDS,
     Account,
     AccountDisabled,
-    AccountNotFound,
     EmailTaken,
-    LastOwner,
-    OwnersOnly,
     RegistrationClosed,
-    Role,
     SessionEnded,
     WrongCredentials,
     WrongPassword,
@@ -32,6 +27,7 @@ from event_stream_engine.identity.model import (
     checked_password,
 )
 from event_stream_engine.ids import new_id
+from event_stream_engine.permissions import Role
 from event_stream_engine.settings import IdentitySettings
 from event_stream_engine.web.auth import Principal, issue_access_token
 
@@ -52,20 +48,27 @@ class Session:
 
 
 async def register(tx: Transaction, email: str, password: str, display_name: str, *, by: Principal | None) -> Account:
-    """Add an account: the first is an owner, later ones are added by an owner.
+    """Add an account: the first is an admin; later ones are added by an admin, and are operators.
 
     Raises `RegistrationClosed`, `EmailTaken` or `Invalid`.
     """
     is_first = await store.count_accounts(tx) == 0
-    if not is_first and (by is None or by.role != "owner"):
-        raise RegistrationClosed("Only an owner adds accounts. Ask one, or sign in as one.")
-    role: Role = "owner" if is_first else "member"
+    if not is_first and (by is None or not by.may("accounts:manage")):
+        raise RegistrationClosed("Only an admin adds accounts. Ask one, or sign in as one.")
+    role: Role = "admin" if is_first else "operator"
+    return await add_account(tx, email, password, display_name, role, by=by.account_id if by else None)
+
+
+async def add_account(
+    tx: Transaction, email: str, password: str, display_name: str, role: Role, *, by: UUID | None
+) -> Account:
+    """`by` None: it adds itself. Raises `EmailTaken` or `Invalid`."""
     hashed = await asyncio.to_thread(_hasher.hash, checked_password(password))
     account = Account(new_id(), checked_email(email), display_name.strip(), role, hashed, clock.now())
     if not await store.add_account(tx, account):
         raise EmailTaken("Another account has this e-mail address.")
-    await outbox.record(tx, _created(account))
-    await audit.record(tx, by.account_id if by else account.id, "account.register", account.id)
+    await outbox.record(tx, facts.created(account))
+    await audit.record(tx, by or account.id, "account.register", account.id, {"role": role})
     return account
 
 
@@ -77,7 +80,7 @@ async def sign_in(tx: Transaction, email: str, password: str, settings: Identity
     if account is None or not matches:
         raise WrongCredentials("The e-mail address or the password is wrong.")
     if account.disabled_at is not None:
-        raise AccountDisabled("This account is disabled. Ask an owner.")
+        raise AccountDisabled("This account is disabled. Ask an admin.")
     return await open_session(tx, account, settings, secret)
 
 
@@ -151,91 +154,20 @@ async def change_profile(
     await store.save_account(tx, changed)
     names = [n for n, v in (("email", email), ("display_name", display_name), ("password", password)) if v]
     if names:
-        await outbox.record(tx, _updated(changed, names))
+        await outbox.record(tx, facts.updated(changed, names))
     await audit.record(tx, account_id, "account.change", account_id, {"fields": names})
     return changed
 
 
-async def disable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
-    """End an account's sessions and refuse new ones. Disabling one that is disabled changes nothing.
-
-    Raises `OwnersOnly`, `AccountNotFound` or `LastOwner`.
-    """
-    account = await _changeable(tx, account_id, by)
-    if account.disabled_at is not None:
-        return account
-    if account.role == "owner" and await store.count_active_owners(tx) == 1:
-        raise LastOwner("This is the last owner who can sign in. Make somebody else an owner first.")
-    disabled = replace(account, disabled_at=clock.now())
-    await store.save_account(tx, disabled)
-    await store.end_all_sessions(tx, account_id)
-    await outbox.record(tx, _disabled(disabled, by))
-    await audit.record(tx, by.account_id, "account.disable", account_id)
-    return disabled
-
-
-async def enable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
-    """Let a disabled account sign in again. Raises `OwnersOnly` or `AccountNotFound`."""
-    account = await _changeable(tx, account_id, by)
-    if account.disabled_at is None:
-        return account
-    enabled = replace(account, disabled_at=None)
-    await store.save_account(tx, enabled)
-    await outbox.record(tx, _updated(enabled, ["status"]))
-    await audit.record(tx, by.account_id, "account.enable", account_id)
-    return enabled
-
-
-async def _changeable(tx: Transaction, account_id: UUID, by: Principal) -> Account:
-    if by.role != "owner":
-        raise OwnersOnly("Only an owner changes other people's accounts.")
-    account = await store.account_for_change(tx, account_id)
-    if account is None:
-        raise AccountNotFound("There is no such account.")
-    return account
-
-
-def _created(account: Account) -> UserCreated:
-    return UserCreated(
-        user_id=str(account.id),
-        email=account.email,
-        display_name=account.display_name,
-        role=account.role,
-        created_at=account.created_at,
-    )
-
-
-def _updated(account: Account, names: list[str]) -> UserUpdated:
-    return UserUpdated(
-        user_id=str(account.id),
-        email=account.email,
-        display_name=account.display_name,
-        role=account.role,
-        status=account.status,
-        updated_at=clock.now(),
-        changed_fields=names,
-    )
-
-
-def _disabled(account: Account, by: Principal) -> UserDisabled:
-    return UserDisabled(
-        user_id=str(account.id),
-        email=account.email,
-        disabled_at=account.disabled_at or clock.now(),
-        disabled_by=str(by.account_id),
-        reason="self_deletion" if by.account_id == account.id else "admin_action",
-    )
-
-
 async def make_sign_in_link(tx: Transaction, *, valid_for: timedelta) -> str:
-    """A one-time token for the first owner, who is created if there is no account yet."""
-    owner = await store.first_owner(tx)
-    if owner is None:
-        owner = Account(new_id(), None, "Owner", "owner", None, clock.now())
-        await store.add_account(tx, owner)
-        await outbox.record(tx, _created(owner))
+    """A one-time token for the first admin, who is created if there is no account yet."""
+    admin = await store.first_admin(tx)
+    if admin is None:
+        admin = Account(new_id(), None, "Admin", "admin", None, clock.now())
+        await store.add_account(tx, admin)
+        await outbox.record(tx, facts.created(admin))
     token = secrets.token_urlsafe(32)
-    await store.add_sign_in_link(tx, _digest(token), owner.id, clock.now() + valid_for)
+    await store.add_sign_in_link(tx, _digest(token), admin.id, clock.now() + valid_for)
     return token
 
 

@@ -13,17 +13,17 @@ _LINK_LIFETIME = timedelta(hours=24)
 
 
 async def sign_in_link(database: Database, origin: str) -> str:
-    """A one-time link (24 h) that signs in the first owner, creating them on an empty platform."""
+    """A one-time link (24 h) that signs in the first admin, creating them on an empty platform."""
     async with database.transaction() as tx:
         token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME)
     return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"
 
 
-async def owner_has_password(database: Database) -> bool:
-    """Whether the first owner, who a link signs in, can also sign in with a password."""
+async def admin_has_password(database: Database) -> bool:
+    """Whether the first admin, who a link signs in, can also sign in with a password."""
     async with database.transaction() as tx:
-        owner = await store.first_owner(tx)
-    return owner is not None and owner.password_hash is not None
+        admin = await store.first_admin(tx)
+    return admin is not None and admin.password_hash is not None
 
 
 async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:

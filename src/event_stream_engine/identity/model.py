@@ -7,8 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized
-
-Role = Literal["owner", "member"]
+from event_stream_engine.permissions import Role
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
@@ -18,7 +17,7 @@ REFRESH_GRACE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Account:
-    """A person who may sign in. The first owner has neither e-mail address nor password until they set them."""
+    """A person who may sign in. The first admin has neither e-mail address nor password until they set them."""
 
     id: UUID
     email: str | None
@@ -69,12 +68,8 @@ class AccountNotFound(NotFound):
     code = "account_not_found"
 
 
-class LastOwner(Conflict):
-    code = "last_owner"
-
-
-class OwnersOnly(Forbidden):
-    code = "owners_only"
+class LastAdmin(Conflict):
+    code = "last_admin"
 
 
 class RegistrationClosed(Forbidden):

@@ -1,9 +1,9 @@
 """Sign-in for programs (`/api/v1/auth`) and for people (`/sign-in`, pages that work without the bundle)."""
 
-from datetime import datetime
+import base64
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -13,17 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from event_stream_engine.errors import EseError
 from event_stream_engine.identity import actions, store
 from event_stream_engine.identity import model as rules
+from event_stream_engine.identity.shapes import AccountOut, MeOut, account_shape, me_shape
 from event_stream_engine.identity.throttling import throttled
 from event_stream_engine.settings import Settings
+from event_stream_engine.web.addresses import client_address, networks
 from event_stream_engine.web.auth import (
     ACCESS_COOKIE,
     Account,
     NotSignedIn,
     Principal,
-    read_access_token,
+    authenticate,
     require_own_origin,
 )
-from event_stream_engine.web.pages import Page
+from event_stream_engine.web.guards import PERSON, PUBLIC, SIGNED_IN
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
@@ -31,20 +33,21 @@ REFRESH_COOKIE = "ese_refresh"
 REFRESH_PATH = "/api/v1/auth"
 
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
-accounts = APIRouter(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
 pages = APIRouter(include_in_schema=False, route_class=Route)
 _templates = Jinja2Templates(Path(__file__).with_name("pages"))
 
 
-class AccountOut(BaseModel):
-    model_config = ConfigDict(title="Account")
-    id: UUID
-    email: str | None
-    display_name: str
-    role: Literal["owner", "member"]
-    has_password: bool
-    created_at: datetime
-    status: Literal["active", "disabled"]
+def _policy_of(page: str) -> str:
+    """No script at all, and only the style that stands in the page itself (CSP Level 3, 6.7.2: by its hash)."""
+    style = page.split("<style>", 1)[1].split("</style>", 1)[0]
+    hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashed}'; img-src 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    )
+
+
+_POLICY = _policy_of((Path(__file__).with_name("pages") / "base.html").read_text())
 
 
 class SessionOut(BaseModel):
@@ -73,15 +76,15 @@ class ProfileIn(BaseModel):
     current_password: str | None = Field(None, max_length=rules.PASSWORD_MAX)
 
 
-@router.post("/register", status_code=201, summary="Add an account")
+@router.post("/register", status_code=201, summary="Add an account", dependencies=[PUBLIC])
 async def register(body: RegisterIn, request: Request, tx: Tx) -> AccountOut:
-    """The first account becomes the owner; afterwards only a signed-in owner adds accounts."""
-    by = _principal_if_signed_in(request)
+    """The first account becomes an admin; afterwards only a signed-in admin adds accounts, as operators."""
+    by = await _principal_if_signed_in(request)
     account = await actions.register(tx, body.email, body.password, body.display_name, by=by)
-    return _account(account)
+    return account_shape(account)
 
 
-@router.post("/login", summary="Sign in", responses={429: {}})
+@router.post("/login", summary="Sign in", responses={429: {}}, dependencies=[PUBLIC])
 async def login(body: LoginIn, request: Request, response: Response, platform: ThePlatform, tx: Tx) -> SessionOut:
     """After five failed attempts for an address the next one has to wait: 429 with `Retry-After`."""
     settings = _settings(request)
@@ -90,7 +93,7 @@ async def login(body: LoginIn, request: Request, response: Response, platform: T
     return _give(response, session, settings)
 
 
-@router.post("/refresh", summary="Renew the session")
+@router.post("/refresh", summary="Renew the session", dependencies=[PUBLIC])
 async def refresh(
     request: Request,
     response: Response,
@@ -104,7 +107,7 @@ async def refresh(
     return _give(response, session, settings)
 
 
-@router.post("/logout", status_code=204, summary="Sign out")
+@router.post("/logout", status_code=204, summary="Sign out", dependencies=[PUBLIC])
 async def logout(
     request: Request,
     response: Response,
@@ -117,16 +120,16 @@ async def logout(
     response.delete_cookie(REFRESH_COOKIE, path=REFRESH_PATH)
 
 
-@router.get("/me", summary="The signed-in account")
-async def me(principal: Account, tx: Tx) -> AccountOut:
+@router.get("/me", summary="The signed-in account", dependencies=[SIGNED_IN])
+async def me(principal: Account, tx: Tx) -> MeOut:
     account = await store.account(tx, principal.account_id)
     if account is None:
         raise rules.SessionEnded("This account no longer exists.")
-    return _account(account)
+    return me_shape(account, principal)
 
 
-@router.patch("/me", summary="Change name, e-mail address or password")
-async def change_me(body: ProfileIn, principal: Account, request: Request, response: Response, tx: Tx) -> AccountOut:
+@router.patch("/me", summary="Change name, e-mail address or password", dependencies=[PERSON])
+async def change_me(body: ProfileIn, principal: Account, request: Request, response: Response, tx: Tx) -> MeOut:
     """A new password ends every session; this one goes on with new cookies."""
     changed = await actions.change_profile(
         tx,
@@ -140,33 +143,15 @@ async def change_me(body: ProfileIn, principal: Account, request: Request, respo
         settings = _settings(request)
         session = await actions.open_session(tx, changed, settings.identity, settings.secret_key)
         _set_cookies(response, session, settings)
-    return _account(changed)
+    return me_shape(changed, principal)
 
 
-@accounts.get("", summary="Accounts")
-async def list_accounts(principal: Account, tx: Tx) -> Page[AccountOut]:
-    """Owners see all (the first 200), others themselves."""
-    found = await store.all_accounts(tx, 200)
-    return Page(items=[_account(a) for a in found if principal.role == "owner" or a.id == principal.account_id])
-
-
-@accounts.post("/{account_id}/disable", summary="Disable an account")
-async def disable_account(account_id: UUID, principal: Account, tx: Tx) -> AccountOut:
-    """Its sessions end; an access token that was given out works for at most its remaining minutes."""
-    return _account(await actions.disable(tx, account_id, by=principal))
-
-
-@accounts.post("/{account_id}/enable", summary="Enable an account")
-async def enable_account(account_id: UUID, principal: Account, tx: Tx) -> AccountOut:
-    return _account(await actions.enable(tx, account_id, by=principal))
-
-
-@pages.get("/sign-in")
+@pages.get("/sign-in", dependencies=[PUBLIC])
 async def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # the query's name
     return _page(request, "sign_in.html", next=_local(next))
 
 
-@pages.post("/sign-in")
+@pages.post("/sign-in", dependencies=[PUBLIC])
 async def sign_in_form(
     request: Request,
     platform: ThePlatform,
@@ -186,13 +171,13 @@ async def sign_in_form(
     return _enter(session, settings, _local(next))
 
 
-@pages.get("/sign-in/link")
+@pages.get("/sign-in/link", dependencies=[PUBLIC])
 async def link_page(request: Request, token: str = "") -> HTMLResponse:
     """Only a page with a button: fetching a link must not use it up."""
     return _page(request, "link.html", token=token)
 
 
-@pages.post("/sign-in/link")
+@pages.post("/sign-in/link", dependencies=[PUBLIC])
 async def link_form(request: Request, tx: Tx, token: Annotated[str, Form(max_length=200)] = "") -> Response:
     require_own_origin(request)
     settings = _settings(request)
@@ -204,8 +189,7 @@ async def link_form(request: Request, tx: Tx, token: Annotated[str, Form(max_len
 
 
 def _address(request: Request) -> str:
-    """The connection's own: what a header says, anybody can write."""
-    return request.client.host if request.client else "unknown"
+    return client_address(request.scope, networks(_settings(request).http.trusted_proxies))
 
 
 def _settings(request: Request) -> Settings:
@@ -213,20 +197,17 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
-def _principal_if_signed_in(request: Request) -> Principal | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    cookie = request.cookies.get(ACCESS_COOKIE)
-    if scheme.lower() != "bearer" and cookie:
-        require_own_origin(request)
-    presented = token if scheme.lower() == "bearer" else cookie
+async def _principal_if_signed_in(request: Request) -> Principal | None:
     try:
-        return read_access_token(_settings(request).secret_key, presented) if presented else None
+        return await authenticate(request)
     except NotSignedIn:
         return None
 
 
 def _page(request: Request, name: str, *, status: int = 200, **context: object) -> HTMLResponse:
-    return _templates.TemplateResponse(request, name, context, status_code=status)
+    return _templates.TemplateResponse(
+        request, name, context, status_code=status, headers={"content-security-policy": _POLICY}
+    )
 
 
 def _local(target: str) -> str:
@@ -244,7 +225,7 @@ def _enter(session: actions.Session, settings: Settings, target: str) -> Respons
 def _give(response: Response, session: actions.Session, settings: Settings) -> SessionOut:
     _set_cookies(response, session, settings)
     return SessionOut(
-        access_token=session.access_token, expires_in=session.expires_in, account=_account(session.account)
+        access_token=session.access_token, expires_in=session.expires_in, account=account_shape(session.account)
     )
 
 
@@ -255,15 +236,3 @@ def _set_cookies(response: Response, session: actions.Session, settings: Setting
         (REFRESH_COOKIE, session.refresh_token, REFRESH_PATH, session.refresh_expires_in),
     ):
         response.set_cookie(name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict")
-
-
-def _account(account: rules.Account) -> AccountOut:
-    return AccountOut(
-        id=account.id,
-        email=account.email,
-        display_name=account.display_name,
-        role=account.role,
-        has_password=account.password_hash is not None,
-        created_at=account.created_at,
-        status=account.status,
-    )

@@ -1,12 +1,16 @@
-"""Who is asking: access tokens, and the guard of every route.
+"""Who is asking: access tokens and API keys, and what stands behind them now.
 
-A browser carries the access token in an httpOnly cookie (SameSite=Strict), a program in `Authorization: Bearer`.
-An unsafe request that came with the cookie must come from our own origin.
+A browser carries the access token in an httpOnly cookie (SameSite=Strict), a program in `Authorization: Bearer`, where
+an API key may stand instead. An unsafe request that came with the cookie must come from our own origin.
+
+A token says who asks, never what they may: role and state come from `Accounts`. What changes something (any method but
+GET and HEAD) asks it anew and is exact; a read may be `STALE_SECONDS` behind a change of a role.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Protocol, cast
 from uuid import UUID
 
 import jwt
@@ -14,19 +18,41 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from event_stream_engine import clock
+from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.errors import Forbidden, Unauthorized
+from event_stream_engine.permissions import KEY_PREFIX, ROLES, Permission, Role
 
 ACCESS_COOKIE = "ese_access"
+STALE_SECONDS = 1.0
+"""So long a read may go on with the role that an account had."""
 _ALGORITHM = "HS256"
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
 class Principal:
-    """The account behind a request."""
+    """The account behind a request; with an API key only what its scopes and its maker's role both allow."""
 
     account_id: UUID
-    role: str
+    role: Role
+    key_id: UUID | None = None
+    scopes: frozenset[Permission] | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        granted = ROLES[self.role]
+        return granted if self.scopes is None else granted & self.scopes
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+
+class Accounts(Protocol):
+    """What identity knows of a credential; None: nobody who may come in."""
+
+    async def person(self, account_id: UUID, *, fresh: bool) -> Principal | None: ...
+
+    async def key(self, secret: str, *, fresh: bool) -> Principal | None: ...
 
 
 class NotSignedIn(Unauthorized):
@@ -40,15 +66,16 @@ class ForeignOrigin(Forbidden):
 def issue_access_token(secret: str, principal: Principal, lifetime: timedelta) -> str:
     """A signed token that says who holds it until it expires."""
     now = clock.now()
-    claims = {"sub": str(principal.account_id), "role": principal.role, "iat": now, "exp": now + lifetime}
-    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
+    return jwt.encode(
+        {"sub": str(principal.account_id), "iat": now, "exp": now + lifetime}, secret, algorithm=_ALGORITHM
+    )
 
 
-def read_access_token(secret: str, token: str) -> Principal:
-    """The principal of a valid token. Raises `NotSignedIn`."""
+def read_access_token(secret: str, token: str) -> UUID:
+    """The account that a valid token names. Raises `NotSignedIn`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub"]})
-        return Principal(UUID(claims["sub"]), str(claims["role"]))
+        return UUID(claims["sub"])
     except (jwt.InvalidTokenError, ValueError, KeyError) as error:
         expired = isinstance(error, jwt.ExpiredSignatureError)
         raise NotSignedIn(
@@ -58,7 +85,7 @@ def read_access_token(secret: str, token: str) -> Principal:
         ) from error
 
 
-_bearer = HTTPBearer(auto_error=False, description="An access token from POST /api/v1/auth/login")
+_bearer = HTTPBearer(auto_error=False, description="An access token from POST /api/v1/auth/login, or an API key")
 _cookie = APIKeyCookie(name=ACCESS_COOKIE, auto_error=False, description="Set by the sign-in page")
 
 
@@ -68,20 +95,65 @@ async def current_principal(
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Principal:
     """The signed-in account. Raises `NotSignedIn`, or `ForeignOrigin` for a write from another site."""
-    token = getattr(bearer, "credentials", None)
-    if token is None and cookie:
-        require_own_origin(request)
-        token = cookie
-    if not token:
-        raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
-    principal = read_access_token(request.app.state.platform.settings.secret_key, token)
+    return await authenticate(request)
+
+
+async def authenticate(request: Request) -> Principal:
+    """As `current_principal`; looked up once per request."""
+    known = getattr(request.state, "principal", None)
+    if known is not None:
+        return cast(Principal, known)
+    principal = await still(request, presented(request), fresh=request.method not in SAFE_METHODS)
     request.state.principal = principal
     return principal
 
 
+def presented(request: Request) -> str:
+    """The credential that came with a request. Raises `NotSignedIn` or `ForeignOrigin`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token
+    cookie = request.cookies.get(ACCESS_COOKIE)
+    if not cookie:
+        raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
+    require_own_origin(request)
+    return cookie
+
+
+async def still(request: Request, credential: str, *, fresh: bool = False) -> Principal:
+    """Who a credential stands for now. Raises `NotSignedIn`."""
+    accounts: Accounts = request.app.state.platform.accounts
+    if credential.startswith(KEY_PREFIX):
+        holder = await accounts.key(credential, fresh=fresh)
+        if holder is None:
+            raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
+        return holder
+    account_id = read_access_token(request.app.state.platform.settings.secret_key, credential)
+    person = await accounts.person(account_id, fresh=fresh)
+    if person is None:
+        raise NotSignedIn("This account is disabled or gone: ask an admin.")
+    return person
+
+
+def unchanged(request: Request, principal: Principal) -> Callable[[], Awaitable[bool]]:
+    """Whether a stream that was begun for `principal` may go on: the same account, with the same role and scopes.
+
+    Not while the database does not answer: the client comes back and is judged anew.
+    """
+    credential = presented(request)
+
+    async def may_go_on() -> bool:
+        try:
+            return await still(request, credential) == principal
+        except (NotSignedIn, *DATABASE_ERRORS):
+            return False
+
+    return may_go_on
+
+
 def require_own_origin(request: Request) -> None:
     """Refuse an unsafe request that a foreign page sent with our cookie."""
-    if request.method in _SAFE:
+    if request.method in SAFE_METHODS:
         return
     if request.headers.get("sec-fetch-site") in {"same-origin", "none"}:
         return

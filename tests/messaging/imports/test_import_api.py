@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from event_stream_engine import clock
+from event_stream_engine.identity import model as identity
+from event_stream_engine.identity import store as identity_store
+from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.files.uploads import save_upload
 from event_stream_engine.messaging.model.imports import DiskFull
@@ -50,8 +54,12 @@ async def call(importer: Importer) -> Caller:
     app.include_router(routes.router)
     problems.install(app)
     nothing: Any = None  # imports use neither Redis nor streams
-    app.state.platform = Platform(settings, importer.runtime.database, nothing, nothing)
-    token = issue_access_token(SECRET, Principal(new_id(), "owner"), timedelta(hours=1))
+    account = identity.Account(new_id(), None, "Ana", "admin", None, clock.now())
+    async with importer.runtime.database.transaction() as tx:
+        await identity_store.add_account(tx, account)
+    directory = Directory(importer.runtime.database)
+    app.state.platform = Platform(settings, importer.runtime.database, nothing, nothing, directory)
+    token = issue_access_token(SECRET, Principal(account.id, "admin"), timedelta(hours=1))
 
     async def send(method: str, path: str, body: Iterable[bytes] = (), **headers: str) -> Answer:
         own = {name.replace("_", "-"): value for name, value in headers.items()}
