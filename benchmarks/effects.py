@@ -17,13 +17,14 @@ from event_stream_engine.backbone.subscriptions import GROUPS, subscribe_batch
 from event_stream_engine.database import Database, Transaction, migrate
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
+from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.settings import load_settings
 
-COUNT = EVENTS // 2
+COUNT = 2 * EVENTS
 ROUNDS = 3
 GOAL = 0.4
 GROUP = "benchmark.effects"
-BATCH = 500
+BATCH = load_settings({}).backbone.consume_batch
 TABLE = "CREATE TABLE effects (number int PRIMARY KEY, text text NOT NULL)"
 INSERT = text(
     "INSERT INTO effects (number, text) SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:texts AS text[]))"
@@ -37,6 +38,7 @@ async def apply(tx: Transaction, events: Sequence[Payload]) -> None:
 
 
 async def measure() -> None:
+    collect_less_often()  # as every process does
     async with throwaway_servers(durable=True) as servers:
         await migrate(servers.database_url)
         database = Database(servers.database_url, pool_size=6, ping=False)
@@ -79,7 +81,7 @@ async def consumed(servers: Servers, database: Database) -> float:
         for table in ("inbox", "group_positions", "consumer_groups", "effects"):
             await tx.execute(text(f"TRUNCATE {table}"))
     stop = asyncio.Event()
-    settings = load_settings({"ESE_CONSUME_BATCH": str(BATCH)}).backbone
+    settings = load_settings({}).backbone
     async with connect(servers.redis_url) as client:
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(client), settings, stop)
         begin = time.perf_counter()

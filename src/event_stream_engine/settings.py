@@ -160,7 +160,7 @@ class BackboneSettings(Section):
     busy_poll_ms: int = Field(2, alias="ESE_RELAY_BUSY_POLL_MS", ge=1, le=1000)
     idle_poll_ms: int = Field(20, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000)
     lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)
-    consume_batch: int = Field(200, alias="ESE_CONSUME_BATCH", ge=1, le=5000)
+    consume_batch: int = Field(500, alias="ESE_CONSUME_BATCH", ge=1, le=5000)
     consume_linger_ms: int = Field(
         1, alias="ESE_CONSUME_LINGER_MS", ge=0, le=1000,
         description="The pause after a batch that was not full: fewer, larger transactions.",

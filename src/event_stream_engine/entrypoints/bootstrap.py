@@ -1,6 +1,7 @@
 """What every process does first: read the settings, set up logs, import the features it serves."""
 
 import asyncio
+import gc
 import importlib
 import pkgutil
 import signal
@@ -58,6 +59,14 @@ def import_chores() -> None:
         importlib.import_module(f"event_stream_engine.{feature}.tasks")
 
 
+def collect_less_often() -> None:
+    """Tell the garbage collector that what is loaded stays, and that a batch of events is no reason to run: they hold
+    no cycles. A sixth of a consumer's time went there. Call it once everything is imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run a process's one coroutine; SIGTERM and SIGINT set the event it is given."""
 
@@ -68,4 +77,5 @@ def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         await work(stop)
 
+    collect_less_often()
     uvloop.run(main())

@@ -216,8 +216,7 @@ class Consumer:
 
     async def _catch_trimmed(self, read: Read) -> None:
         """What left the streams before this group read it comes from the outbox, first."""
-        for place in inbox.ends(read.entries):
-            given = [entry for entry in read.entries if (entry.stream, entry.partition) == place]
+        for place, given in inbox.by_place(read.entries).items():
             await self._reload(place, given, read.heads.get(place))
 
     async def _look_for_trimmed(self) -> None:

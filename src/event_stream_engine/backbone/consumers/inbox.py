@@ -5,6 +5,7 @@ failure, or dead. A position means that everything up to it has such a row (or i
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
@@ -142,19 +143,22 @@ async def fence(tx: Transaction, group: str, epoch: int) -> None:
         raise PositionMoved(f"{group} has another owner")
 
 
-_place = attrgetter("stream", "partition")
-_entry_id = attrgetter("entry_id")
+def by_place(entries: Sequence[Envelope]) -> dict[Place, list[Envelope]]:
+    """The entries of each stream and partition, in order."""
+    found: dict[Place, list[Envelope]] = {}
+    for place, run in groupby(entries, attrgetter("stream", "partition")):
+        found.setdefault(place, []).extend(run)
+    return found
 
 
 def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
     """The last entry of each stream and partition; they come in order."""
-    return dict(zip(map(_place, entries), map(_entry_id, entries), strict=True))
+    return {place: run[-1].entry_id for place, run in by_place(entries).items()}
 
 
 def beyond(entries: Sequence[Envelope], positions: Mapping[Place, str]) -> Sequence[Envelope]:
     """What lies past the positions. A place's entries come in order: as a rule its first tells for all."""
-    firsts = dict(zip(map(_place, reversed(entries)), reversed(entries), strict=True))
-    if all(_past(entry, positions) for entry in firsts.values()):
+    if all(_past(run[0], positions) for run in by_place(entries).values()):
         return entries
     return [entry for entry in entries if _past(entry, positions)]
 

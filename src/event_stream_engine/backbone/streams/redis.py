@@ -42,7 +42,7 @@ from event_stream_engine.backbone.streams import (
     Read,
     StreamBusy,
     StreamRefused,
-    envelope,
+    envelopes,
 )
 from event_stream_engine.backbone.streams.redis_bulk import append_bulk
 from event_stream_engine.events.base import Envelope
@@ -315,13 +315,15 @@ class RedisStreams:
 async def _envelopes(reply: Any) -> list[Envelope]:
     """A reply in the order of its ids; what is no envelope (somebody else wrote it) is left out and counted. In small
     pieces: a batch is read while PostgreSQL carries out the one before, whose answers must not wait."""
-    found = []
+    found: list[Envelope] = []
     for stream, entries in reply.items() if isinstance(reply, dict) else reply or ():
-        for number, (entry_id, fields) in enumerate(entries, 1):
-            try:
-                found.append(envelope(stream, entry_id, dict(zip(fields[::2], fields[1::2], strict=True))))
-            except (KeyError, TypeError, msgspec.ValidationError):
-                FOREIGN.labels(stream).inc()
-            if number % _PIECE == 0:
+        for start in range(0, len(entries), _PIECE):
+            given = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
+                     for entry_id, fields in entries[start : start + _PIECE]]  # fmt: skip
+            kept, foreign = envelopes(stream, given)
+            found += kept
+            if foreign:
+                FOREIGN.labels(stream).inc(foreign)
+            if len(given) == _PIECE:
                 await asyncio.sleep(0)
     return found
