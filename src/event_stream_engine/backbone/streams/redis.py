@@ -305,10 +305,7 @@ class RedisStreams:
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:
         """Entries after a position, outside any group; waits up to `block_ms` for the first."""
         with mapped(stream):
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.response_callbacks = {}
-                pipe.xread({stream: after}, count=count, block=block_ms)
-                (reply,) = await pipe.execute()
+            reply = await self._redis.xread({stream: after}, count=count, block=block_ms)
         return await _envelopes(reply)
 
 
@@ -316,10 +313,10 @@ async def _envelopes(reply: Any) -> list[Envelope]:
     """A reply in the order of its ids; what is no envelope (somebody else wrote it) is left out and counted. In small
     pieces: a batch is read while PostgreSQL carries out the one before, whose answers must not wait."""
     found: list[Envelope] = []
-    for stream, entries in reply.items() if isinstance(reply, dict) else reply or ():
+    for stream, replied in reply.items() if isinstance(reply, dict) else reply or ():
+        entries = replied[0] if replied and isinstance(replied[0][0], list | tuple) else replied
         for start in range(0, len(entries), _PIECE):
-            given = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
-                     for entry_id, fields in entries[start : start + _PIECE]]  # fmt: skip
+            given = [(entry_id, _paired(fields)) for entry_id, fields in entries[start : start + _PIECE]]
             kept, foreign = envelopes(stream, given)
             found += kept
             if foreign:
@@ -327,3 +324,8 @@ async def _envelopes(reply: Any) -> list[Envelope]:
             if len(given) == _PIECE:
                 await asyncio.sleep(0)
     return found
+
+
+def _paired(fields: Any) -> dict[str, str]:
+    """Names and values come in turn, where the client has not paired them already."""
+    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
