@@ -1,4 +1,4 @@
-"""Relayed events a second while the outbox grows to a million published rows, and beside an old open transaction."""
+"""Relayed events a second while the outbox grows to ten million published rows, and beside an old open transaction."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
 from event_stream_engine.settings import load_settings
 
-SIZES = (100_000, 1_000_000)
+SIZES = (100_000, 10_000_000)
 BACKLOG = 20_000
 ROUNDS = 3
 FLAT = 0.8
@@ -52,7 +52,7 @@ async def fill(database: Database, rows: int) -> None:
 
 _FILL = """
 INSERT INTO outbox (stream, key, event_id, type, time, data)
-SELECT 'benchmark.old.v1', 'key-' || n % 500, gen_random_uuid(), 'Old', now(),
+SELECT 'benchmark.old.v1', 'key-' || n % 500, uuidv7(), 'Old', now(),
        jsonb_build_object('text', repeat('x', 270))
 FROM generate_series(1, $1::int) AS n
 """

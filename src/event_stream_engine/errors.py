@@ -83,9 +83,15 @@ class TooLarge(EseError):
 
 
 class TooManyRequests(EseError):
+    """`retry_after`: seconds after which it may work."""
+
     status = 429
     code = "too_many_requests"
     title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Unavailable(EseError):

@@ -15,6 +15,7 @@ from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Reaction
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.verify import Proof, verify
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from tests.backbone.conftest import SETTINGS, ProofFact
@@ -64,13 +65,11 @@ class Scene:
         await tx.execute(text(query), {"entity": event.entity, "version": event.version})
 
     async def kill(self, name: str) -> None:
-        self.tasks[name].cancel()
-        await asyncio.wait({self.tasks[name]})
+        await end(self.tasks[name])
         self.start(name)
 
     async def stop(self, name: str) -> None:
-        self.tasks[name].cancel()
-        await asyncio.wait({self.tasks[name]})
+        await end(self.tasks[name])
 
     async def pause_writers(self) -> None:
         """Until all of them stand still between two transactions."""
@@ -117,9 +116,9 @@ class Undone(Exception):
     pass
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = CALM_SECONDS) -> None:
     """Until it holds. What servers and other tasks have come to only looking again tells."""
-    async with asyncio.timeout(CALM_SECONDS):
+    async with asyncio.timeout(seconds):
         while True:
             answer = holds()
             if answer if isinstance(answer, bool) else await answer:
@@ -130,7 +129,7 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def at_work(scene: Scene) -> AsyncIterator[Scene]:
     """Processes and writers for the length of the block; then everything is finished, and the oracles asked."""
-    await execute(scene.database, _EFFECTS)
+    await execute(scene.database, EFFECTS)
     scene.go_on()
     for name in PROCESSES:
         scene.start(name)
@@ -141,9 +140,7 @@ async def at_work(scene: Scene) -> AsyncIterator[Scene]:
         await asyncio.gather(*writers)
         await assert_oracles(scene)
     finally:
-        for task in (*writers, *scene.tasks.values()):
-            task.cancel()
-        await asyncio.wait([*writers, *scene.tasks.values()])
+        await end(*writers, *scene.tasks.values())
         for client in scene.clients:
             await client.aclose()
 
@@ -153,7 +150,7 @@ async def execute(database: Database, statement: str) -> None:
         await tx.execute(text(statement))
 
 
-_EFFECTS = """
+EFFECTS = """
 CREATE TABLE proof_effects (id bigint GENERATED ALWAYS AS IDENTITY, entity text NOT NULL, version int NOT NULL)
 """
 

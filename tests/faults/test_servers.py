@@ -8,24 +8,30 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from event_stream_engine.backbone.consumers import Consumer
+from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.relay.generation import accept
 from event_stream_engine.backbone.streams import position
-from event_stream_engine.backbone.streams.redis import connect
-from event_stream_engine.database import DATABASE_ERRORS, Database, migrate
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.subscriptions import Group, Reaction
+from event_stream_engine.backbone.verify import verify
+from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction, migrate
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
 from event_stream_engine.embedded.valkey import Valkey
-from tests.backbone.conftest import STREAM, facts
+from tests.backbone.conftest import SETTINGS, STREAM, ProofFact, facts
 from tests.faults.proxy import Fault, proxied
-from tests.faults.scene import PROCESSES, Scene, at_work, execute, until
+from tests.faults.scene import EFFECTS, PROCESSES, Scene, at_work, execute, until
 
 __all__ = ["facts"]  # fixtures
 
@@ -268,4 +274,53 @@ async def test_a_clock_that_was_an_hour_ahead_and_went_back(durable: Servers) ->
 _AHEAD = """
 INSERT INTO outbox_ticks (id, snapshot, generation)
 SELECT id + 3600000, snapshot, generation FROM outbox_ticks ORDER BY id DESC LIMIT 1
+"""
+
+
+BACKLOG = int(os.environ.get("ESE_TEST_FAULT_BACKLOG", "60000"))
+GROWTH_BYTES_MAX = 250 * 2**20
+
+
+@pytest.mark.timeout(600)
+async def test_a_large_backlog_is_published_and_applied_in_bounded_memory(durable: Servers) -> None:
+    """A relay and a group meet what was written while they were away; neither holds more of it than a few batches."""
+    database = Database(durable.database_url, pool_size=8)
+    await execute(database, EFFECTS)
+    await execute(database, _BACKLOG.format(count=BACKLOG))
+    client = connect(durable.redis_url)
+    stop = asyncio.Event()
+    group = Group("proof.backlog", {"ProofFact": Reaction(ProofFact, "batch", keep)})
+    settings = SETTINGS.model_copy(update={"batch_size": 500, "consume_batch": 200})
+    before = psutil.Process().memory_info().rss
+    work = [
+        asyncio.create_task(Relay(database, RedisStreams(client), settings, stop).run()),
+        asyncio.create_task(Consumer(group, database, RedisStreams(connect(durable.redis_url)), settings, stop).run()),
+    ]
+    most = 0
+
+    async def applied() -> bool:
+        nonlocal most
+        most = max(most, psutil.Process().memory_info().rss - before)
+        async with database.transaction() as tx:
+            return bool((await tx.execute(text("SELECT count(*) FROM proof_effects"))).scalar_one() == BACKLOG)
+
+    await until(applied, seconds=500)
+    stop.set()
+    await asyncio.gather(*work)
+    assert (await verify(database, RedisStreams(client), [group])).holds
+    assert most < GROWTH_BYTES_MAX
+    await client.aclose()
+    await database.close()
+
+
+async def keep(tx: Transaction, events: Sequence[Any]) -> None:
+    rows = [{"entity": event.entity, "version": event.version} for event in events]
+    await tx.execute(text("INSERT INTO proof_effects (entity, version) VALUES (:entity, :version)"), rows)
+
+
+_BACKLOG = """
+INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, data)
+SELECT 'proof.fact.v1', 'k' || n % 500, gen_random_uuid(), 'ProofFact', now(), gen_random_uuid(),
+       jsonb_build_object('entity', 'k' || n % 500, 'version', n / 500 + 1)
+FROM generate_series(0, {count} - 1) AS n
 """

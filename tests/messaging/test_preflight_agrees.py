@@ -1,7 +1,7 @@
 """What preflight counts is what the gate decides, contact by contact."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -10,6 +10,7 @@ from event_stream_engine import clock
 from event_stream_engine.messaging.actions import campaigns, preflight
 from event_stream_engine.messaging.model.compliance import Recipient, Refused, judge
 from event_stream_engine.messaging.model.templates import render, required_placeholders
+from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.store import preflight as store
 from event_stream_engine.messaging.tables import contacts
 from tests.messaging.conftest import BY, World, phone
@@ -63,7 +64,12 @@ async def test_what_preflight_announces_is_what_the_launch_does(everybody: World
         campaign = await everybody.draft(body=BODY, channel=channel)
         announced = await everybody.act(preflight.preflight, campaign)
         await everybody.launch(campaign)
+        started = await everybody.statuses(campaign)
+        counted = await everybody.act(reports.counts, [campaign])
         claim = await everybody.claim(campaign, 1000)
+    left_out = announced.audience - announced.eligible
+    assert started == {"queued": announced.eligible, "refused": left_out}, "left out from the start"
+    assert (counted[campaign]["queued"], counted[campaign]["refused"]) == (announced.eligible, left_out)
     assert announced.eligible == len(claim.outgoing)
     rows = (await everybody.rows(campaign)).values()
     refused = [row.reason for row in rows if row.status == "refused"]
@@ -91,3 +97,31 @@ async def test_preflight_names_what_forbids_a_launch(world: World) -> None:
     assert not found.can_launch
     with pytest.raises(campaigns.CampaignNotReady):
         await world.act(campaigns.launch_campaign, campaign, by=BY)
+
+
+async def test_the_expected_finish_counts_the_quiet_hours_of_everybody(world: World) -> None:
+    for number in range(4):
+        await world.add_contact(number)
+    night = (time(21), time(8))
+    campaign = await world.draft(quiet_hours=night, messages_per_second=2)
+    with clock.frozen(datetime(2026, 3, 10, 23, tzinfo=UTC)):
+        found = await world.act(preflight.preflight, campaign)
+    assert found.quiet_now == 4
+    assert found.expected_finish == datetime(2026, 3, 11, 8, 0, 2, tzinfo=UTC)
+    assert (found.expected_seconds, found.sending_seconds) == (9 * 3600 + 2, 2.0)
+
+
+async def test_preflight_names_the_placeholders_that_leave_people_out(world: World) -> None:
+    await world.add_contact(1, name="Ana")
+    await world.add_contact(2)
+    await world.add_contact(3, consent="opted_out")
+    campaign = await world.draft(body="Hi {name}, use {discount_code} or {code|SALE}")
+    found = await world.act(preflight.preflight, campaign)
+    told = {entry["reason"]: (entry["count"], entry["detail"]) for entry in found.exclusions}
+    assert told == {
+        "missing_attribute": (2, "{discount_code} for 2, {name} for 1"),
+        "opted_out": (1, None),
+    }
+    named = [problem.message for problem in found.problems if problem.code == "placeholder_without_value"]
+    assert named[0].startswith("{discount_code} has no value for 2 people")
+    assert "{discount_code|…}" in named[0]

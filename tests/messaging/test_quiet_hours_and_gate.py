@@ -15,8 +15,10 @@ from event_stream_engine.messaging.model.compliance import (
     Recipient,
     Refused,
     judge,
+    quiet_from,
     quiet_until,
 )
+from event_stream_engine.messaging.model.finish import AHEAD_MAX, expected_finish
 
 NIGHT = QuietHours(time(21), time(8), "America/New_York")
 SIESTA = QuietHours(time(13), time(15, 30), "UTC")
@@ -142,3 +144,49 @@ def test_who_may_be_written_to_is_kept_waiting_through_the_night() -> None:
     midnight = local("2026-05-05 00:30", "America/New_York")
     verdict = judge(person(), channel="sms", is_approved_template=False, has_missing=False, quiet=NIGHT, now=midnight)
     assert verdict == Deferred(local("2026-05-05 08:00", "America/New_York"))
+
+
+def test_who_is_in_quiet_hours_is_sent_to_when_they_end_and_not_before() -> None:
+    now = local("2026-01-10 23:00", "America/New_York")
+    finish = expected_finish({"America/New_York": 100}, 10, NIGHT, now)
+    assert finish == local("2026-01-11 08:00:10", "America/New_York")
+
+
+def test_the_finish_is_the_later_of_the_rate_and_the_last_quiet_hours() -> None:
+    now = local("2026-01-10 12:00", "UTC")  # 07:00 in New York, 17:30 in Kolkata
+    night_here = {"America/New_York": 600, "Asia/Kolkata": 600}
+    assert expected_finish(night_here, 10, NIGHT, now) == local("2026-01-10 08:01", "America/New_York")
+    slow = expected_finish(night_here, 0.1, NIGHT, now)
+    assert slow == now + timedelta(seconds=12_000), "what the rate alone takes, for New York wakes meanwhile"
+
+
+def test_who_is_not_reached_before_the_night_waits_for_the_morning() -> None:
+    now = local("2026-01-10 20:59", "America/New_York")
+    finish = expected_finish({None: 120}, 1, NIGHT, now)
+    assert finish == local("2026-01-11 08:01", "America/New_York")
+
+
+def test_without_quiet_hours_the_rate_decides_and_without_a_rate_the_quiet_hours() -> None:
+    assert expected_finish({"UTC": 100, None: 20}, 2, None, NOON) == NOON + timedelta(minutes=1)
+    assert expected_finish({}, 2, NIGHT, NOON) == NOON
+    evening = local("2026-01-10 22:00", "America/New_York")
+    assert expected_finish({None: 5}, None, NIGHT, evening) == local("2026-01-11 08:00", "America/New_York")
+    assert expected_finish({"UTC": 10**9}, 1, NIGHT, NOON) == NOON + AHEAD_MAX, "the look ahead is bounded"
+
+
+@given(
+    people=st.dictionaries(st.sampled_from(ZONES), st.integers(1, 5000), min_size=1),
+    rate=st.integers(1, 200),
+    minutes=st.integers(0, 2 * 1440),
+)
+def test_a_finish_is_never_before_what_the_rate_or_a_quiet_zone_allows(
+    people: dict[str | None, int], rate: int, minutes: int
+) -> None:
+    now = NOON + timedelta(minutes=minutes)
+    finish = expected_finish(people, rate, NIGHT, now)
+    slack = timedelta(milliseconds=1)  # fractions of a second
+    assert finish >= now + timedelta(seconds=sum(people.values()) / rate) - slack
+    for zone in people:
+        until = quiet_until(NIGHT, zone, now)
+        assert until is None or finish >= until
+        assert until is not None or quiet_from(NIGHT, zone, now) > now

@@ -11,6 +11,7 @@ from event_stream_engine import clock
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
 from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.actions import segments as actions
 from event_stream_engine.messaging.model.contacts import Contact
 from event_stream_engine.messaging.model.segments import (
     CONDITIONS_MAX,
@@ -208,6 +209,28 @@ async def test_nested_rules_find_what_they_say(database: Database, people: list[
                 rule = parse_rule(given)
                 assert await found(tx, rule) == {c.phone for c in people if matches(rule, c)}, given
                 assert await segments.size(tx, rule) == len(await found(tx, rule))
+
+
+async def test_values_that_a_date_or_number_rule_cannot_read_are_counted_for_each_rule(
+    database: Database, people: list[Contact]
+) -> None:
+    after = {"field": "attributes.x", "op": "after", "value": "2000-01-01"}
+    over = {"field": "attributes.x", "op": "gt", "value": 3}
+    named = {"field": "attributes.x", "op": "eq", "value": "abc"}
+    async with database.transaction() as tx:
+        evaluation = await actions.evaluate(tx, {"all": [named, {"not": after}, {"any": [over]}, after]}, 0)
+    values = [value for contact in people if (value := contact.attributes.get("x"))]
+    dates, numbers = (sum(read(value) is None for value in values) for read in (as_moment, as_number))
+    told = [(entry.condition, entry.needs, entry.count) for entry in evaluation.unreadable]
+    assert told == [(1, "date", dates), (2, "number", numbers), (3, "date", dates)]
+    assert 0 < len(evaluation.unreadable[0].samples) <= 3
+    assert all(as_moment(sample) is None for sample in evaluation.unreadable[0].samples)
+
+
+async def test_a_rule_that_reads_every_value_is_not_remarked_on(database: Database, people: list[Contact]) -> None:
+    rules = [{"field": "attributes.nobody_has_it", "op": "gt", "value": 1}, {"field": "created_at", "op": "exists"}]
+    async with database.transaction() as tx:
+        assert (await actions.evaluate(tx, {"all": rules}, 0)).unreadable == []
 
 
 @pytest.mark.parametrize(

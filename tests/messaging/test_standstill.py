@@ -12,7 +12,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.live.heartbeats import NEEDED, Heard, Process
 from event_stream_engine.messaging.actions import campaigns
 from event_stream_engine.messaging.reports.standstill import Standstill, standing_still
-from event_stream_engine.messaging.reports.timeline import POINTS_MAX, timeline, width_for
+from event_stream_engine.messaging.reports.timeline import POINTS_MAX, span_of, timeline, width_for
 from event_stream_engine.messaging.twilio.client import TwilioGateway
 from tests.messaging.conftest import BY, World, calm, later
 from tests.sandbox.conftest import StartSandbox
@@ -104,7 +104,7 @@ async def test_a_campaign_of_seconds_is_more_than_one_point(
     with later(4):
         await world.send_round(campaign, gateway, limit=3)
     await world.count()
-    width, points = await world.act(timeline, campaign, 6)
+    width, points = await world.act(timeline, campaign, await world.act(span_of, campaign, 6))
     assert width == 1
     assert sum(point["accepted"] for point in points) == 6
     assert [point["accepted"] for point in points][:: len(points) - 1] == [3, 3]

@@ -40,11 +40,11 @@ export const attributesQuery = () =>
   });
 
 /** A handful of contacts for a picker, matched by phone or attribute. */
-export const contactPickerQuery = (search: string) =>
+export const contactPickerQuery = (search: string, consent?: Consent) =>
   queryOptions({
-    queryKey: ["contacts", "picker", search],
+    queryKey: ["contacts", "picker", search, consent],
     queryFn: ({ signal }) =>
-      unwrap(client.GET("/api/v1/contacts", { params: { query: { search: search || undefined, limit: 12 } }, signal })),
+      unwrap(client.GET("/api/v1/contacts", { params: { query: { search: search || undefined, consent, limit: 12 } }, signal })),
     staleTime: 30_000,
   });
 

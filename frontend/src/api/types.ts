@@ -24,6 +24,7 @@ export type AttributeInfo = Schemas["AttributeInfo"];
 export type Import = Schemas["Import"];
 export type ImportPreview = Schemas["ImportPreview"];
 export type ImportStart = Schemas["ImportStart"];
+export type Dates = Schemas["DatesFound"]["dates"];
 export type Target = Schemas["ColumnPreview"]["suggested"];
 export type Reject = Schemas["Reject"];
 export type MergedRow = Schemas["MergedRow"];
@@ -80,3 +81,12 @@ export type DiscardInput = Schemas["DiscardIn"];
 export type ReplayInput = Schemas["ReplayIn"];
 /** A replay as lists give it: one that exists. (A dry run answers with the same shape and no id.) */
 export type Replay = Required<Omit<Schemas["ReplayShape"], "id" | "status" | "requested_at">> & { id: string; status: NonNullable<Schemas["ReplayShape"]["status"]>; requested_at: string };
+
+export type Flag = Schemas["FlagShape"];
+export type FlagKind = Flag["type"];
+export type FlagServe = Schemas["FlagServe"];
+export type FlagRule = Schemas["FlagRule"];
+export type FlagConstraint = Schemas["FlagConstraint"];
+export type FlagFields = Schemas["FlagFields"];
+export type FlagChange = Schemas["FlagChangeShape"];
+export type FlagEvaluation = Schemas["FlagEvaluationShape"];

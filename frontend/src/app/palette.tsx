@@ -1,6 +1,7 @@
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Clock, CornerDownLeft, Moon, Pause, Plus, Search, Upload } from "lucide-react";
-import type { ReactNode } from "react";
+import { Clock, CornerDownLeft, Moon, Pause, Plus, Search, Upload, User } from "lucide-react";
+import { useState, type ReactNode } from "react";
 import { Autocomplete } from "react-aria-components/Autocomplete";
 import { Dialog } from "react-aria-components/Dialog";
 import { Header } from "react-aria-components/Header";
@@ -9,7 +10,10 @@ import { Menu, MenuItem, MenuSection } from "react-aria-components/Menu";
 import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { SearchField } from "react-aria-components/SearchField";
 import { useFilter } from "react-aria-components";
+import { contactPickerQuery } from "../api/contacts";
 import { setAppearance } from "../lib/appearance";
+import { masked } from "../lib/format";
+import { useDebounced } from "../lib/hooks";
 import { setPaused, useLiveState } from "../realtime/client";
 import { Kbd } from "../ui/layout";
 import { places } from "./nav";
@@ -18,6 +22,8 @@ import { recent } from "./recent";
 interface Command {
   id: string;
   label: string;
+  /** What it is found by, where that is more than its label. */
+  words?: string;
   icon: ReactNode;
   keys?: string[];
   run: () => void;
@@ -48,17 +54,35 @@ function useCommands(): { title: string; commands: Command[] }[] {
   ].filter((group) => group.commands.length > 0);
 }
 
+/** People whose name, number or attribute holds what was typed, by name and the end of their number. */
+function usePeople(typed: string): { title: string; commands: Command[] }[] {
+  const navigate = useNavigate();
+  const text = useDebounced(typed.trim(), 200);
+  const found = useQuery({ ...contactPickerQuery(text), enabled: text.length >= 2 });
+  const commands = (text.length >= 2 ? (found.data?.items ?? []).slice(0, 6) : []).map((contact) => ({
+    id: `contact ${contact.id}`,
+    label: contact.attributes.name ? `${contact.attributes.name}, ${masked(contact.phone)}` : masked(contact.phone),
+    words: `${typed} ${contact.attributes.name ?? ""} ${contact.phone}`, // the server has matched it already
+    icon: <User aria-hidden />,
+    run: () => void navigate({ to: "/contacts/$contactId", params: { contactId: contact.id } }),
+  }));
+  return commands.length > 0 ? [{ title: "Contacts", commands }] : [];
+}
+
 export default function Palette({ onClose }: { onClose: () => void }) {
-  const groups = useCommands();
+  const [typed, setTyped] = useState("");
+  const commands = useCommands();
+  const people = usePeople(typed);
+  const groups = [...commands, ...people];
   const { contains } = useFilter({ sensitivity: "base" });
   return (
     <ModalOverlay isOpen isDismissable onOpenChange={(open) => !open && onClose()} className="fade-in fixed inset-0 z-50 flex items-start justify-center bg-[var(--scrim)] p-3 pt-[10dvh]">
       <Modal className="glass-2 pop-in w-full max-w-xl overflow-hidden rounded-lg border border-line shadow-card">
         <Dialog aria-label="Search and commands" className="outline-none">
-          <Autocomplete filter={contains}>
+          <Autocomplete filter={contains} inputValue={typed} onInputChange={setTyped}>
             <SearchField aria-label="Search and commands" autoFocus className="flex items-center gap-3 border-b border-line px-4">
               <Search aria-hidden className="size-[18px] shrink-0 text-muted" />
-              <Input placeholder="Go to or run…" className="h-13 w-full bg-transparent text-md !outline-none placeholder:text-muted [&::-webkit-search-cancel-button]:hidden" />
+              <Input placeholder="Go to, run, or find a contact…" className="h-13 w-full bg-transparent text-md !outline-none placeholder:text-muted [&::-webkit-search-cancel-button]:hidden" />
               <Kbd>Esc</Kbd>
             </SearchField>
             <div role="group" aria-label="Results" tabIndex={0} className="max-h-[56dvh] overflow-auto outline-offset-[-2px]">
@@ -70,7 +94,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                     <MenuItem
                       key={command.id}
                       id={command.id}
-                      textValue={command.label}
+                      textValue={command.words ?? command.label}
                       onAction={() => {
                         onClose();
                         command.run();

@@ -86,7 +86,7 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
         className="flex h-9 w-full max-w-80 items-center gap-2.5 rounded-md border border-line-strong bg-solid px-3 text-left text-muted hover:bg-sunken pointer-coarse:h-11 max-sm:w-11 max-sm:justify-center max-sm:px-0"
       >
         <Search aria-hidden className="size-4 shrink-0" />
-        <span className="grow truncate max-sm:hidden">Go to or run…</span>
+        <span className="grow truncate max-sm:hidden">Go to, run, or find a contact…</span>
         <span className="flex gap-1 max-sm:hidden">
           <Kbd>Ctrl</Kbd>
           <Kbd>K</Kbd>

@@ -20,6 +20,9 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
+/** A rate: "1 message/s", "20 messages/s". */
+export const perSecond = (rate: number): string => `${plural(rate, "message")}/s`;
+
 export function bytes(size: number): string {
   if (size < 1024) return `${size} B`;
   const units = ["KB", "MB", "GB"];

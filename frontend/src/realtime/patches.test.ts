@@ -35,6 +35,14 @@ describe("patches", () => {
     expect(delivered()).toMatchObject({ version: 7, counts: { delivered: 4 } });
   });
 
+  it("leaves a report whole: its figures change together, with the next answer", () => {
+    const cache = new QueryClient();
+    const report = { campaign: { id: "a", version: 1, counts: { audience: 3, delivered: 1 } }, counts: { audience: 3, delivered: 1 }, funnel: { delivered: 1 } };
+    cache.setQueryData(["campaigns", "summary", "a"], report);
+    new LivePatcher(cache).apply(update(5, { counts: { audience: 3, delivered: 2 } }, "a", "campaign_counts"));
+    expect(cache.getQueryData(["campaigns", "summary", "a"])).toBe(report);
+  });
+
   it("keeps the counts when the row changes", () => {
     const cache = new QueryClient();
     cache.setQueryData(["campaigns", "detail", "a"], { id: "a", version: 1, status: "running", counts: { audience: 3 } });

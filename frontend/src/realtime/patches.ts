@@ -65,18 +65,21 @@ export class LivePatcher {
     if (update.version <= (this.#counted.get(update.id) ?? -1)) return;
     this.#counted.set(update.id, update.version);
     const counts = update.patch.counts as Counts;
-    this.#row(update.id, (row) => (row.id === update.id ? { ...row, counts } : row));
-    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", update.id], (old) => old && { ...old, counts });
-    this.#soon(["campaigns", "summary", update.id], 1000); // timeline, rate and errors are computed by the server
+    this.#listed(update.id, (row) => (row.id === update.id ? { ...row, counts } : row));
+    this.#soon(["campaigns", "summary", update.id], 1000); // a report is one answer: its chart and its figures are of one moment
     this.#soon(["campaigns", "recipients", update.id], 3000);
   }
 
   /** Changes one campaign wherever it is held. */
   #row(id: string, change: (row: Campaign) => Campaign): void {
+    this.#listed(id, change);
+    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", id], (old) => old && { ...old, campaign: change(old.campaign) });
+  }
+
+  #listed(id: string, change: (row: Campaign) => Campaign): void {
     this.#answersOnTheirWay(id);
     this.#cache.setQueryData<Campaign>(["campaigns", "detail", id], (old) => old && change(old));
-    this.#cache.setQueryData<CampaignSummary>(["campaigns", "summary", id], (old) => old && { ...old, campaign: change(old.campaign) });
-    this.#cache.setQueryData<Dashboard>(["dashboard"], (old) => old && { ...old, running: old.running.map(change) });
+    this.#cache.setQueryData<Dashboard>(["dashboard"], (old) => old && { ...old, running: old.running.map(change), ended: old.ended?.map(change) });
     for (const [key, data] of this.#cache.getQueriesData<InfiniteData<Page<Campaign>>>({ queryKey: ["campaigns", "list"] })) {
       if (holds(data, id)) this.#cache.setQueryData(key, { ...data!, pages: data!.pages.map((page) => ({ ...page, items: page.items.map(change) })) });
       else this.#soon(key, 1000);

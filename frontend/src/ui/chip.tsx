@@ -1,7 +1,8 @@
 import type { ReactNode } from "react";
-import type { CampaignStatus, Channel, Consent, Import, InboundKind, MessageStatus } from "../api/types";
+import type { Campaign, CampaignStatus, Channel, Consent, Import, InboundKind, MessageStatus } from "../api/types";
 import { sentence } from "../lib/format";
-import { messageNames } from "./counts";
+import { useNow } from "../lib/hooks";
+import { awaited, messageNames } from "./counts";
 import { cx } from "./cx";
 
 export type Tone = "neutral" | "ok" | "warn" | "bad" | "info" | "accent";
@@ -31,11 +32,15 @@ const consentTones: Record<Consent, Tone> = { opted_in: "ok", opted_out: "warn",
 export const ConsentChip = ({ consent }: { consent: Consent }) => <Chip tone={consentTones[consent]}>{consentNames[consent]}</Chip>;
 
 const campaignTones: Record<CampaignStatus, Tone> = { draft: "neutral", scheduled: "info", running: "accent", paused: "warn", completed: "ok", canceled: "bad" };
-export const CampaignChip = ({ status }: { status: CampaignStatus }) => (
-  <Chip tone={campaignTones[status]} live={status === "running"}>
-    {sentence(status)}
-  </Chip>
-);
+/** A campaign's state; one that has sent everything is not called completed while outcomes are on their way. */
+export function CampaignChip({ campaign }: { campaign: Pick<Campaign, "status" | "completed_at" | "counts"> }) {
+  const waits = awaited(campaign, useNow()) > 0;
+  return (
+    <Chip tone={waits ? "info" : campaignTones[campaign.status]} live={campaign.status === "running" || waits}>
+      {waits ? "All sent" : sentence(campaign.status)}
+    </Chip>
+  );
+}
 
 const importTones: Record<Import["status"], Tone> = { uploaded: "info", running: "accent", completed: "ok", failed: "bad", canceled: "neutral" };
 export function ImportChip({ item }: { item: Pick<Import, "status" | "dry_run"> }) {

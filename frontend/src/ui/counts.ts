@@ -1,4 +1,4 @@
-import type { Counts, MessageStatus } from "../api/types";
+import type { Campaign, Counts, MessageStatus } from "../api/types";
 import type { Part } from "./progress";
 
 /** One name for each state of a message, wherever it is shown. A state is where a message is now; sums over time say "in total". */
@@ -28,10 +28,25 @@ export function countParts(counts: Counts): (Part & { id: MessageStatus })[] {
 /** People for whom the campaign still has something to do or to learn. */
 export const openCount = (counts: Counts): number => counts.queued + counts.deferred + counts.sending + counts.unknown;
 
-/** Share of the audience whose message has left the queue for good, 0..1; never 1 while anyone is open. */
+/** Messages that Twilio has taken and whose outcome is not known: delivered, read, or not. */
+export const onTheWay = (counts: Counts): number => counts.accepted + counts.sent;
+
+/** People the campaign is for: who was left out is not waited for, and no share of anything. */
+export const reach = (counts: Counts): number => counts.audience - counts.refused;
+
+/** Share of those who get it whose message has an outcome, 0..1; never 1 while one has none. */
 export function doneRatio(counts: Counts): number {
   if (counts.audience === 0) return 0;
-  const open = openCount(counts);
-  const ratio = (counts.audience - open) / counts.audience;
-  return open > 0 ? Math.min(ratio, 0.999) : ratio;
+  const waiting = openCount(counts) + onTheWay(counts);
+  if (waiting === 0) return 1;
+  return Math.min((reach(counts) - waiting) / reach(counts), 0.999);
+}
+
+/** After this no outcome is waited for: Twilio has been asked five times, ten minutes apart as things are set by default. */
+const OUTCOMES_WITHIN_MS = 3_600_000;
+
+/** How many outcomes a campaign that has sent everything still waits for; 0 once their time is over. */
+export function awaited({ status, completed_at: completedAt, counts }: Pick<Campaign, "status" | "completed_at" | "counts">, now: number): number {
+  if (status !== "completed" || !completedAt || now - Date.parse(completedAt) > OUTCOMES_WITHIN_MS) return 0;
+  return onTheWay(counts);
 }

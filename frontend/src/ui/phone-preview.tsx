@@ -1,5 +1,6 @@
-import type { ReactNode } from "react";
+import { Fragment, type ReactNode } from "react";
 import type { Channel } from "../api/types";
+import { runs, type Run } from "../lib/whatsapp";
 import { cx } from "./cx";
 
 /** The message as the person will see it; solid ground, never glass, so that its contrast is its own. */
@@ -22,7 +23,7 @@ export function PhonePreview({ channel, text, sender, recipient, pending, short 
               pending && "opacity-60",
             )}
           >
-            {text === "" ? <span className="text-[#5b6475]">Write a message to see it here.</span> : linked(text)}
+            {text === "" ? <span className="text-[#5b6475]">Write a message to see it here.</span> : linked(text, whatsapp)}
           </div>
         </div>
       </div>
@@ -32,14 +33,26 @@ export function PhonePreview({ channel, text, sender, recipient, pending, short 
 }
 
 /** Web addresses look like links, as a phone shows them; they do nothing here. */
-function linked(text: string): ReactNode[] {
+function linked(text: string, whatsapp: boolean): ReactNode[] {
   return text.split(/(https?:\/\/\S+)/g).map((part, index) =>
     part.startsWith("http") ? (
       <span key={index} className="text-[#0b57c2] underline">
         {part}
       </span>
+    ) : whatsapp ? (
+      <Fragment key={index}>{typed(runs(part))}</Fragment>
     ) : (
       part
     ),
   );
+}
+
+const tags = { bold: "strong", italic: "em", struck: "s", fixed: "code" } as const;
+
+function typed(parts: Run[]): ReactNode[] {
+  return parts.map((part, index) => {
+    if (part.style === null) return part.text;
+    const Tag = tags[part.style];
+    return <Tag key={index}>{part.inner.length > 0 ? typed(part.inner) : part.text}</Tag>;
+  });
 }

@@ -1,10 +1,13 @@
-import { AlertTriangle, Copy, RotateCw } from "lucide-react";
+import { Link } from "@tanstack/react-router";
+import { AlertTriangle, Compass, Copy, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 import { asProblem, detailsOf, type Problem } from "../api/problem";
+import { saidOnce } from "../api/said";
 import { ago } from "../lib/format";
 import { useAfter, useNow } from "../lib/hooks";
-import { Button } from "./button";
+import { Button, buttonClass } from "./button";
 import { cx } from "./cx";
+import { PageHeader } from "./layout";
 
 /** Blocks of the final size; drawn only after 120 ms, so that a fast answer never flashes. */
 export function Skeleton({ rows = 6, height = 44, className }: { rows?: number; height?: number; className?: string }) {
@@ -64,20 +67,20 @@ export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetr
   );
 }
 
-/** The same, inside a form: the message and the fields that have no place of their own. */
-export function Problems({ error, className }: { error: unknown; className?: string }) {
+/** The same, inside a form: the message and the fields that have no place of their own (`placed` names those that do). */
+export function Problems({ error, className, placed = [] }: { error: unknown; className?: string; placed?: readonly string[] }) {
   if (error === null || error === undefined) return null;
   const problem = asProblem(error);
+  const said = saidOnce(problem, placed);
+  if (said === null) return null;
   return (
     <div role="alert" className={cx("rounded-md border border-bad bg-bad-soft px-3 py-2 text-sm", className)}>
-      <p className="font-medium text-bad">{problem.title}</p>
-      {problem.detail && problem.detail !== problem.title && <p>{problem.detail}</p>}
-      {problem.errors.length > 0 && (
+      <p className="font-medium text-bad">{said.headline}</p>
+      {said.detail && <p>{said.detail}</p>}
+      {said.rest.length > 0 && (
         <ul className="mt-1 list-disc pl-4">
-          {problem.errors.map((entry) => (
-            <li key={entry.field + entry.message}>
-              <span className="font-medium">{entry.field}</span>: {entry.message}
-            </li>
+          {said.rest.map((message) => (
+            <li key={message}>{message}</li>
           ))}
         </ul>
       )}
@@ -95,13 +98,34 @@ interface Queryish {
 }
 
 /** Loading, failed, or the content; data already here stays on screen when a later read fails, with its age. */
-export function QueryState({ query, skeleton, children }: { query: Queryish; skeleton?: ReactNode; children: ReactNode }) {
+export function QueryState({ query, skeleton, gone, children }: { query: Queryish; skeleton?: ReactNode; gone?: Gone; children: ReactNode }) {
+  if (gone && query.error && asProblem(query.error).status === 404) return <GonePage {...gone} detail={asProblem(query.error).detail} />;
   if (query.data === undefined && query.error) return <ErrorState error={query.error} onRetry={() => query.refetch()} />;
   if (query.data === undefined) return <>{skeleton ?? <Skeleton />}</>;
   return (
     <>
       {query.error !== null && <StaleNotice query={query} />}
       {children}
+    </>
+  );
+}
+
+/** What a page was about, and the list to go back to when it does not exist any more. */
+interface Gone {
+  what: string;
+  to: string;
+  label: string;
+}
+
+function GonePage({ what, to, label, detail }: Gone & { detail: string | null }) {
+  return (
+    <>
+      <PageHeader title={`${what} not found`} back={{ to, label }} />
+      <div className="card">
+        <EmptyState icon={<Compass aria-hidden />} title={`There is no such ${what.toLowerCase()}`} action={<Link to={to} className={buttonClass("primary")}>{`Go to ${label}`}</Link>}>
+          {detail ?? "It may have been deleted."}
+        </EmptyState>
+      </div>
     </>
   );
 }

@@ -4,6 +4,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Coroutine
+from typing import Any
+
+_AGAIN_SECONDS = 2.0
 
 
 async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
@@ -13,11 +16,20 @@ async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
     for task in done:
         task.result()
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel, and wait until all have ended.
+
+    More than once where need be: in Python 3.11 a cancellation that arrives together with a timeout is lost."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
 
 
 def holder_name() -> str:

@@ -68,7 +68,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _postgres(settings),
         _redis(settings),
         _kafka(settings),
-        asyncio.to_thread(_api, settings, running),
+        asyncio.to_thread(platform_finding, running),
     ]
     at_once: list[Callable[[], Finding]] = [
         lambda: _twilio(settings),
@@ -146,11 +146,14 @@ def _embedded(subject: str, find: Callable[[], Path], variable: str) -> Finding:
     return Finding(subject, Verdict.GOOD, "embedded, not running", f"`ese up` starts it; or set {variable}")
 
 
-def _api(settings: Settings, running: Mapping[str, Any]) -> Finding:
+def platform_finding(running: Mapping[str, Any]) -> Finding:
+    """Whether the platform that a home's record names is ready. Blocks up to three seconds."""
     if not running:
         return Finding("platform", Verdict.NOTE, "not running", "`make up` starts it")
-    ready, answer = probe(f"{running['url']}/readyz")
     where = f"{running['url']} (process {running['pid']})"
+    ready, answer = probe(f"{running['url']}/readyz")
+    if not ready and running.get("state") == "starting":
+        return Finding("platform", Verdict.NOTE, f"starting at {where}", "its terminal says when it is ready")
     if ready:
         return Finding("platform", Verdict.GOOD, f"ready at {where}")
     return Finding("platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`")

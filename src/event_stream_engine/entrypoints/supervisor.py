@@ -95,10 +95,11 @@ class Supervisor:
         self._record()
         self._start_children()
         await self._api_ready()
-        link = await self._sign_in_link()
+        origin = self.settings.http.public_url or self._local_url
+        how = await sign_in_line(self.environment["DATABASE_URL"], origin)
         self.ready = True
         self._record()
-        self._announce(link)
+        self._announce(how)
 
     def _choose_addresses(self) -> None:
         """What the children are told. What the user set stays; what is free is chosen around it."""
@@ -220,15 +221,11 @@ class Supervisor:
             await asyncio.sleep(0.1)
         raise Unavailable(f"the API was not ready within {READY_SECONDS_MAX} s ({answer}); the lines above say why.")
 
-    async def _sign_in_link(self) -> str:
-        origin = self.settings.http.public_url or self._local_url
-        return await sign_in_link(self.environment["DATABASE_URL"], origin)
-
-    def _announce(self, link: str) -> None:
+    def _announce(self, how: str) -> None:
         twilio = "the sandbox stands in for Twilio" if "ESE_SANDBOX_PORT" in self.environment else "Twilio is used"
         self.terminal.tell(f"\nEvent Stream Engine is ready; {twilio}; data is in {self.home.path}.")
         self.terminal.tell("Ctrl-C stops all of it and loses nothing.")
-        self.terminal.tell(f"Sign in (once, then set a password): {link}")
+        self.terminal.tell(how)
 
     def _record(self) -> None:
         """Tell other terminals, and the next start in case this one is killed."""
@@ -283,6 +280,18 @@ async def sign_in_link(database_url: str, origin: str) -> str:
         await database.close()
 
 
+async def sign_in_line(database_url: str, origin: str) -> str:
+    """How to sign in: with the password once one is set, and in any case once with the link."""
+    database = Database(database_url, pool_size=1, application="ese")
+    try:
+        link = await identity.sign_in_link(database, origin)
+        if await identity.owner_has_password(database):
+            return f"Sign in with your password, or once with this link: {link}"
+        return f"Sign in (once, then set a password): {link}"
+    finally:
+        await database.close()
+
+
 def probe(url: str) -> tuple[bool, str]:
     """Whether a GET answers 200, and what it answered otherwise. No proxy is asked."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -291,8 +300,10 @@ def probe(url: str) -> tuple[bool, str]:
             return response.status == 200, str(response.status)
     except urllib.error.HTTPError as error:
         return False, f"HTTP {error.code}: {error.read(300).decode(errors='replace')}"
+    except urllib.error.URLError as error:
+        return False, f"no answer ({getattr(error.reason, 'strerror', None) or error.reason})"
     except OSError as error:
-        return False, str(error)
+        return False, f"no answer ({error.strerror or error})"
 
 
 async def _end_leftovers(home: Home, terminal: Terminal) -> None:

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from msgspec import field
+
 from event_stream_engine.events.base import Event
 
 CAMPAIGN = "messaging.campaign.v1"
@@ -45,11 +47,14 @@ class CampaignStateChanged(_OfCampaign, frozen=True, kw_only=True):
 
 
 class AudienceFrozen(_OfCampaign, frozen=True, kw_only=True):
-    """The ledger holds one row for each contact of the audience, all queued."""
+    """The ledger holds one row for each contact of the audience: those whom the gate refuses at this moment, by
+    reason, as refused; all others queued, to be asked about again when each is claimed."""
 
     stream: ClassVar[str] = MESSAGE
     campaign_id: str
     audience: int
+    refused: dict[str, int] = field(default_factory=dict)
+    at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -19,6 +19,13 @@ async def sign_in_link(database: Database, origin: str) -> str:
     return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"
 
 
+async def owner_has_password(database: Database) -> bool:
+    """Whether the first owner, who a link signs in, can also sign in with a password."""
+    async with database.transaction() as tx:
+        owner = await store.first_owner(tx)
+    return owner is not None and owner.password_hash is not None
+
+
 async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:
     """The display name of each account that exists."""
     return await store.display_names(tx, account_ids)

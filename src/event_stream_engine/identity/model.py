@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized
 
 Role = Literal["owner", "member"]
 
@@ -48,6 +48,13 @@ class AccountDisabled(WrongCredentials):
     """The password is right; the account may not sign in."""
 
     title = "This account is disabled"
+
+
+class TooManySignIns(TooManyRequests):
+    """Failed sign-ins came too fast."""
+
+    code = "too_many_sign_ins"
+    title = "Too many sign-ins failed"
 
 
 class SessionEnded(Unauthorized):

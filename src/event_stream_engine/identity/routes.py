@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from event_stream_engine.errors import EseError
 from event_stream_engine.identity import actions, store
 from event_stream_engine.identity import model as rules
+from event_stream_engine.identity.throttling import throttled
 from event_stream_engine.settings import Settings
 from event_stream_engine.web.auth import (
     ACCESS_COOKIE,
@@ -23,6 +24,7 @@ from event_stream_engine.web.auth import (
     require_own_origin,
 )
 from event_stream_engine.web.pages import Page
+from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
 REFRESH_COOKIE = "ese_refresh"
@@ -80,9 +82,11 @@ async def register(body: RegisterIn, request: Request, tx: Tx) -> AccountOut:
 
 
 @router.post("/login", summary="Sign in")
-async def login(body: LoginIn, request: Request, response: Response, tx: Tx) -> SessionOut:
+async def login(body: LoginIn, request: Request, response: Response, platform: ThePlatform, tx: Tx) -> SessionOut:
+    """After five failed attempts for an address the next one has to wait: 429 with `Retry-After`."""
     settings = _settings(request)
-    session = await actions.sign_in(tx, body.email, body.password, settings.identity, settings.secret_key)
+    async with throttled(platform.redis, body.email, _address(request)):
+        session = await actions.sign_in(tx, body.email, body.password, settings.identity, settings.secret_key)
     return _give(response, session, settings)
 
 
@@ -165,6 +169,7 @@ async def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # th
 @pages.post("/sign-in")
 async def sign_in_form(
     request: Request,
+    platform: ThePlatform,
     tx: Tx,
     email: Annotated[str, Form(max_length=254)] = "",
     password: Annotated[str, Form(max_length=rules.PASSWORD_MAX)] = "",
@@ -173,7 +178,8 @@ async def sign_in_form(
     require_own_origin(request)
     settings = _settings(request)
     try:
-        session = await actions.sign_in(tx, email, password, settings.identity, settings.secret_key)
+        async with throttled(platform.redis, email, _address(request)):
+            session = await actions.sign_in(tx, email, password, settings.identity, settings.secret_key)
     except EseError as error:
         page = {"error": error.detail, "email": email, "next": _local(next)}
         return _page(request, "sign_in.html", status=error.status, **page)
@@ -195,6 +201,11 @@ async def link_form(request: Request, tx: Tx, token: Annotated[str, Form(max_len
     except EseError as error:
         return _page(request, "sign_in.html", status=error.status, error=error.detail, next="/")
     return _enter(session, settings, "/")
+
+
+def _address(request: Request) -> str:
+    """The connection's own: what a header says, anybody can write."""
+    return request.client.host if request.client else "unknown"
 
 
 def _settings(request: Request) -> Settings:

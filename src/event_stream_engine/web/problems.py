@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from event_stream_engine.errors import EseError, FieldError
+from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import correlation
 
@@ -68,7 +68,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
-        return problem(error.status, error.code, error.title, error.detail, error.errors)
+        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequests) else None
+        return problem(error.status, error.code, error.title, error.detail, error.errors, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -131,7 +131,7 @@ async def test_a_file_goes_from_upload_to_contacts(call: Caller, importer: Impor
     suggested = {column["name"]: column["suggested"] for column in preview["columns"]}
     assert suggested["phone_number"] == "phone"
     assert (suggested["timezone"], suggested["consent_state"]) == ("timezone", "consent")
-    assert suggested["city"] == {"attribute": "city"}
+    assert suggested["city"] == {"attribute": "city", "dates": None}
     assert all(len(column["samples"]) <= 5 for column in preview["columns"])
     started = await call("POST", f"{path}/start", start_body(preview))
     assert (started.status, started.json["status"]) == (202, "running")
@@ -252,6 +252,18 @@ async def test_a_start_that_cannot_work_names_the_field(call: Caller, change: di
     assert answer.status == 422
     assert field in [error["field"] for error in answer.json["errors"]]
     assert (await call("GET", path)).json["status"] == "uploaded"
+
+
+async def test_the_preview_says_how_dates_would_be_read_and_what_is_assumed(call: Caller) -> None:
+    added = await upload(call, b"phone,day,born,since\n+14155550101,15/06/2025,03/04/1990,2024-01-01\n")
+    preview = (await call("GET", f"/imports/{added.json['id']}/preview")).json
+    _, day, born, since = preview["columns"]
+    assert day["suggested"] == {"attribute": "day", "dates": "day_first"}
+    decided = {"dates": "day_first", "assumed": False, "example": "15/06/2025", "reads_as": "2025-06-15"}
+    assumed = {"dates": "day_first", "assumed": True, "example": "03/04/1990", "reads_as": "1990-04-03"}
+    assert (day["dates"], born["dates"]) == (decided, assumed)
+    assert since["dates"] == {"dates": "iso", "assumed": False, "example": None, "reads_as": None}
+    assert preview["columns"][0]["dates"] is None
 
 
 async def test_an_upload_is_canceled_once(call: Caller) -> None:

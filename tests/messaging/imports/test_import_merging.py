@@ -74,6 +74,16 @@ async def test_a_number_that_stands_twice_in_a_file_is_one_contact(importer: Imp
     assert (ana.attributes, ana.consent) == ({"city": "Paris"}, "stopped")
 
 
+async def test_the_same_file_again_changes_nothing_though_it_holds_a_number_twice(importer: Importer) -> None:
+    twice = csv_of(f"{ANA},OPT_IN,Oslo", f"{BEN},OPT_IN,Rome", f"{ANA},OPT_IN,Paris", f"{BEN},STOP,Nice")
+    await importer.run(twice)
+    before = await importer.contacts()
+    again = await importer.run(twice)
+    assert (again.updated, again.unchanged, again.merged) == (0, 2, 2)
+    assert await importer.contacts() == before, "no row is written and set back"
+    assert await importer.sql("SELECT 1 FROM consent_changes") == []
+
+
 async def test_a_row_merged_into_an_earlier_chunk_is_listed_like_any_other(importer: Importer) -> None:
     started = await importer.start(await importer.upload(csv_of(f"{ANA},,Oslo", f"{BEN},,Rome", f"{ANA},,Paris")))
     done = await importer.finish(started, rows_max=2)

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Navigate, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { campaignQuery, createCampaign, deleteCampaign, updateCampaign } from "../../api/campaigns";
 import type { Campaign } from "../../api/types";
 import { Button } from "../../ui/button";
@@ -11,7 +11,7 @@ import { LeaveGuard } from "../../ui/leave-guard";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { Stepper } from "../../ui/stepper";
 import { toast } from "../../ui/toast";
-import { draftOf, furthest, inputOf, missing, steps, type Draft, type Step } from "./draft";
+import { begun, draftOf, furthest, inputOf, keepBegun, missing, savable, steps, type Draft, type Step } from "./draft";
 import { AudienceStep, DeliveryStep, TemplateStep } from "./steps";
 import { ReviewStep } from "./review";
 
@@ -24,7 +24,7 @@ function Existing({ id }: { id: string }) {
   const campaign = useQuery(campaignQuery(id));
   if (campaign.data && campaign.data.status !== "draft" && campaign.data.status !== "scheduled") return <Navigate to="/campaigns/$campaignId" params={{ campaignId: id }} replace />;
   return (
-    <QueryState query={campaign} skeleton={<Skeleton rows={3} height={160} />}>
+    <QueryState query={campaign} skeleton={<Skeleton rows={3} height={160} />} gone={{ what: "Campaign", to: "/campaigns", label: "Campaigns" }}>
       {campaign.data && <Builder campaign={campaign.data} />}
     </QueryState>
   );
@@ -37,11 +37,15 @@ function Builder({ campaign }: { campaign?: Campaign }) {
   const cache = useQueryClient();
   const search = useSearch({ from: "/campaigns/$campaignId/edit" });
   const [saved, setSaved] = useState(() => draftOf(campaign));
-  const [draft, setDraft] = useState(saved);
+  const [draft, setDraft] = useState(() => (campaign ? saved : begun()));
   const [told, setTold] = useState<string | null>(null);
   const [deleting, setDeleting] = useState(false);
   const reach = furthest(draft);
   const dirty = !same(draft, saved);
+  // What cannot be saved yet is kept in this browser, so that a template or a sender can be added meanwhile.
+  useEffect(() => {
+    if (!campaign) keepBegun(dirty ? draft : null);
+  }, [campaign, dirty, draft]);
   const order = steps.map((entry) => entry.id);
   const wanted = search.step ?? (campaign ? reach : "audience");
   const step: Step = order.indexOf(wanted) > order.indexOf(reach) ? reach : wanted;
@@ -55,13 +59,14 @@ function Builder({ campaign }: { campaign?: Campaign }) {
     onSuccess: (stored) => {
       cache.setQueryData(["campaigns", "detail", stored.id], stored);
       void cache.invalidateQueries({ queryKey: ["campaigns", "list"] });
+      if (!campaign) keepBegun(null);
       setSaved(draft);
     },
   });
   const go = async (next: Step) => {
-    if (next !== "review" || !(dirty || !campaign)) return show(next);
+    if (!savable(draft) || (campaign && !dirty)) return show(next);
     const stored = await save.mutateAsync().catch(() => null);
-    return stored ? show("review", stored.id) : undefined;
+    return stored ? show(next, stored.id) : undefined;
   };
   const forward = () => {
     const lack = missing(draft, step);
@@ -76,11 +81,11 @@ function Builder({ campaign }: { campaign?: Campaign }) {
 
   return (
     <>
-      <LeaveGuard dirty={dirty && !save.isPending} />
+      <LeaveGuard dirty={campaign !== undefined && dirty && !save.isPending} onSave={savable(draft) ? () => save.mutateAsync() : undefined} />
       <PageHeader
         title={campaign ? campaign.name : draft.name.trim() || "New campaign"}
         back={{ to: "/campaigns", label: "Campaigns" }}
-        meta={<span>{dirty ? "Unsaved changes" : campaign ? "Draft saved" : "Not saved yet"}</span>}
+        meta={<span>{campaign ? (dirty ? "Unsaved changes" : "Draft saved") : dirty && !savable(draft) ? "Kept in this browser until it has a name and a template" : "Not saved yet"}</span>}
         actions={
           <>
             {campaign?.status === "draft" && (
@@ -88,7 +93,8 @@ function Builder({ campaign }: { campaign?: Campaign }) {
                 Delete draft
               </Button>
             )}
-            {dirty && reach === "review" && step !== "review" && (
+            {!campaign && dirty && <Button onPress={() => setDraft(draftOf())}>Start over</Button>}
+            {dirty && savable(draft) && step !== "review" && (
               <Button isPending={save.isPending} onPress={() => void save.mutateAsync().then((stored) => (campaign ? undefined : show(step, stored.id)), () => undefined)}>
                 Save draft
               </Button>

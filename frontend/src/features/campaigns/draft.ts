@@ -1,7 +1,8 @@
 import type { Campaign, CampaignInput } from "../../api/types";
+import { read, write } from "../../lib/storage";
 import { localZone } from "../../lib/zones";
 
-/** What the four steps fill in; it becomes a CampaignInput once it has a name, a template and a sender. */
+/** What the four steps fill in; it becomes a CampaignInput once it has a name and a template. */
 export interface Draft {
   name: string;
   segment_id: string | null;
@@ -48,20 +49,31 @@ export function missing(draft: Draft, step: Step): string | null {
     if (draft.audience === "segment" && draft.segment_id === null) return "Choose a segment.";
   }
   if (step === "template" && draft.template_id === null) return "Choose a template.";
-  if (step === "delivery") {
-    if (draft.sender_id === null) return "Choose a sender.";
-    if (draft.messages_per_second !== "" && !(Number(draft.messages_per_second) > 0)) return "The rate must be more than 0 messages a second.";
-    if (draft.quiet && draft.quiet_start === draft.quiet_end) return "Quiet hours must begin and end at different times.";
-    if (draft.timezone === "") return "Choose a time zone.";
-  }
+  if (step === "delivery") return draft.sender_id === null ? "Choose a sender." : wrongDelivery(draft);
   return null;
 }
+
+function wrongDelivery(draft: Draft): string | null {
+  if (draft.messages_per_second !== "" && !(Number(draft.messages_per_second) > 0)) return "The rate must be more than 0 messages a second.";
+  if (draft.quiet && draft.quiet_start === draft.quiet_end) return "Quiet hours must begin and end at different times.";
+  if (draft.timezone === "") return "Choose a time zone.";
+  return null;
+}
+
+/** True once the API can keep it: it has a name and a template, and nothing in it is wrong. A sender may follow later. */
+export const savable = (draft: Draft): boolean => missing(draft, "audience") === null && missing(draft, "template") === null && wrongDelivery(draft) === null;
+
+const KEPT = "campaign-draft";
+
+/** What somebody had begun of a new campaign before it could be saved. */
+export const begun = (): Draft => ({ ...draftOf(), ...read<Partial<Draft>>(KEPT, {}) });
+export const keepBegun = (draft: Draft | null): void => write(KEPT, draft ?? {});
 
 /** The first step that is not done; "review" when all are. */
 export const furthest = (draft: Draft): Step => (["audience", "template", "delivery"] as const).find((step) => missing(draft, step) !== null) ?? "review";
 
 export function inputOf(draft: Draft): CampaignInput {
-  if (draft.template_id === null || draft.sender_id === null) throw new Error("The draft has no template or no sender");
+  if (draft.template_id === null) throw new Error("The draft has no template");
   return {
     name: draft.name.trim(),
     template_id: draft.template_id,

@@ -8,7 +8,7 @@ import { ago, count, dateTime, percent, sentence } from "../../lib/format";
 import { useLive } from "../../realtime/client";
 import { Button, buttonClass } from "../../ui/button";
 import { CampaignChip } from "../../ui/chip";
-import { countParts, doneRatio } from "../../ui/counts";
+import { countParts, doneRatio, reach } from "../../ui/counts";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { SearchField } from "../../ui/field";
 import { PageHeader } from "../../ui/layout";
@@ -41,7 +41,7 @@ function ProgressCell({ campaign }: { campaign: Campaign }) {
     <span className="grid gap-1.5 pr-2">
       <span className="flex justify-between text-xs text-muted tabular">
         <span>{percent(doneRatio(campaign.counts))}</span>
-        <span>{count(campaign.counts.audience)}</span>
+        <span>{count(reach(campaign.counts))}</span>
       </span>
       <PartsBar label={`${campaign.name}, people by state`} parts={countParts(campaign.counts)} thin />
     </span>
@@ -52,7 +52,7 @@ const figure = (value: number, tone = "") => <span className={value > 0 ? tone :
 
 const columns: Column<Campaign>[] = [
   { id: "name", header: "Campaign", width: "minmax(10.5rem, 1.6fr)", cell: (row) => <CampaignLink campaign={row} /> },
-  { id: "status", header: "State", width: "7rem", cell: (row) => <CampaignChip status={row.status} /> },
+  { id: "status", header: "State", width: "7rem", cell: (row) => <CampaignChip campaign={row} /> },
   { id: "progress", header: "Done, of people", width: "minmax(9.5rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
   { id: "delivered", header: "Delivered", width: "5rem", align: "end", cell: (row) => figure(row.counts.delivered + row.counts.read) },
   { id: "failed", header: "Failed", width: "4rem", align: "end", cell: (row) => figure(row.counts.failed + row.counts.undelivered, "font-medium text-bad") },
@@ -109,7 +109,7 @@ export default function Campaigns() {
                     <span className="min-w-0 truncate">
                       <CampaignLink campaign={row} />
                     </span>
-                    <CampaignChip status={row.status} />
+                    <CampaignChip campaign={row} />
                   </div>
                   <ProgressCell campaign={row} />
                   <p className="mt-1.5 truncate text-xs text-muted">

@@ -4,16 +4,16 @@ import { Download } from "lucide-react";
 import { useCallback, useState } from "react";
 import { messageQuery, recipientsQuery, type RecipientFilters } from "../../api/campaigns";
 import type { Counts, MessageStatus, Recipient } from "../../api/types";
-import { ago, count, dateTime, sentence } from "../../lib/format";
+import { ago, dateTime, sentence } from "../../lib/format";
 import { Button, buttonClass } from "../../ui/button";
 import { MessageChip } from "../../ui/chip";
-import { countParts } from "../../ui/counts";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { Drawer } from "../../ui/dialog";
 import { SearchField } from "../../ui/field";
 import { Card, Definition } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
+import { stateOptions } from "./state-options";
 
 function why(row: Recipient): string {
   if (row.error_code !== null) return `${row.error_title ?? "Error"} (${row.error_code})`;
@@ -65,7 +65,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
       >
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
           <SearchField label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
-          <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts)} />
+          <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts, filters.status)} />
           {filters.reason && <span className="text-sm text-muted">Reason: {rows[0]?.reason_title ?? sentence(filters.reason)}</span>}
           {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}
           {narrowed && (
@@ -114,13 +114,6 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
 function csvAddress(campaignId: string, filters: RecipientFilters): string {
   const query = new URLSearchParams(Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
   return `/api/v1/reporting/campaigns/${campaignId}/recipients.csv${query.size > 0 ? `?${query}` : ""}`;
-}
-
-function stateOptions(counts: Counts): { id: MessageStatus | "any"; label: string }[] {
-  return [
-    { id: "any", label: `Any state (${count(counts.audience)})` },
-    ...countParts(counts).filter((part) => part.value > 0).map((part) => ({ id: part.id, label: `${part.label} (${count(part.value)})` })),
-  ];
 }
 
 function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {

@@ -9,7 +9,7 @@ import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { CampaignChip, Chip, channelName } from "../../ui/chip";
 import { cx } from "../../ui/cx";
-import { countParts, doneRatio, openCount } from "../../ui/counts";
+import { awaited, countParts, doneRatio, onTheWay, openCount, reach } from "../../ui/counts";
 import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, PartsLegend } from "../../ui/progress";
@@ -25,7 +25,7 @@ export default function ReportPage() {
   const summary = useQuery(summaryQuery(campaignId));
   useLive(`campaign:${campaignId}`);
   return (
-    <QueryState query={summary} skeleton={<Skeleton rows={5} height={110} />}>
+    <QueryState query={summary} skeleton={<Skeleton rows={5} height={110} />} gone={{ what: "Campaign", to: "/campaigns", label: "Campaigns" }}>
       {summary.data && <Report data={summary.data} at={summary.dataUpdatedAt} />}
     </QueryState>
   );
@@ -40,7 +40,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={
           <>
-            {data.standstill && campaign.status === "running" ? <Chip tone="warn">Stands still</Chip> : <CampaignChip status={campaign.status} />}
+            {data.standstill && campaign.status === "running" ? <Chip tone="warn">Stands still</Chip> : <CampaignChip campaign={campaign} />}
             {campaign.template && (
               <Link to="/templates/$templateId" params={{ templateId: campaign.template.id }} className="underline-offset-4 hover:underline">
                 {campaign.template.name}, {channelName(campaign.template.channel)}
@@ -128,10 +128,18 @@ function StandsStill({ standstill }: { standstill: NonNullable<CampaignSummary["
   );
 }
 
-function pace(data: CampaignSummary): string {
+/** All is sent; it is completed once every outcome is known, or nobody waits for the rest any more. */
+function ended({ campaign, counts }: CampaignSummary, now: number): string {
+  const waits = awaited(campaign, now);
+  if (waits > 0) return `All sent, ${count(waits)} on their way`;
+  const silent = onTheWay(counts);
+  return `Completed${campaign.completed_at ? ` ${dateTime(campaign.completed_at)}` : ""}${silent > 0 ? `; of ${count(silent)} no outcome came` : ""}`;
+}
+
+function pace(data: CampaignSummary, now: number): string {
   const { campaign, counts } = data;
   const open = openCount(counts);
-  if (campaign.status === "completed") return campaign.completed_at ? `Completed ${dateTime(campaign.completed_at)}` : "Completed";
+  if (campaign.status === "completed") return ended(data, now);
   if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
   if (campaign.status !== "running") return `${plural(open, "person waits", "people wait")}`;
   if (data.standstill) return `${count(open)} to go`;
@@ -142,15 +150,16 @@ function pace(data: CampaignSummary): string {
 
 function Progress({ data }: { data: CampaignSummary }) {
   const { counts } = data;
+  const now = useNow();
   if (counts.audience === 0) return null;
   const parts = countParts(counts);
   return (
     <section aria-label="People by state" className="card grid gap-3.5 px-5 py-5">
       <div className="flex flex-wrap items-baseline justify-between gap-x-6 gap-y-1">
         <p className="text-xl font-semibold tabular">
-          {percent(doneRatio(counts))} <span className="text-md font-normal text-muted">of {count(counts.audience)} people</span>
+          {percent(doneRatio(counts))} <span className="text-md font-normal text-muted">of {plural(reach(counts), "person", "people")}{counts.refused > 0 && `; ${count(counts.refused)} left out`}</span>
         </p>
-        <p className="text-muted tabular">{pace(data)}</p>
+        <p className="text-muted tabular">{pace(data, now)}</p>
       </div>
       <h2 className="-mb-1 text-sm text-muted">Where everybody is now: each person is in one state</h2>
       <PartsBar label="People by state" parts={parts} />
@@ -163,11 +172,14 @@ function Progress({ data }: { data: CampaignSummary }) {
 const tellsRead = (data: CampaignSummary): boolean => data.campaign.template?.channel !== "sms";
 
 function Figures({ data }: { data: CampaignSummary }) {
-  const { rates, counts, seconds_to_deliver: speed } = data;
+  const { rates, counts, funnel, seconds_to_deliver: speed } = data;
+  const waits = openCount(counts) + onTheWay(counts);
+  const now = useNow();
+  const soFar = data.campaign.status === "running" || awaited(data.campaign, now) > 0 ? " so far" : "";
   return (
     <dl className={cx("grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3", tellsRead(data) ? "xl:grid-cols-6" : "xl:grid-cols-5")}>
-      <Stat label="Delivery rate" value={percent(rates.delivery)} hint={`${count(counts.delivered + counts.read)} delivered`} />
-      {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read`} />}
+      <Stat label={`Delivery rate${soFar}`} value={percent(rates.delivery)} hint={`${count(funnel.delivered)} of ${count(funnel.accepted)} delivered${soFar && waits > 0 ? `, ${count(onTheWay(counts))} on their way` : ""}`} />
+      {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(funnel.read)} of ${count(funnel.accepted)} read`} />}
       <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
       <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
       <Stat label="Replies" value={count(data.replies)} />

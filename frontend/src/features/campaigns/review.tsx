@@ -4,7 +4,7 @@ import { CalendarClock, CircleAlert, Rocket, RotateCw, TriangleAlert } from "luc
 import { useState } from "react";
 import { launchCampaign, preflightQuery, scheduleCampaign, testSend } from "../../api/campaigns";
 import type { Campaign, Preflight } from "../../api/types";
-import { count, dateTime, duration, plural } from "../../lib/format";
+import { count, dateTime, duration, perSecond, plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { instantIn, wallIn, zones } from "../../lib/zones";
 import { Button } from "../../ui/button";
@@ -17,6 +17,7 @@ import { ComboBox } from "../../ui/select";
 import { Freshness, Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import type { Step } from "./draft";
+import { finishHint } from "./finish";
 
 export function ReviewStep({ campaign, onStep }: { campaign: Campaign; onStep: (step: Step) => void }) {
   const preflight = useQuery(preflightQuery(campaign.id, campaign.version));
@@ -76,19 +77,21 @@ function Figures({ data, campaign }: { data: Preflight; campaign: Campaign }) {
     <dl className="grid grid-cols-2 gap-3 sm:gap-4 lg:grid-cols-4">
       <Stat label={campaign.segment_id ? "In the segment" : "All contacts"} value={count(data.audience)} hint={campaign.segment_id ? "people its rules name right now" : "before the consent gate"} />
       <Stat label="Will get it" value={count(data.eligible)} hint={`${count(data.audience - data.eligible)} left out`} tone={data.eligible === 0 ? "bad" : "ok"} />
-      <Stat label="Expected finish" value={data.expected_seconds > 0 ? duration(data.expected_seconds) : "–"} hint={data.eligible > 0 ? `by ${dateTime(data.expected_finish)}${data.quiet_now > 0 ? `; ${count(data.quiet_now)} wait for their quiet hours to end` : ""}` : "nobody to send to"} />
-      {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding === "mixed" ? "GSM-7 or UCS-2" : parts.encoding}`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
+      <Stat label="Expected finish" value={data.expected_seconds > 0 ? duration(data.expected_seconds) : "–"} hint={finishHint(data)} />
+      {parts ? <Stat label="SMS segments" value={`${parts.is_estimate ? "≈ " : ""}${count(parts.total)}`} hint={`${perMessage} per message, ${parts.encoding === "mixed" ? "GSM-7 or UCS-2" : parts.encoding}; the rate counts messages`} /> : <Stat label="In quiet hours now" value={count(data.quiet_now)} hint="their messages wait" />}
     </dl>
   );
 }
 
+/** Who is left out, each reason in the colour of that state of consent, the same each time. */
+const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: "bad", no_consent: "neutral", missing_attribute: "accent" };
+
 function Exclusions({ data }: { data: Preflight }) {
-  const left: Part[] = data.exclusions.map((entry, index) => ({ id: entry.reason, label: entry.title, value: entry.count, tone: (["warn", "bad", "neutral", "accent", "info"] as const)[index % 5] ?? "neutral" }));
-  const parts: Part[] = [{ id: "eligible", label: "Will get it", value: data.eligible, tone: "ok" }, ...left];
+  const left: Part[] = data.exclusions.map((entry) => ({ id: entry.reason, label: entry.detail ? `${entry.title}: ${entry.detail}` : entry.title, value: entry.count, tone: reasonTones[entry.reason] ?? "info" }));
   return (
     <div className="grid gap-3">
-      <PartsBar label="People" parts={parts} />
-      <PartsLegend parts={parts} />
+      <PartsBar label="Left out" parts={left} />
+      <PartsLegend parts={left} />
       {left.length === 0 && <p className="text-sm text-muted">Nobody is left out.</p>}
     </div>
   );
@@ -97,7 +100,7 @@ function Exclusions({ data }: { data: Preflight }) {
 /** The rate that holds: never more than the sender allows, whatever the campaign asks for. */
 function rate({ messages_per_second: own, effective_messages_per_second: effective }: Campaign): string {
   if (effective === null) return "As fast as the sender allows";
-  const text = `${count(effective)} messages/s at most`;
+  const text = `${perSecond(effective)} at most`;
   return own !== null && own > effective ? `${text}: the sender allows no more (${count(own)} asked for)` : text;
 }
 

@@ -1,18 +1,20 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { segmentsQuery, sendersQuery, templatePreviewQuery, templatesQuery } from "../../api/content";
 import { dashboardQuery } from "../../api/monitoring";
 import type { Template } from "../../api/types";
-import { count } from "../../lib/format";
+import { count, perSecond } from "../../lib/format";
 import { zones } from "../../lib/zones";
-import { buttonClass } from "../../ui/button";
+import { Button, buttonClass } from "../../ui/button";
 import { channelName } from "../../ui/chip";
 import { RadioCards } from "../../ui/choice";
 import { Switch, TextField } from "../../ui/field";
 import { Card } from "../../ui/layout";
-import { PhonePreview } from "../../ui/phone-preview";
 import { ComboBox } from "../../ui/select";
 import { EmptyState, QueryState } from "../../ui/states";
+import { SenderForm } from "../senders/form";
+import { PreviewPanel, useSomebody } from "../templates/preview-panel";
 import type { Draft } from "./draft";
 
 interface StepProps {
@@ -94,15 +96,18 @@ export function TemplateStep({ draft, change }: StepProps) {
             }))}
           />
         </Card>
-        <Card title="Preview">{chosen ? <Preview template={chosen} /> : <p className="text-muted">Choose a template to see it with a contact’s values.</p>}</Card>
+        {chosen ? <Preview template={chosen} /> : <Card title="Preview"><p className="text-muted">Choose a template to see it with a contact’s values.</p></Card>}
       </div>
     </QueryState>
   );
 }
 
+/** With the values of somebody who would get it, and what is to be known of its placeholders. */
 function Preview({ template }: { template: Template }) {
-  const preview = useQuery(templatePreviewQuery(template.body, null));
-  return <PhonePreview channel={template.channel} text={preview.data?.text ?? template.body} pending={preview.isFetching} />;
+  const [picked, setPicked] = useState<string | null>(null);
+  const contactId = useSomebody(picked);
+  const preview = useQuery({ ...templatePreviewQuery(template.body, contactId || null), placeholderData: keepPreviousData });
+  return <PreviewPanel channel={template.channel} empty={false} mistyped={false} preview={preview} contactId={contactId} onContact={setPicked} />;
 }
 
 /** What is sent in the end: the lower of the two limits. */
@@ -113,8 +118,9 @@ function rateHint(draft: Draft, granted: number | undefined): string {
 }
 
 export function DeliveryStep({ draft, change }: StepProps) {
-  const senders = useQuery(sendersQuery());
+  const senders = useQuery({ ...sendersQuery(), refetchOnWindowFocus: "always", refetchOnMount: "always" });
   const templates = useQuery(templatesQuery());
+  const [adding, setAdding] = useState(false);
   const channel = templates.data?.items.find((template) => template.id === draft.template_id)?.channel;
   const items = senders.data?.items ?? [];
   const fitting = items.filter((sender) => channel === undefined || sender.channel === channel);
@@ -124,14 +130,14 @@ export function DeliveryStep({ draft, change }: StepProps) {
       <Card title="From">
         <QueryState query={senders}>
           {fitting.length === 0 ? (
-            <EmptyState title={channel ? `There is no ${channelName(channel)} sender` : "There is no sender yet"} action={<Link to="/senders" className={buttonClass("primary")}>Add a sender</Link>} />
+            <EmptyState title={channel ? `There is no ${channelName(channel)} sender` : "There is no sender yet"} action={<Button variant="primary" onPress={() => setAdding(true)}>Add a sender</Button>} />
           ) : (
             <div className="grid gap-5">
               <RadioCards
                 label="Sender"
                 value={draft.sender_id}
                 onChange={(sender_id) => change({ sender_id })}
-                options={fitting.map((entry) => ({ id: entry.id, label: entry.name, hint: `${channelName(entry.channel)} ${entry.address}, up to ${count(entry.messages_per_second)} messages/s` }))}
+                options={fitting.map((entry) => ({ id: entry.id, label: entry.name, hint: `${channelName(entry.channel)} ${entry.address}, up to ${perSecond(entry.messages_per_second)}` }))}
               />
               <TextField
                 label="Messages per second for this campaign"
@@ -145,6 +151,7 @@ export function DeliveryStep({ draft, change }: StepProps) {
           )}
         </QueryState>
       </Card>
+      {adding && <SenderForm channel={channel} onClose={() => setAdding(false)} onAdded={(added) => change({ sender_id: added.id })} />}
       <Card title="Quiet hours">
         <div className="grid gap-4">
           <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages that fall into them are deferred, not dropped.">

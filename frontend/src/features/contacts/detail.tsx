@@ -9,6 +9,7 @@ import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { Button, IconButton } from "../../ui/button";
 import { ConsentChip, consentNames } from "../../ui/chip";
+import { messageNames } from "../../ui/counts";
 import { ConfirmDialog } from "../../ui/dialog";
 import { Card, Definition, PageHeader } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
@@ -20,7 +21,7 @@ export default function ContactDetail() {
   const contact = useQuery(contactQuery(contactId));
   useLive("contacts");
   return (
-    <QueryState query={contact} skeleton={<Skeleton rows={4} height={90} />}>
+    <QueryState query={contact} skeleton={<Skeleton rows={4} height={90} />} gone={{ what: "Contact", to: "/contacts", label: "Contacts" }}>
       {contact.data && <Profile contact={contact.data} />}
     </QueryState>
   );
@@ -121,9 +122,9 @@ function DeleteDialog({ contact, open, onClose }: { contact: Contact; open: bool
       .catch(toast.failed);
   const remove = async () => {
     await deleteContact(contact.id);
-    cache.removeQueries({ queryKey: ["contacts", "detail", contact.id] });
+    await navigate({ to: "/contacts" }); // the page is left before its queries are dropped, or they would ask for who is gone
+    for (const of of ["detail", "timeline"]) cache.removeQueries({ queryKey: ["contacts", of, contact.id] });
     void cache.invalidateQueries({ queryKey: ["contacts", "list"] });
-    void navigate({ to: "/contacts" });
     if (contact.consent === "stopped") toast.done(`${contact.phone} deleted`);
     else toast.undo(`${contact.phone} deleted`, () => void bringBack());
   };
@@ -161,11 +162,12 @@ const sources: [RegExp, string][] = [
 ];
 
 /** An entry in words; the API gives states and sources as it stores them. */
-function inWords({ kind, title, detail }: TimelineEntry): { title: string; detail: string | null } {
+export function inWords({ kind, title, detail, status, reason_title: reason }: TimelineEntry): { title: string; detail: string | null } {
   const source = detail && (sources.find(([pattern]) => pattern.test(detail))?.[1] ?? detail);
   if (kind === "consent") return { title: `Consent: ${title.split(" → ").map((state) => consentNames[state as Consent] ?? sentence(state)).join(" → ")}`, detail: source };
   if (kind === "inbound") return { title: ["stop", "start", "help"].includes(title) ? `Wrote ${title.toUpperCase()}` : "Wrote a message", detail };
   if (kind === "import") return { title: `In the file ${title}`, detail };
+  if (kind === "message" && status) return { title: `${title}: ${messageNames[status]}`, detail: [reason, detail].filter(Boolean).join(": ") || null };
   return { title, detail: source };
 }
 

@@ -39,7 +39,7 @@ function ExistingImport({ id }: { id: string }) {
   const item = useQuery(importQuery(id));
   useLive(`import:${id}`);
   return (
-    <QueryState query={item} skeleton={<Skeleton rows={4} height={90} />}>
+    <QueryState query={item} skeleton={<Skeleton rows={4} height={90} />} gone={{ what: "Import", to: "/imports", label: "Imports" }}>
       {item.data && <Phases item={item.data} at={item.dataUpdatedAt} />}
     </QueryState>
   );

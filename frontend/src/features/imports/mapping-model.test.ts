@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attributeName, mappingProblem, targetFrom, targetKey } from "./mapping-model";
+import { attributeName, datesNote, mappingProblem, startWith, suggestedChoices, targetFrom, targetKey } from "./mapping-model";
 
 describe("the column mapping", () => {
   it("makes attribute names that a template can hold", () => {
@@ -15,7 +15,18 @@ describe("the column mapping", () => {
     expect(mappingProblem(["phone", "ignore", "ignore"])).toBeNull();
   });
   it("keeps a target through the select and back", () => {
-    expect(targetFrom(targetKey({ attribute: "city" }))).toEqual({ attribute: "city" });
+    expect(targetFrom(targetKey({ attribute: "city" }))).toEqual({ attribute: "city", dates: null });
     expect(targetFrom(targetKey("consent"))).toBe("consent");
+  });
+  it("states an order of dates that the file does not decide, and sends the one that was chosen", () => {
+    const born = { dates: "day_first", assumed: true, example: "03/04/1990", reads_as: "1990-04-03" } as const;
+    expect(datesNote(born, "day_first")).toEqual({ text: expect.stringContaining("Read with assumptions: 03/04/1990 as 3 Apr 1990"), assumed: true });
+    expect(datesNote(born, "month_first").assumed).toBe(false);
+    expect(datesNote({ ...born, assumed: false, example: "15/06/1990", reads_as: "1990-06-15" }, "day_first").text).toContain("15/06/1990 is 15 Jun 1990");
+    const columns = [{ name: "born", samples: [], suggested: { attribute: "born", dates: "day_first" as const }, dates: born }];
+    const choices = { ...suggestedChoices(columns), source: "form" };
+    expect(startWith(columns, choices, true).mapping).toEqual([{ column: "born", target: { attribute: "born", dates: "day_first" } }]);
+    expect(startWith(columns, { ...choices, dates: ["month_first"] }, true).mapping[0]!.target).toEqual({ attribute: "born", dates: "month_first" });
+    expect(startWith(columns, { ...choices, dates: [null] }, true).mapping[0]!.target).toEqual({ attribute: "born", dates: null });
   });
 });

@@ -1,9 +1,12 @@
-import type { ImportPreview, ImportStart, Target } from "../../api/types";
+import type { Dates, ImportPreview, ImportStart, Target } from "../../api/types";
+import { date } from "../../lib/format";
 import { read, write } from "../../lib/storage";
 
 /** What a person chose for one file: a target per column, by position, and how to read the rows. */
 export interface Choices {
   keys: string[];
+  /** How each column's dates are read; null leaves the values as they stand. */
+  dates: (Dates | null)[];
   region: string;
   source: string;
   consent: NonNullable<ImportStart["default_consent"]>;
@@ -12,8 +15,36 @@ export interface Choices {
 
 const FILES_KEPT = 20;
 
+/** What the preview suggests, before a person has chosen anything. */
+export const suggestedChoices = (columns: ImportPreview["columns"]): Choices => ({
+  keys: columns.map((column) => targetKey(column.suggested)),
+  dates: columns.map((column) => column.dates?.dates ?? null),
+  region: "",
+  source: "",
+  consent: "unknown",
+  mode: "merge",
+});
+
 /** The choices made for this file in this browser, so that a dry run need not be filled in twice. */
 export const choicesFor = (id: string): Choices | null => read<[string, Choices][]>("import-choices", []).find(([kept]) => kept === id)?.[1] ?? null;
+
+/** The orders that a column of dates can be read in; the year stands first in any of them where it does. */
+export const datesOptions: { id: Dates | "text"; label: string }[] = [
+  { id: "day_first", label: "Dates, day before month" },
+  { id: "month_first", label: "Dates, month before day" },
+  { id: "iso", label: "Dates, year first only" },
+  { id: "text", label: "Texts, as they stand" },
+];
+
+/** What is done with a column's dates, and whether the file says so or it is assumed. */
+export function datesNote(found: NonNullable<ImportPreview["columns"][number]["dates"]>, chosen: Dates | null): { text: string; assumed: boolean } {
+  const { example, reads_as: readsAs } = found;
+  if (chosen === null) return { text: "Kept as they stand: rules about dates find only those written like 2026-03-31.", assumed: false };
+  if (chosen !== found.dates) return { text: "Read as you say; what is no date so stays as it stands, and is counted.", assumed: false };
+  if (example === null || readsAs === null) return { text: "Dates with the year first.", assumed: false };
+  if (found.assumed) return { text: `Read with assumptions: ${example} as ${date(readsAs)}. The values looked at do not decide which number is the month.`, assumed: true };
+  return { text: `${example} is ${date(readsAs)}, which settles the others.`, assumed: false };
+}
 
 export function keepChoices(id: string, choices: Choices): void {
   const others = read<[string, Choices][]>("import-choices", []).filter(([kept]) => kept !== id);
@@ -21,7 +52,7 @@ export function keepChoices(id: string, choices: Choices): void {
 }
 
 export const startWith = (columns: ImportPreview["columns"], choices: Choices, dryRun: boolean): ImportStart => ({
-  mapping: columns.map((column, index) => ({ column: column.name, target: targetFrom(choices.keys[index] ?? "ignore") })),
+  mapping: columns.map((column, index) => ({ column: column.name, target: targetFrom(choices.keys[index] ?? "ignore", choices.dates?.[index] ?? null) })),
   default_region: choices.region || null,
   consent_source: choices.source.trim(),
   default_consent: choices.consent,
@@ -32,8 +63,8 @@ export const startWith = (columns: ImportPreview["columns"], choices: Choices, d
 /** A target as one word for a select: "phone", "ignore", or "attribute:city". */
 export const targetKey = (target: Target): string => (typeof target === "string" ? target : `attribute:${target.attribute}`);
 
-export function targetFrom(key: string): Target {
-  return key.startsWith("attribute:") ? { attribute: key.slice("attribute:".length) } : (key as Target);
+export function targetFrom(key: string, dates: Dates | null = null): Target {
+  return key.startsWith("attribute:") ? { attribute: key.slice("attribute:".length), dates } : (key as Target);
 }
 
 /** "First Name" as an attribute name that a template can hold: "first_name". */

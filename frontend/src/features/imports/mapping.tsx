@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { cancelImport, importPreviewQuery, startImport } from "../../api/imports";
 import { attributesQuery } from "../../api/contacts";
 import { asProblem } from "../../api/problem";
-import type { Import, ImportPreview } from "../../api/types";
+import type { Dates, Import, ImportPreview } from "../../api/types";
 import { plural } from "../../lib/format";
 import { Button } from "../../ui/button";
 import { RadioCards } from "../../ui/choice";
@@ -13,7 +13,7 @@ import { ComboBox, Select, type Option } from "../../ui/select";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { localRegion, regions } from "./regions";
-import { attributeName, choicesFor, keepChoices, mappingProblem, startWith, targetKey, type Choices } from "./mapping-model";
+import { attributeName, choicesFor, datesNote, datesOptions, keepChoices, mappingProblem, startWith, suggestedChoices, type Choices } from "./mapping-model";
 
 export function MappingPhase({ item, onStarted }: { item: Import; onStarted: () => void }) {
   const preview = useQuery(importPreviewQuery(item.id));
@@ -44,9 +44,9 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
   const cache = useQueryClient();
   const attributes = useQuery(attributesQuery());
   const [choices, setChoices] = useState<Choices>(
-    () => choicesFor(item.id) ?? { keys: preview.columns.map((column) => targetKey(column.suggested)), region: "", source: "", consent: "unknown", mode: "merge" },
+    () => ({ ...suggestedChoices(preview.columns), ...choicesFor(item.id) }),
   );
-  const { keys, region, source, consent, mode } = choices;
+  const { keys, dates, region, source, consent, mode } = choices;
   const change = (patch: Partial<Choices>) => setChoices((old) => ({ ...old, ...patch }));
   const start = useMutation({
     mutationFn: (dryRun: boolean) => startImport(item.id, startWith(preview.columns, choices, dryRun)),
@@ -76,6 +76,9 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
                 </p>
               </div>
               <Select label={`${column.name} goes to`} bare value={keys[index] ?? "ignore"} onChange={(key) => change({ keys: keys.map((old, at) => (at === index ? key : old)) })} options={optionsFor(column.name, known, keys[index] ?? "")} />
+              {column.dates && keys[index]?.startsWith("attribute:") && (
+                <DatesRow column={column} chosen={dates[index] ?? null} onChange={(order) => change({ dates: dates.map((old, at) => (at === index ? order : old)) })} />
+              )}
             </li>
           ))}
         </ul>
@@ -114,7 +117,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
             <p className="text-xs text-muted">Whoever opted out or wrote STOP stays so, whatever the file says; such rows are counted.</p>
           </div>
         </Card>
-        <Problems error={start.error} />
+        <Problems error={start.error} placed={["default_region", "consent_source"]} />
         <div className="flex flex-wrap gap-2">
           <Button variant="primary" isDisabled={blocked} isPending={start.isPending && start.variables} onPress={() => start.mutate(true)}>
             Dry run
@@ -127,6 +130,18 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
         <p className="text-sm text-muted">{blocked && problem === null ? "Say where these people agreed to go on." : "A dry run reads the whole file, counts every row and writes nothing."}</p>
       </div>
     </div>
+  );
+}
+
+/** How a column's dates are read: what the file decides, or what is assumed until somebody says otherwise. */
+function DatesRow({ column, chosen, onChange }: { column: ImportPreview["columns"][number]; chosen: Dates | null; onChange: (dates: Dates | null) => void }) {
+  if (!column.dates) return null;
+  const note = datesNote(column.dates, chosen);
+  return (
+    <>
+      <p className={note.assumed ? "rounded-md border border-warn/50 bg-warn-soft px-3 py-1.5 text-sm" : "text-sm text-muted"}>{note.text}</p>
+      <Select label={`The values of ${column.name} are`} bare value={chosen ?? "text"} onChange={(id) => onChange(id === "text" ? null : id)} options={datesOptions} />
+    </>
   );
 }
 

@@ -30,6 +30,8 @@ const columns: Column<Import>[] = [
   { id: "status", header: "State", width: "minmax(10rem, 1fr)", cell: (row) => <ImportChip item={row} /> },
   { id: "rows", header: "Rows", width: "minmax(5rem, 0.7fr)", align: "end", cell: (row) => (row.status === "running" ? percent(row.progress, 0) : count(row.rows_read)) },
   { id: "written", header: "Created + updated", width: "minmax(8rem, 0.9fr)", align: "end", cell: (row) => (row.dry_run ? <span className="text-muted" title="A dry run writes nothing">{`would be ${count(written(row))}`}</span> : count(written(row))) },
+  { id: "unchanged", header: "Unchanged", width: "minmax(5.5rem, 0.7fr)", align: "end", cell: (row) => <span className="text-muted">{count(row.unchanged)}</span> },
+  { id: "merged", header: "Merged", width: "minmax(4.5rem, 0.6fr)", align: "end", cell: (row) => <span className="text-muted" title="Rows whose number stands earlier in the file">{count(row.merged)}</span> },
   { id: "rejected", header: "Rejected", width: "minmax(5rem, 0.7fr)", align: "end", cell: (row) => <span className={row.rejected > 0 ? "font-medium text-bad" : "text-muted"}>{count(row.rejected)}</span> },
   { id: "size", header: "Size", width: "minmax(5rem, 0.6fr)", align: "end", cell: (row) => <span className="text-muted">{bytes(row.size_bytes)}</span> },
   { id: "at", header: "Uploaded", width: "7rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.created_at)}>{ago(row.created_at)}</span> },
@@ -82,7 +84,7 @@ export default function Imports() {
                     <ImportChip item={row} />
                   </div>
                   <p className="mt-1 truncate text-sm text-muted tabular">
-                    {count(row.rows_read)} rows, {count(written(row))} {row.dry_run ? "would be written" : "written"}, {count(row.rejected)} rejected
+                    {count(row.rows_read)} rows, {count(written(row))} {row.dry_run ? "would be written" : "written"}, {count(row.unchanged + row.merged)} unchanged or merged, {count(row.rejected)} rejected
                   </p>
                   <p className="text-xs text-muted">
                     {bytes(row.size_bytes)} · {ago(row.created_at)}

@@ -161,7 +161,7 @@ function Warnings({ item }: { item: Import }) {
     <Card title="Read with assumptions">
       <ul className="grid gap-2">
         {item.warnings.map((warning) => (
-          <li key={warning.code} className="flex gap-3">
+          <li key={`${warning.code} ${warning.about ?? ""}`} className="flex gap-3">
             <TriangleAlert aria-hidden className="mt-0.5 size-[18px] shrink-0 text-warn" />
             <span>
               {warning.message} <span className="text-muted tabular">({plural(warning.count, "row")})</span>

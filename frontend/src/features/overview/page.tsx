@@ -11,7 +11,7 @@ import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { QueryState, Skeleton } from "../../ui/states";
 import { FirstRun } from "./first-run";
-import { RunningCampaigns } from "./running";
+import { LatestCampaigns } from "./running";
 
 const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ default: module.TimeChart })));
 
@@ -45,24 +45,36 @@ function Board({ data }: { data: Dashboard }) {
     <div className="grid gap-4">
       <FirstRun contacts={data.contacts.total} setup={data.setup} />
       <Figures data={data} />
-      <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+      <div className={data.attention.length > 0 ? beside : "grid"}>
         <Card title="Messages per minute, last hour">
           <Suspense fallback={<Skeleton rows={1} height={266} />}>
             <Throughput points={data.throughput} />
           </Suspense>
         </Card>
-        <Card title="Needs attention">
-          <Attention entries={data.attention} />
-        </Card>
+        {data.attention.length > 0 && (
+          <Card title="Needs attention">
+            <Attention entries={data.attention} />
+          </Card>
+        )}
       </div>
-      <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
-        <RunningCampaigns campaigns={data.running} />
-        <Card title="Recent errors">
-          <RecentErrors errors={data.recent_errors} />
-        </Card>
+      <div className={data.recent_errors.length > 0 ? beside : "grid"}>
+        <LatestCampaigns running={data.running} ended={data.ended} />
+        {data.recent_errors.length > 0 && (
+          <Card title="Recent errors">
+            <RecentErrors errors={data.recent_errors} />
+          </Card>
+        )}
       </div>
+      <p className="text-sm text-muted">{quietLine(data)}</p>
     </div>
   );
+}
+
+const beside = "grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]";
+
+/** What there is nothing of takes one line, not a card. */
+function quietLine({ attention, recent_errors: errors }: Dashboard): string {
+  return [attention.length === 0 && "Nothing waits for you.", errors.length === 0 && "No message failed in the last 24 hours."].filter(Boolean).join(" ");
 }
 
 function Figures({ data }: { data: Dashboard }) {
@@ -102,7 +114,6 @@ const levels = {
 };
 
 function Attention({ entries }: { entries: Dashboard["attention"] }) {
-  if (entries.length === 0) return <p className="py-6 text-muted">Nothing waits for you.</p>;
   return (
     <ul className="grid grid-cols-1 divide-y divide-line">
       {entries.map((entry) => {
@@ -127,13 +138,12 @@ function Attention({ entries }: { entries: Dashboard["attention"] }) {
 
 function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
   const now = useNow();
-  if (errors.length === 0) return <p className="py-6 text-muted">No message failed in the last 24 hours.</p>;
   return (
     <ul className="grid grid-cols-1 divide-y divide-line">
       {errors.map((error) => (
         <li key={`${error.code}${error.campaign_id}${error.at}`} className="flex items-baseline gap-3 py-2.5 first:pt-1">
           <span className="min-w-0 grow">
-            <span className="block truncate font-medium">{error.title}</span>
+            <span className="block font-medium wrap-anywhere">{error.title}</span>
             <Link to="/campaigns/$campaignId" params={{ campaignId: error.campaign_id }} className="block truncate text-sm text-muted underline-offset-4 hover:underline">
               {error.campaign_name} · <span className="font-mono text-xs">{error.code}</span>
             </Link>

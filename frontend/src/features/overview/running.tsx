@@ -1,23 +1,21 @@
 import { Link } from "@tanstack/react-router";
 import type { Campaign } from "../../api/types";
 import { count, percent } from "../../lib/format";
-import { countParts, doneRatio } from "../../ui/counts";
+import { countParts, doneRatio, reach } from "../../ui/counts";
 import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { PartsBar } from "../../ui/progress";
 
-export function RunningCampaigns({ campaigns }: { campaigns: Campaign[] }) {
+/** Those that run and, below them, the last that ended. */
+export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended: Campaign[] }) {
   return (
-    <Card title="Running campaigns">
-      {campaigns.length === 0 ? (
-        <p className="py-6 text-muted">No campaign is running.</p>
-      ) : (
-        <ul className="grid grid-cols-1 divide-y divide-line">
-          {campaigns.map((campaign) => (
-            <Row key={campaign.id} campaign={campaign} />
-          ))}
-        </ul>
-      )}
+    <Card title="Campaigns" aside={<Link to="/campaigns" className="text-sm text-muted underline-offset-4 hover:underline">All campaigns</Link>}>
+      {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "None is running. The last that ended:"}</p>}
+      <ul className="grid grid-cols-1 divide-y divide-line">
+        {[...running, ...ended].map((campaign) => (
+          <Row key={campaign.id} campaign={campaign} />
+        ))}
+      </ul>
     </Card>
   );
 }
@@ -26,6 +24,7 @@ function Row({ campaign }: { campaign: Campaign }) {
   const { counts } = campaign;
   const figures: [string, number][] = [
     ["Queued", counts.queued + counts.deferred],
+    ["On their way", counts.accepted + counts.sent],
     ["Delivered", counts.delivered + counts.read],
     ["Failed", counts.failed + counts.undelivered],
     ["Left out", counts.refused],
@@ -37,8 +36,8 @@ function Row({ campaign }: { campaign: Campaign }) {
           {campaign.name}
         </Link>
         <span className="flex items-center gap-3">
-          <span className="text-sm text-muted tabular">{percent(doneRatio(counts))} of {count(counts.audience)}</span>
-          <CampaignChip status={campaign.status} />
+          <span className="text-sm text-muted tabular">{percent(doneRatio(counts))} of {count(reach(counts))}</span>
+          <CampaignChip campaign={campaign} />
         </span>
       </div>
       <PartsBar label={campaign.name} parts={countParts(counts)} thin />

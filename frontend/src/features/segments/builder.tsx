@@ -5,8 +5,8 @@ import { useEffect, useMemo, useState } from "react";
 import { attributesQuery } from "../../api/contacts";
 import { createSegment, deleteSegment, segmentQuery, updateSegment } from "../../api/content";
 import { asProblem } from "../../api/problem";
-import type { Segment } from "../../api/types";
-import { dateTime } from "../../lib/format";
+import type { Evaluation, Segment } from "../../api/types";
+import { dateTime, plural } from "../../lib/format";
 import { Button } from "../../ui/button";
 import { ConfirmDialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
@@ -15,8 +15,8 @@ import { LeaveGuard } from "../../ui/leave-guard";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { RuleTree } from "./rule-tree";
-import { complete, describe, emptyRoot, toRoot, toRule, type Group } from "./rules";
-import { SizePanel } from "./size-panel";
+import { complete, describe, emptyRoot, leaves, toRoot, toRule, type Group } from "./rules";
+import { SizePanel, useEvaluation } from "./size-panel";
 
 export default function SegmentPage() {
   const { segmentId } = useParams({ from: "/segments/$segmentId" });
@@ -26,7 +26,7 @@ export default function SegmentPage() {
 function Existing({ id }: { id: string }) {
   const segment = useQuery(segmentQuery(id));
   return (
-    <QueryState query={segment} skeleton={<Skeleton rows={3} height={160} />}>
+    <QueryState query={segment} skeleton={<Skeleton rows={3} height={160} />} gone={{ what: "Segment", to: "/segments", label: "Segments" }}>
       {segment.data && <Builder segment={segment.data} />}
     </QueryState>
   );
@@ -40,6 +40,20 @@ interface Draft {
 
 const draftOf = (segment?: Segment): Draft => ({ name: segment?.name ?? "", description: segment?.description ?? "", root: segment ? toRoot(segment.definition) : emptyRoot() });
 
+const noRemarks: ReadonlyMap<string, string> = new Map();
+
+/** For each rule, by its id, whom it passes over because their value cannot be compared. */
+function remarksOf(root: Group, { unreadable }: Evaluation): ReadonlyMap<string, string> {
+  const rules = leaves(root);
+  return new Map(
+    unreadable.flatMap((entry): [string, string][] => {
+      const leaf = rules[entry.condition];
+      const people = plural(entry.count, "person has", "people have");
+      return leaf ? [[leaf.id, `${people} a value here that is no ${entry.needs}, so this rule never finds them: ${entry.samples.join(", ")}${entry.count > entry.samples.length ? ", …" : ""}`]] : [];
+    }),
+  );
+}
+
 const fingerprint = (draft: Draft): string => JSON.stringify([draft.name, draft.description, toRule(draft.root)]);
 
 function Builder({ segment }: { segment?: Segment }) {
@@ -52,6 +66,8 @@ function Builder({ segment }: { segment?: Segment }) {
   const rule = useMemo(() => toRule(draft.root), [draft.root]);
   const ready = complete(draft.root);
   const dirty = fingerprint(draft) !== saved;
+  const size = useEvaluation(draft.root);
+  const remarks = ready && !size.estimating && size.evaluation.data ? remarksOf(draft.root, size.evaluation.data) : noRemarks;
 
   const save = useMutation({
     mutationFn: () => {
@@ -97,7 +113,7 @@ function Builder({ segment }: { segment?: Segment }) {
         <div className="grid content-start gap-4">
           <Card>
             <div className="grid gap-4 pt-3">
-              <Problems error={save.error} />
+              <Problems error={save.error} placed={["name"]} />
               <div className="grid gap-4 sm:grid-cols-2">
                 <TextField label="Name" required value={draft.name} onChange={(name) => setDraft({ ...draft, name })} autoFocus={!segment} error={problem?.field("name")} />
                 <TextField label="Description" value={draft.description} onChange={(description) => setDraft({ ...draft, description })} />
@@ -105,11 +121,11 @@ function Builder({ segment }: { segment?: Segment }) {
             </div>
           </Card>
           <Card title="Who is in it">
-            <RuleTree root={draft.root} onChange={(root) => setDraft({ ...draft, root })} attributes={attributes.data?.items ?? []} />
+            <RuleTree root={draft.root} onChange={(root) => setDraft({ ...draft, root })} attributes={attributes.data?.items ?? []} remarks={remarks} />
             <p className="mt-3 text-sm text-muted">In words: {ready ? describe(rule) : "some rules are not finished."}</p>
           </Card>
         </div>
-        <SizePanel rule={rule} ready={ready} />
+        <SizePanel {...size} ready={ready} />
       </div>
       {segment && <DeleteDialog segment={segment} open={deleting} onClose={() => setDeleting(false)} />}
     </>

@@ -1,4 +1,4 @@
-import { ChevronDown, ChevronUp, FolderPlus, Plus, Trash2 } from "lucide-react";
+import { ChevronDown, ChevronUp, FolderPlus, Plus, Trash2, TriangleAlert } from "lucide-react";
 import type { AttributeInfo, Op } from "../../api/types";
 import { Button, IconButton } from "../../ui/button";
 import { Segmented } from "../../ui/choice";
@@ -11,15 +11,17 @@ interface Props {
   root: Group;
   onChange: (root: Group) => void;
   attributes: AttributeInfo[];
+  /** What is to be said of a rule, by its id. */
+  remarks: ReadonlyMap<string, string>;
 }
 
 const DEEPEST = 5; // deeper trees cannot be read on a screen
 
 /** Nested ALL / ANY / NOT; everything a pointer can do here has a button, so the keyboard can do it too. */
-export function RuleTree({ root, onChange, attributes }: Props) {
+export function RuleTree({ root, onChange, attributes, remarks }: Props) {
   const apply = (id: string, change: (node: Node) => Node | null) => onChange((edit(root, id, change) ?? root) as Group);
   const shift = (id: string, by: -1 | 1) => onChange(move(root, id, by) as Group);
-  return <GroupBox group={root} depth={0} apply={apply} shift={shift} attributes={attributes} first last />;
+  return <GroupBox group={root} depth={0} apply={apply} shift={shift} attributes={attributes} remarks={remarks} first last />;
 }
 
 interface NodeProps {
@@ -27,11 +29,12 @@ interface NodeProps {
   apply: (id: string, change: (node: Node) => Node | null) => void;
   shift: (id: string, by: -1 | 1) => void;
   attributes: AttributeInfo[];
+  remarks: ReadonlyMap<string, string>;
   first: boolean;
   last: boolean;
 }
 
-function GroupBox({ group, depth, apply, shift, attributes, first, last }: NodeProps & { group: Group }) {
+function GroupBox({ group, depth, apply, shift, attributes, remarks, first, last }: NodeProps & { group: Group }) {
   const change = (patch: Partial<Group>) => apply(group.id, (node) => ({ ...node, ...patch }) as Group);
   return (
     <fieldset className={cx("min-w-0 rounded-md border p-3", depth === 0 ? "border-line-strong/60 bg-solid" : depth % 2 === 1 ? "border-accent/40 bg-sunken" : "border-line-strong/60 bg-solid")}>
@@ -43,7 +46,7 @@ function GroupBox({ group, depth, apply, shift, attributes, first, last }: NodeP
       </div>
       <ul className="grid gap-2.5 border-l-2 border-line-strong/40 pl-3">
         {group.children.map((child, index) => {
-          const place = { depth: depth + 1, apply, shift, attributes, first: index === 0, last: index === group.children.length - 1 };
+          const place = { depth: depth + 1, apply, shift, attributes, remarks, first: index === 0, last: index === group.children.length - 1 };
           return (
             <li key={child.id} className="min-w-0">
               {index > 0 && <p aria-hidden className="-mt-1 mb-1 text-xs font-medium text-muted">{group.join === "all" ? "and" : "or"}</p>}
@@ -110,7 +113,7 @@ function fieldOptions(attributes: AttributeInfo[], current: string) {
   ];
 }
 
-function LeafRow({ leaf, apply, shift, attributes, first, last }: NodeProps & { leaf: Leaf }) {
+function LeafRow({ leaf, apply, shift, attributes, remarks, first, last }: NodeProps & { leaf: Leaf }) {
   const change = (patch: Partial<Leaf>) => apply(leaf.id, (node) => ({ ...node, ...patch }) as Leaf);
   const ops = opsFor(leaf.field, attributes);
   const changeField = (field: string) => {
@@ -130,6 +133,11 @@ function LeafRow({ leaf, apply, shift, attributes, first, last }: NodeProps & { 
       </div>
       <NodeButtons id={leaf.id} name="rule" apply={apply} shift={shift} first={first} last={last} />
       </div>
+      {remarks.has(leaf.id) && (
+        <p className="mt-1.5 flex gap-2 rounded-md border border-warn/50 bg-warn-soft px-3 py-1.5 text-sm">
+          <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-warn" /> <span className="min-w-0 wrap-anywhere">{remarks.get(leaf.id)}</span>
+        </p>
+      )}
     </div>
   );
 }

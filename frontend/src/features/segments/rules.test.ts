@@ -1,6 +1,7 @@
 import { describe as group, expect, it } from "vitest";
-import type { Rule } from "../../api/types";
-import { complete, describe, edit, emptyRoot, move, opsFor, toRoot, toRule, valueKind, type Group } from "./rules";
+import type { Op, Rule } from "../../api/types";
+import { complete, describe, edit, emptyRoot, leaves, move, opsFor, toRoot, toRule, valueKind, type Group } from "./rules";
+import { defaultValue } from "./value-field";
 
 const rule: Rule = {
   all: [
@@ -40,6 +41,26 @@ group("the rule tree", () => {
     expect(complete(toRoot({ all: [{ field: "attributes.city", op: "eq", value: "" }] }))).toBe(false);
     expect(complete(toRoot({ all: [{ field: "attributes.city", op: "exists" }] }))).toBe(true);
     expect(complete(toRoot({ all: [] }))).toBe(false);
+  });
+
+  it("is not complete while a value does not fit its comparison, so nothing is asked that cannot be answered", () => {
+    const attributes = [{ name: "age", count: 1, sample: ["29"], numeric: true, date: false }, { name: "since", count: 1, sample: ["2026-01-01"], numeric: false, date: true }];
+    const leaf = (field: string, op: Op, value: unknown) => complete(toRoot({ all: [{ field, op, value }] }));
+    expect(leaf("attributes.age", "gt", "many")).toBe(false);
+    expect(leaf("attributes.age", "gt", 30)).toBe(true);
+    expect(leaf("attributes.since", "after", "Lisbon")).toBe(false);
+    expect(leaf("attributes.since", "within_days", "")).toBe(false);
+    expect(defaultValue("attributes.age", "gt", attributes, "many")).toBe("");
+    expect(defaultValue("attributes.age", "gt", attributes, "30")).toBe(30);
+    expect(defaultValue("attributes.since", "after", attributes, "Lisbon")).toBe("");
+  });
+
+  it("compares with a text what the API compares as a text", () => {
+    expect(toRule(toRoot({ all: [{ field: "attributes.age", op: "eq", value: 29 }] }))).toEqual({ all: [{ field: "attributes.age", op: "eq", value: "29" }] });
+  });
+
+  it("counts its rules in the order in which the API numbers them", () => {
+    expect(leaves(toRoot(rule)).map((leaf) => leaf.field)).toEqual(["attributes.city", "topics", "attributes.points"]);
   });
 
   it("offers number comparisons only for attributes that are numbers", () => {

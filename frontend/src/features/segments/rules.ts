@@ -45,9 +45,15 @@ export function toRoot(rule: Rule): Group {
 }
 
 export function toRule(node: Node): Rule {
-  const plain: Rule = node.kind === "group" ? groupRule(node) : { field: node.field, op: node.op, ...(takesValue(node.op) ? { value: node.value } : {}) };
+  const plain: Rule = node.kind === "group" ? groupRule(node) : { field: node.field, op: node.op, ...(takesValue(node.op) ? { value: given(node) } : {}) };
   return node.not ? { not: plain } : plain;
 }
+
+/** A number is compared as a number only by more, less and their like; "is" compares texts, as the API says. */
+const given = ({ op, value }: Leaf): unknown => (typeof value === "number" && (op === "eq" || op === "ne") ? String(value) : value);
+
+/** The rules of the tree without their groups, in the order they stand. */
+export const leaves = (node: Node): Leaf[] => (node.kind === "rule" ? [node] : node.children.flatMap(leaves));
 
 const groupRule = (group: Group): Rule => (group.join === "all" ? { all: group.children.map(toRule) } : { any: group.children.map(toRule) });
 
@@ -73,9 +79,14 @@ export function move(node: Node, id: string, by: -1 | 1): Node {
 
 export const takesValue = (op: Op): boolean => op !== "exists" && op !== "missing";
 
+const numeric: ReadonlySet<Op> = new Set<Op>(["gt", "gte", "lt", "lte"]);
+
 const hasValue = (leaf: Leaf): boolean => {
   if (!takesValue(leaf.op)) return true;
   if (Array.isArray(leaf.value)) return leaf.value.length > 0;
+  if (numeric.has(leaf.op)) return typeof leaf.value === "number" && Number.isFinite(leaf.value);
+  if (leaf.op === "within_days") return Number.isInteger(leaf.value);
+  if (leaf.op === "before" || leaf.op === "after") return typeof leaf.value === "string" && /^\d{4}-\d{2}-\d{2}/.test(leaf.value);
   return leaf.value !== undefined && leaf.value !== null && leaf.value !== "";
 };
 

@@ -1,20 +1,27 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { TriangleAlert } from "lucide-react";
+import { useMemo } from "react";
 import { evaluationQuery } from "../../api/content";
-import type { Contact, Evaluation, Rule } from "../../api/types";
+import type { Contact, Evaluation } from "../../api/types";
 import { count, duration } from "../../lib/format";
 import { useDebounced } from "../../lib/hooks";
 import { ConsentChip } from "../../ui/chip";
 import { cx } from "../../ui/cx";
 import { Card } from "../../ui/layout";
 import { ErrorState } from "../../ui/states";
+import { complete, toRule, type Group } from "./rules";
+
+/** What the rules come to, asked once they are still and each has its value. */
+export function useEvaluation(root: Group) {
+  const settled = useDebounced(root, 350);
+  const rule = useMemo(() => toRule(settled), [settled]);
+  const evaluation = useQuery({ ...evaluationQuery(rule, complete(settled)), placeholderData: keepPreviousData });
+  return { evaluation, estimating: complete(root) && (evaluation.isFetching || settled !== root) };
+}
 
 /** How many people the rules name right now, and twenty of them. A size that is not known yet is never shown as 0. */
-export function SizePanel({ rule, ready }: { rule: Rule; ready: boolean }) {
-  const settled = useDebounced(rule, 350);
-  const evaluation = useQuery({ ...evaluationQuery(settled, ready), placeholderData: keepPreviousData });
-  const estimating = ready && (evaluation.isFetching || settled !== rule);
+export function SizePanel({ evaluation, ready, estimating }: ReturnType<typeof useEvaluation> & { ready: boolean }) {
   const data = ready ? evaluation.data : undefined;
   return (
     <Card title="Right now" className="self-start xl:sticky xl:top-20">

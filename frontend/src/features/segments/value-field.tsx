@@ -12,6 +12,8 @@ export function defaultValue(field: string, op: Op, attributes: AttributeInfo[],
   if (kind === "days") return typeof before === "number" ? before : 30;
   if (kind === "list" || kind === "consents") return Array.isArray(before) ? before : before ? [String(before)] : [];
   if (kind === "consent") return typeof before === "string" && (consents as string[]).includes(before) ? before : "opted_in";
+  if (kind === "number") return typeof before === "string" && before.trim() !== "" && Number.isFinite(Number(before)) ? Number(before) : typeof before === "number" ? before : "";
+  if (kind === "date") return typeof before === "string" && /^\d{4}-\d{2}-\d{2}/.test(before) ? before : "";
   if (Array.isArray(before)) return before.join(", ");
   return before ?? "";
 }

@@ -1,6 +1,7 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { createSender, updateSender } from "../../api/content";
+import { dashboardQuery, sandboxQuery } from "../../api/monitoring";
 import { asProblem } from "../../api/problem";
 import type { Channel, Sender, SenderInput } from "../../api/types";
 import { Button } from "../../ui/button";
@@ -9,23 +10,26 @@ import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Problems } from "../../ui/states";
 import { toast } from "../../ui/toast";
+import { rateHint, usualRate } from "./rate";
 
-/** WhatsApp allows 80 messages a second per sender unless raised; a plain SMS long code one. */
-const usualRate: Record<Channel, string> = { whatsapp: "80", sms: "1" };
-
-export function SenderForm({ sender, onClose }: { sender?: Sender; onClose: () => void }) {
+/** `channel` is what a new sender is for, where that is known; `onAdded` gets it. */
+export function SenderForm({ sender, channel: wanted, onClose, onAdded }: { sender?: Sender; channel?: Channel; onClose: () => void; onAdded?: (sender: Sender) => void }) {
   const cache = useQueryClient();
   const [name, setName] = useState(sender?.name ?? "");
-  const [channel, setChannel] = useState<Channel>(sender?.channel ?? "whatsapp");
+  const [channel, setChannel] = useState<Channel>(sender?.channel ?? wanted ?? "sms");
   const [address, setAddress] = useState(sender?.address ?? "");
   const [rate, setRate] = useState<string | null>(sender ? String(sender.messages_per_second) : null);
+  const sandbox = useQuery(sandboxQuery()).data?.active ?? false;
+  const optedIn = useQuery(dashboardQuery()).data?.contacts.opted_in;
+  const shownRate = rate ?? usualRate(channel, sandbox);
   const save = useMutation({
     mutationFn: () => {
-      const body: SenderInput = { name: name.trim(), channel, address: address.trim(), messages_per_second: Number(rate ?? usualRate[channel]) };
+      const body: SenderInput = { name: name.trim(), channel, address: address.trim(), messages_per_second: Number(shownRate) };
       return sender ? updateSender(sender.id, { name: body.name, address: body.address, messages_per_second: body.messages_per_second }) : createSender(body);
     },
-    onSuccess: () => {
+    onSuccess: (stored) => {
       void cache.invalidateQueries({ queryKey: ["senders"] });
+      if (!sender) onAdded?.(stored);
       toast.done(sender ? "Sender saved" : "Sender added");
       onClose();
     },
@@ -53,16 +57,16 @@ export function SenderForm({ sender, onClose }: { sender?: Sender; onClose: () =
           save.mutate();
         }}
       >
-        <TextField label="Name" required value={name} onChange={setName} autoFocus placeholder="Shop WhatsApp" error={problem?.field("name")} />
+        <TextField label="Name" required value={name} onChange={setName} autoFocus placeholder="Shop" error={problem?.field("name")} />
         {!sender && (
           <div className="grid gap-1.5">
             <span className="text-sm font-medium">Channel</span>
-            <Segmented label="Channel" value={channel} onChange={setChannel} options={[{ id: "whatsapp", label: "WhatsApp" }, { id: "sms", label: "SMS" }]} />
+            <Segmented label="Channel" value={channel} onChange={setChannel} options={[{ id: "sms", label: "SMS" }, { id: "whatsapp", label: "WhatsApp" }]} />
           </div>
         )}
-        <TextField label="Number or messaging service" required mono value={address} onChange={setAddress} placeholder="+351210000001 or MG…" error={problem?.field("address")} />
-        <TextField label="Messages per second" inputMode="decimal" value={rate ?? usualRate[channel]} onChange={setRate} required hint="What Twilio allows this sender. Sending faster only makes a queue at Twilio." error={problem?.field("messages_per_second")} />
-        <Problems error={save.error} />
+        <TextField label="Number or messaging service" required mono value={address} onChange={setAddress} placeholder="+351210000001 or MG…" hint={sandbox ? "Any number will do in the sandbox, such as +351210000001." : undefined} error={problem?.field("address")} />
+        <TextField label="Messages per second" inputMode="decimal" value={shownRate} onChange={setRate} required hint={rateHint(Number(shownRate), optedIn, sandbox)} error={problem?.field("messages_per_second")} />
+        <Problems error={save.error} placed={["name", "address", "messages_per_second"]} />
       </form>
     </Dialog>
   );

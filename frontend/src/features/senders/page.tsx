@@ -3,7 +3,7 @@ import { AtSign, Pencil, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { deleteSender, sendersQuery } from "../../api/content";
 import type { Sender } from "../../api/types";
-import { count, date, plural } from "../../lib/format";
+import { date, perSecond, plural } from "../../lib/format";
 import { Button, IconButton } from "../../ui/button";
 import { Chip, channelName } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -60,7 +60,7 @@ function SenderCard({ sender, onAsk }: { sender: Sender; onAsk: (what: "edit" | 
       </div>
       <div className="flex items-center justify-between gap-3">
         <p className="text-sm text-muted">
-          <span className="font-medium text-text tabular">{count(sender.messages_per_second)}</span> messages/s · added {date(sender.created_at)}
+          <span className="font-medium text-text tabular">{perSecond(sender.messages_per_second)}</span> · added {date(sender.created_at)}
         </p>
         <span className="-mr-2 flex">
           <IconButton label={`Edit ${sender.name}`} onPress={() => onAsk("edit")}>

@@ -25,7 +25,7 @@ export default function StreamsFrame() {
   return (
     <>
       <PageHeader title="Event streams" />
-      <nav ref={bar} aria-label="Event streams" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+      <nav ref={bar} aria-label="Event streams" className="mb-5 flex gap-1 border-b border-line max-sm:flex-wrap sm:overflow-x-auto">
         {tabs.map((tab) => (
           <Link
             key={tab.to}

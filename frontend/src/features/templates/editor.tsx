@@ -2,8 +2,9 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { attributesQuery, contactPickerQuery } from "../../api/contacts";
+import { attributesQuery } from "../../api/contacts";
 import { createTemplate, deleteTemplate, templatePreviewQuery, templateQuery, updateTemplate } from "../../api/content";
+import { sandboxQuery } from "../../api/monitoring";
 import { asProblem } from "../../api/problem";
 import type { Template, TemplateInput } from "../../api/types";
 import { dateTime } from "../../lib/format";
@@ -18,7 +19,7 @@ import { LeaveGuard } from "../../ui/leave-guard";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { BodyEditor } from "./body-editor";
-import { PreviewPanel } from "./preview-panel";
+import { PreviewPanel, useSomebody } from "./preview-panel";
 
 type Draft = Required<TemplateInput>;
 const blank: Draft = { name: "", channel: "sms", locale: "en", body: "", content_sid: null };
@@ -31,7 +32,7 @@ export default function TemplatePage() {
 function Existing({ id }: { id: string }) {
   const template = useQuery(templateQuery(id));
   return (
-    <QueryState query={template} skeleton={<Skeleton rows={3} height={160} />}>
+    <QueryState query={template} skeleton={<Skeleton rows={3} height={160} />} gone={{ what: "Template", to: "/templates", label: "Templates" }}>
       {template.data && <Editor template={template.data} />}
     </QueryState>
   );
@@ -48,8 +49,8 @@ function Editor({ template }: { template?: Template }) {
   const [side, setSide] = useState<"edit" | "preview">("edit");
   const [picked, setContactId] = useState<string | null>(null);
   const attributes = useQuery(attributesQuery());
-  const someone = useQuery({ ...contactPickerQuery(""), enabled: picked === null });
-  const contactId = picked ?? someone.data?.items[0]?.id ?? ""; // real values from the first look on
+  const sandbox = useQuery(sandboxQuery());
+  const contactId = useSomebody(picked); // real values from the first look on
   const body = useDebounced(draft.body, 250);
   const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
   const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
@@ -100,7 +101,7 @@ function Editor({ template }: { template?: Template }) {
       <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(20rem,1fr)]">
         <Card className={side === "preview" ? "max-lg:hidden" : undefined}>
           <div className="grid gap-5 pt-3">
-            {!bodyOnly && <Problems error={save.error} />}
+            {!bodyOnly && <Problems error={save.error} placed={["name", "locale", "content_sid", "body"]} />}
             <div className="grid gap-4 sm:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
               <TextField label="Name" required value={draft.name} onChange={(name) => change({ name })} autoFocus={!template} error={problem?.field("name")} />
               <TextField label="Locale" value={draft.locale} onChange={(locale) => change({ locale })} error={problem?.field("locale")} />
@@ -118,7 +119,7 @@ function Editor({ template }: { template?: Template }) {
                 onChange={(sid) => change({ content_sid: sid.trim() || null })}
                 placeholder="HX…"
                 error={problem?.field("content_sid")}
-                hint="The approved WhatsApp template. Without it, only people who wrote in the last 24 hours can be reached; the others are refused, with that reason."
+                hint={`The approved WhatsApp template. Without it, only people who wrote in the last 24 hours can be reached; the others are refused, with that reason.${sandbox.data?.active ? " In the sandbox any SID will do: HX and 32 digits or letters." : ""}`}
               />
             )}
           </div>

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
 import { useState, type ReactNode } from "react";
-import { contactPickerQuery } from "../../api/contacts";
+import { contactPickerQuery, contactQuery } from "../../api/contacts";
 import type { Channel, Contact, TemplatePreview } from "../../api/types";
 import { count, plural } from "../../lib/format";
 import { useDebounced } from "../../lib/hooks";
@@ -27,12 +27,20 @@ export function PreviewPanel({ channel, empty, mistyped, preview, contactId, onC
       <Card title="Preview">
         <div className="grid gap-4">
           <ContactPicker value={contactId} onChange={onContact} />
-          <PhonePreview channel={channel} text={data?.text ?? ""} pending={preview.isFetching} />
           {mistyped ? null : preview.error && !empty ? <ErrorState compact error={preview.error} onRetry={() => void preview.refetch()} /> : data && <Findings data={data} channel={channel} />}
+          <PhonePreview channel={channel} text={data?.text ?? ""} pending={preview.isFetching} />
         </div>
       </Card>
     </div>
   );
+}
+
+/** Whose values are shown until somebody is picked: a person who would get it, or anybody while nobody has opted in. */
+export function useSomebody(picked: string | null): string {
+  const optedIn = useQuery({ ...contactPickerQuery("", "opted_in"), enabled: picked === null });
+  const nobody = optedIn.data?.items.length === 0;
+  const anybody = useQuery({ ...contactPickerQuery(""), enabled: picked === null && nobody });
+  return picked ?? optedIn.data?.items[0]?.id ?? anybody.data?.items[0]?.id ?? "";
 }
 
 const label = (contact: Contact): string => (contact.attributes.name ? `${contact.attributes.name}, ${contact.phone}` : contact.phone);
@@ -40,9 +48,14 @@ const label = (contact: Contact): string => (contact.attributes.name ? `${contac
 /** Drawn once the first people are known, so that the field begins with the one whose values are shown. */
 function ContactPicker({ value, onChange }: { value: string; onChange: (id: string) => void }) {
   const [text, setText] = useState("");
-  const found = useQuery({ ...contactPickerQuery(useDebounced(text, 250)), placeholderData: keepPreviousData });
-  const options = (found.data?.items ?? []).map((contact) => ({ id: contact.id, label: label(contact) }));
-  return <ComboBox key={found.data && value ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
+  const chosen = useQuery({ ...contactQuery(value), enabled: value !== "" });
+  const asked = chosen.data && text === label(chosen.data) ? "" : text; // the field says who is chosen: nothing is searched for
+  const found = useQuery({ ...contactPickerQuery(useDebounced(asked, 250)), placeholderData: keepPreviousData });
+  const people = (found.data?.items ?? []).filter((contact) => contact.id !== value);
+  // Who is chosen is always among the options, or the field would lose them; first only while nobody else is looked for.
+  const shown = chosen.data ? (asked === "" ? [chosen.data, ...people] : [...people, chosen.data]) : people;
+  const options = shown.map((contact) => ({ id: contact.id, label: label(contact) }));
+  return <ComboBox key={found.data && chosen.data ? "known" : "empty"} label="With the values of" placeholder="A contact" value={value} onChange={onChange} options={options} onSearch={setText} />;
 }
 
 function Findings({ data, channel }: { data: TemplatePreview; channel: Channel }) {

@@ -26,7 +26,7 @@ from event_stream_engine.backbone.consumers.retrying import Retrying
 from event_stream_engine.backbone.consumers.trimmed import trimmed_away
 from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused, position
 from event_stream_engine.backbone.subscriptions import Group
-from event_stream_engine.backbone.supervising import holder_name, until_one_fails
+from event_stream_engine.backbone.supervising import end, holder_name, until_one_fails
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
@@ -83,10 +83,9 @@ class Consumer:
             self._parked.set()
             await asyncio.wait({work}, timeout=SHUTDOWN_SECONDS)
         finally:
-            stopped.cancel()
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+            await end(stopped, work)
+        if not work.cancelled():
+            work.result()
 
     async def _work(self) -> None:
         """Own the group as long as possible; a failing server is waited for with growing pauses."""
@@ -186,8 +185,7 @@ class Consumer:
                     await self._pause(self.settings.consume_linger_ms / 1000)
         finally:
             if self._ahead is not None:
-                self._ahead.cancel()
-                await asyncio.wait({self._ahead})
+                await end(self._ahead)
                 self._ahead = None
 
     async def _read(self) -> Read:

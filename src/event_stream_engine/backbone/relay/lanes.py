@@ -28,6 +28,7 @@ from event_stream_engine.backbone.streams import (
     StreamWriter,
     position,
 )
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.ticks import BEFORE_ALL, Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -134,9 +135,7 @@ class Lane:
 
     async def end(self) -> None:
         if self.task is not None:
-            self.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.task
+            await end(self.task)
 
     def as_position(self, handed: int) -> Position:
         done = handed if self.tick is None else self.tick

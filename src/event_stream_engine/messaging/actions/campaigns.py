@@ -28,8 +28,10 @@ from event_stream_engine.messaging.model.campaigns import (
     Status,
 )
 from event_stream_engine.messaging.model.contacts import checked_timezone
+from event_stream_engine.messaging.model.templates import required_placeholders
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.store import messages as ledger
+from event_stream_engine.messaging.store import preflight as gate
 from event_stream_engine.web.auth import Principal
 from event_stream_engine.web.pages import require_version
 
@@ -157,13 +159,23 @@ async def cancel_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) 
 
 
 async def freeze_audience(tx: Transaction, campaign_id: UUID) -> None:
-    """Write the ledger: one queued row per contact of the segment as it is now."""
+    """Write the ledger: one row per contact of the segment as it is now. Whom the gate refuses at this moment is left
+    out from the start, as preflight said; everybody else is asked about again when their message is claimed."""
     campaign = await locked_campaign(tx, campaign_id)
     if campaign.status not in ("running", "paused"):
         return  # canceled between the launch and this moment: there is nobody to write to
     rule = await rule_of(tx, campaign.segment_id)
-    audience = await ledger.freeze_audience(tx, campaign_id, rule)
-    await outbox.record(tx, AudienceFrozen(campaign_id=str(campaign_id), audience=audience))
+    now = clock.now()
+    frozen = campaign.frozen or {}
+    decided = gate.verdict(
+        channel=frozen["channel"],
+        is_approved_template=frozen["content_sid"] is not None,
+        required=required_placeholders(frozen["body"]),
+        now=now,
+    )
+    verdicts = await ledger.freeze_audience(tx, campaign_id, rule, decided)
+    audience, refused = sum(verdicts.values()), {k: n for k, n in verdicts.items() if k != "allowed"}
+    await outbox.record(tx, AudienceFrozen(campaign_id=str(campaign_id), audience=audience, refused=refused, at=now))
 
 
 async def launch_due(tx: Transaction) -> list[UUID]:

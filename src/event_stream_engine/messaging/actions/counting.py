@@ -45,15 +45,24 @@ async def count(tx: Transaction, events: Sequence[Counted]) -> None:
 
 def _add(total: Sum, event: Counted) -> None:
     match event:
-        case AudienceFrozen(audience=audience):
-            total.frozen = True
-            total.deltas.update({"audience": audience, "queued": audience})
+        case AudienceFrozen():
+            _add_audience(total, event)
         case MessagesClaimed(queued=queued, deferred=deferred):
             total.deltas.update({"queued": -queued, "deferred": -deferred, "sending": queued + deferred})
         case MessagesCanceled(queued=queued, deferred=deferred):
             total.deltas.update({"queued": -queued, "deferred": -deferred, "canceled": queued + deferred})
         case MessageStatusChanged():
             _add_step(total, event)
+
+
+def _add_audience(total: Sum, event: AudienceFrozen) -> None:
+    refused = sum(event.refused.values())
+    total.frozen = True
+    total.deltas.update({"audience": event.audience, "queued": event.audience - refused, "refused": refused})
+    if refused and event.at:
+        total.minutes[event.at.replace(second=0, microsecond=0)]["refused"] += refused
+        total.causes.update({("refusal", reason): count for reason, count in event.refused.items()})
+        total.last_at = max(total.last_at or event.at, event.at)
 
 
 def _add_step(total: Sum, event: MessageStatusChanged) -> None:

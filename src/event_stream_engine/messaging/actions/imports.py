@@ -158,7 +158,7 @@ async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes,
 
 
 async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> Outcome:
-    """Step 0 decides what is counted; the further steps are rows that count as merged."""
+    """Step 0 decides what is counted; the rows of step 1 count as merged."""
     options = Options.of(run.options)
     create_only = options.mode == "create_only"
     if run.dry_run:
@@ -170,9 +170,9 @@ async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> O
         await import_chunks.lock(tx, 0)
         outcome = replace(await import_chunks.look(tx, create_only=create_only), created=created)
         await _merge(tx, writing, 0)
-    for step in [1] * bool(repeated) + [2] * bool(chunk.later):
-        await import_chunks.lock(tx, step)
-        await _merge(tx, writing, step)
+    if repeated:
+        await import_chunks.lock(tx, 1)
+        await _merge(tx, writing, 1)
     return outcome
 
 
@@ -285,7 +285,9 @@ def fields_of(found: Import, now: datetime) -> dict[str, Any]:
         **{name: getattr(found, name) for name in _SHOWN},
         "progress": found.progress,
         "rows_per_second": found.rows_per_second(now),
-        "warnings": [{"code": w.code, "message": w.message, "count": w.count} for w in found.warnings],
+        "warnings": [
+            {"code": w.code, "message": w.message, "count": w.count, "about": w.about} for w in found.warnings
+        ],
     }
 
 

@@ -1,7 +1,7 @@
 """Preflight: what a launch would do, before it does it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from event_stream_engine.messaging.actions.senders import find_sender
 from event_stream_engine.messaging.actions.templates import find_template
 from event_stream_engine.messaging.model.campaigns import Campaign, CampaignNotReady
 from event_stream_engine.messaging.model.compliance import REFUSALS, quiet_until
+from event_stream_engine.messaging.model.finish import expected_finish
 from event_stream_engine.messaging.model.templates import Template, render, required_placeholders
 from event_stream_engine.messaging.store import preflight as store
 
@@ -34,13 +35,17 @@ class Problem:
 
 @dataclass
 class Preflight:
-    """`sms_segments` is None for WhatsApp, and `total` an estimate where `is_estimate`."""
+    """`sms_segments` is None for WhatsApp, and `total` an estimate where `is_estimate`. `expected_seconds` go by until
+    `expected_finish`, when the last message has left: the rate and everybody's quiet hours decide; `sending_seconds`
+    is what the rate alone would take.
+    """
 
     audience: int
     eligible: int
     exclusions: list[dict[str, Any]]
     sms_segments: dict[str, Any] | None
     expected_seconds: float
+    sending_seconds: float
     expected_finish: datetime
     quiet_now: int
     previews: list[dict[str, Any]]
@@ -56,38 +61,50 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     campaign = await find_campaign(tx, campaign_id)
     template = await find_template(tx, campaign.template_id)
     rule = await rule_of(tx, campaign.segment_id)
+    required = required_placeholders(template.body)
     decided = store.verdict(
         channel=template.channel,
         is_approved_template=template.content_sid is not None,
-        required=required_placeholders(template.body),
+        required=required,
         now=clock.now(),
     )
     verdicts = await store.by_verdict(tx, rule, decided)
     eligible = verdicts.pop("allowed", 0)
+    lacking = await store.without_value(tx, rule, decided, required) if "missing_attribute" in verdicts else {}
     zones = await store.zones(tx, rule, decided)
     recipients = await store.recipients(tx, rule, decided, MEASURED_MAX)
     texts = [render(template.body, row.attributes, row.phone).text for row in recipients]
-    seconds = await _expected_seconds(tx, campaign, eligible)
+    rate = await _rate(tx, campaign)
+    start = max(clock.now(), campaign.scheduled_at or clock.now())
+    finish = expected_finish(zones, rate, campaign.quiet_hours, start)
     found = Preflight(
         audience=eligible + sum(verdicts.values()),
         eligible=eligible,
-        exclusions=_exclusions(verdicts),
+        exclusions=_exclusions(verdicts, lacking),
         sms_segments=_measure(texts, eligible) if template.channel == "sms" else None,
-        expected_seconds=seconds,
-        expected_finish=clock.now() + timedelta(seconds=seconds),
+        expected_seconds=round((finish - start).total_seconds(), 1),
+        sending_seconds=round(eligible / rate, 1) if rate else 0.0,
+        expected_finish=finish,
         quiet_now=_quiet(campaign, zones),
         previews=[
             {"contact_id": row.id, "phone": row.phone, "text": text}
             for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
         ],
     )
-    found.problems = await _problems(tx, campaign, template, found)
+    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking)]
     return found
 
 
-def _exclusions(verdicts: dict[str, int]) -> list[dict[str, Any]]:
+def _exclusions(verdicts: dict[str, int], lacking: dict[str, int]) -> list[dict[str, Any]]:
+    """Who is left out and why; `lacking` are the placeholders without a value, and for how many."""
+    placeholders = ", ".join(f"{{{name}}} for {count:,}" for name, count in lacking.items())
     return [
-        {"reason": reason, "title": REFUSALS[reason], "count": count}
+        {
+            "reason": reason,
+            "title": REFUSALS[reason],
+            "count": count,
+            "detail": placeholders if reason == "missing_attribute" else None,
+        }
         for reason, count in sorted(verdicts.items(), key=lambda item: -item[1])
     ]
 
@@ -108,11 +125,12 @@ def _measure(texts: list[str], eligible: int) -> dict[str, Any] | None:
     }
 
 
-async def _expected_seconds(tx: Transaction, campaign: Campaign, eligible: int) -> float:
+async def _rate(tx: Transaction, campaign: Campaign) -> int | None:
+    """Messages a second; None while no sender is chosen and no limit set."""
     rates = [campaign.messages_per_second] if campaign.messages_per_second else []
     if campaign.sender_id is not None:
         rates.append((await find_sender(tx, campaign.sender_id)).messages_per_second)
-    return round(eligible / min(rates), 1) if rates else 0.0
+    return min(rates) if rates else None
 
 
 def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
@@ -122,6 +140,18 @@ def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
         return 0
     now = clock.now()
     return sum(count for zone, count in zones.items() if quiet_until(quiet, zone, now))
+
+
+def _without_value(lacking: dict[str, int]) -> list[Problem]:
+    return [
+        Problem(
+            "warning",
+            "placeholder_without_value",
+            f"{{{name}}} has no value for {count:,} {'person' if count == 1 else 'people'} who would get it otherwise. "
+            f"Write {{{name}|…}} in the template, with what stands there instead, to include them.",
+        )
+        for name, count in lacking.items()
+    ]
 
 
 async def _problems(tx: Transaction, campaign: Campaign, template: Template, found: Preflight) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from event_stream_engine import audit, clock
@@ -35,6 +35,18 @@ class SegmentChange:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """Contacts that a condition passes over because their value is no date or no number: `condition` is its place
+    among the rule's conditions, from 0, in the order they stand."""
+
+    condition: int
+    field: str
+    needs: Literal["number", "date"]
+    count: int
+    samples: list[str]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A segment as it is at this moment; `took_ms` is the time PostgreSQL needed for both questions."""
 
@@ -42,6 +54,7 @@ class Evaluation:
     sample: list[Contact]
     took_ms: float
     warnings: list[str]
+    unreadable: list[Unreadable]
 
 
 async def add_segment(tx: Transaction, given: SegmentChange, *, by: Principal) -> Segment:
@@ -113,7 +126,23 @@ async def evaluate(tx: Transaction, definition: dict[str, Any], sample: int) -> 
     size = await store.size(tx, rule)
     found = await store.sample(tx, rule, sample) if sample else []
     took_ms = (time.perf_counter() - started) * 1000
-    return Evaluation(size, found, round(took_ms, 1), await _warnings(tx, rule, size))
+    return Evaluation(size, found, round(took_ms, 1), await _warnings(tx, rule, size), await _unreadable(tx, rule))
+
+
+async def _unreadable(tx: Transaction, rule: Rule) -> list[Unreadable]:
+    """Each kind of value is counted once, however many conditions compare it."""
+    counted: dict[tuple[str, str], tuple[int, list[str]]] = {}
+    found = []
+    for place, condition in enumerate(conditions(rule)):
+        if condition.needs is None:
+            continue
+        key = (condition.field, condition.needs)
+        if key not in counted:
+            counted[key] = await store.unreadable(tx, condition)
+        count, samples = counted[key]
+        if count:
+            found.append(Unreadable(place, condition.field, condition.needs, count, samples))
+    return found
 
 
 async def _warnings(tx: Transaction, rule: Rule, size: int) -> list[str]:

@@ -70,8 +70,7 @@ def _staged(chunk: Chunk) -> bytes:
     """One line for each contact: step, row number, line, and the values; what is absent is empty."""
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")
-    lines.writerows(_line(0, row) for row in chunk.first.values())
-    lines.writerows(_line(2, row) for row in chunk.later.values())
+    lines.writerows(_line(0, row) for row in chunk.whole.values())
     return written.getvalue().encode()
 
 

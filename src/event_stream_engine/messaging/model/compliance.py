@@ -19,6 +19,11 @@ REFUSALS: dict[str, str] = {
 }
 
 
+def reason_title(code: str | None) -> str | None:
+    """A message's reason in words."""
+    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
+
+
 @dataclass(frozen=True, slots=True)
 class QuietHours:
     """Local times between which nothing is sent; may pass midnight. `start` is quiet, `end` is not."""
@@ -101,6 +106,15 @@ def quiet_until(quiet: QuietHours, zone: str | None, now: datetime) -> datetime 
         return None
     day = local.date() + timedelta(days=1) if ends_tomorrow else local.date()
     return datetime.combine(day, quiet.end, tz).astimezone(now.tzinfo)
+
+
+def quiet_from(quiet: QuietHours, zone: str | None, now: datetime) -> datetime:
+    """When the next quiet hours begin in the contact's zone (the campaign's if unknown); `now` is not quiet."""
+    tz = ZoneInfo(zone if zone and is_timezone(zone) else quiet.fallback_zone)
+    local = now.astimezone(tz)
+    today = datetime.combine(local.date(), quiet.start, tz)
+    begins = today if today > local else datetime.combine(local.date() + timedelta(days=1), quiet.start, tz)
+    return begins.astimezone(now.tzinfo)
 
 
 def _window_open(recipient: Recipient, now: datetime) -> bool:

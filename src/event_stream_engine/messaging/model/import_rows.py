@@ -14,6 +14,7 @@ from event_stream_engine.messaging.model.contacts import (
     PhoneInvalid,
     is_timezone,
 )
+from event_stream_engine.messaging.model.dates import Dates, read_date
 from event_stream_engine.messaging.model.imports import SAMPLES_MAX, Options
 from event_stream_engine.messaging.model.phones import PhoneReader
 
@@ -94,14 +95,14 @@ class Merged:
 class Chunk:
     """What some thousand rows come to.
 
-    `first` holds the first row of each number within the chunk, `later` what further rows of the same numbers add
-    up to, and `repeats` each of those as it stands.
+    `first` holds the first row of each number within the chunk, `repeats` the further rows of the same numbers, and
+    `whole` what all rows of a number come to: what is written, so that no earlier row is ever written over a later.
     """
 
     rows_read: int = 0
     bytes_read: int = 0
     first: dict[str, Row] = field(default_factory=dict)
-    later: dict[str, Row] = field(default_factory=dict)
+    whole: dict[str, Row] = field(default_factory=dict)
     repeats: list[Row] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -116,10 +117,10 @@ class Chunk:
     def add(self, row: Row) -> None:
         earlier = self.first.get(row.phone)
         if earlier is None:
-            self.first[row.phone] = row
+            self.first[row.phone] = self.whole[row.phone] = row
             return
-        before = self.later.get(row.phone)
-        self.later[row.phone] = merged(before, row) if before else row
+        both = merged(self.whole[row.phone], row)
+        self.whole[row.phone] = replace(both, number=earlier.number, line=earlier.line)
         self.repeats.append(row)
 
 
@@ -158,7 +159,9 @@ class RowReader:
         self._locale = place.get("locale")
         self._topics = place.get("topics")
         self._attributes = [
-            (columns.index(column.name), column.attribute) for column in options.columns if column.attribute
+            (columns.index(column.name), column.attribute, column.dates)
+            for column in options.columns
+            if column.attribute
         ]
         self._default_consent: Consent = options.default_consent
         self._phones = PhoneReader(options.default_region)
@@ -174,16 +177,16 @@ class RowReader:
             line,
             phone.e164,
             phone.country,
-            self._read_attributes(cells),
+            self._read_attributes(cells, chunk),
             self._read_consent(cells, chunk),
             _topics(cells[self._topics]) if self._topics is not None else [],
             self._read_timezone(cells, chunk),
             self._read_locale(cells),
         )
 
-    def _read_attributes(self, cells: list[object]) -> dict[str, str]:
+    def _read_attributes(self, cells: list[object], chunk: Chunk) -> dict[str, str]:
         found = {}
-        for index, name in self._attributes:
+        for index, name, dates in self._attributes:
             cell = cells[index]
             value = cell if type(cell) is str else _text(cell, name)
             if value and not value.isspace():
@@ -192,7 +195,7 @@ class RowReader:
                         "value_too_long",
                         f"{name} has {len(value)} characters; at most {ATTRIBUTE_VALUE_MAX} are kept.",
                     )
-                found[name] = value
+                found[name] = _dated(name, value, dates, chunk) if dates else value
         return found
 
     def _read_consent(self, cells: list[object], chunk: Chunk) -> Consent:
@@ -219,6 +222,17 @@ class RowReader:
         if len(written) > LOCALE_MAX:
             raise RowRefused("value_too_long", f"A locale has at most {LOCALE_MAX} characters, such as en_US.")
         return written or None
+
+
+def _dated(name: str, written: str, dates: Dates, chunk: Chunk) -> str:
+    """The value as an ISO date; what is none stays as it stands. Either is counted and shown."""
+    read = read_date(written, dates)
+    if read is None:
+        chunk.warn(f"date_not_understood:{name}", written[:60])
+        return written
+    if read != written:
+        chunk.warn(f"dates_read_{dates}:{name}", f"{written[:60]} → {read}")
+    return read
 
 
 _PHONE_CODES = {

@@ -10,6 +10,7 @@ import phonenumbers
 
 from event_stream_engine.errors import Conflict, EseError, FieldError, Invalid, NotFound
 from event_stream_engine.messaging.model.contacts import ATTRIBUTE_NAME, ATTRIBUTES_MAX
+from event_stream_engine.messaging.model.dates import Dates, date_column
 
 Status = Literal["uploaded", "running", "completed", "failed", "canceled"]
 Mode = Literal["merge", "create_only"]
@@ -43,12 +44,13 @@ class DiskFull(EseError):
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that a person should see although no row was refused for it."""
+    """Something that a person should see although no row was refused for it; `about` names the attribute, if one."""
 
     code: str
     message: str
     count: int
     samples: list[str] = field(default_factory=list)
+    about: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,15 @@ class Import:
 
 @dataclass(frozen=True)
 class Column:
-    """Where one column goes: one of the single targets, `ignore`, or the attribute called `attribute`."""
+    """Where one column goes: one of the single targets, `ignore`, or the attribute called `attribute`.
+
+    `dates`: an attribute's values are dates, written so; None leaves them as they stand.
+    """
 
     name: str
     target: str
     attribute: str | None = None
+    dates: Dates | None = None
 
 
 @dataclass(frozen=True)
@@ -209,12 +215,12 @@ def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
     """A target for each column, by its name and, for the phone, by what it holds."""
     taken: set[str] = set()
     suggested = []
-    for name in names:
+    for name, values in zip(names, samples, strict=True):
         folded = re.sub(r"[^a-z]", "", name.casefold())
         found = next((t for t, words in _NAMED.items() if folded in words and t not in taken), None)
         taken |= {found} if found else set()
         found = "ignore" if name in ABOUT_REJECTS else found
-        suggested.append(Column(name, found) if found else _attribute(name))
+        suggested.append(Column(name, found) if found else _attribute(name, values))
     if "phone" not in taken:
         for number, values in enumerate(samples):
             if values and sum(map(_is_phone_like, values)) * 2 > len(values):
@@ -227,11 +233,14 @@ def _is_phone_like(value: str) -> bool:
     return _PHONE_LIKE.fullmatch(value) is not None
 
 
-def _attribute(name: str) -> Column:
+def _attribute(name: str, values: list[str]) -> Column:
     attribute = re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_")[:64]
     if not ATTRIBUTE_NAME.fullmatch(attribute):
         attribute = f"_{attribute}"[:64]
-    return Column(name, "attribute", attribute) if ATTRIBUTE_NAME.fullmatch(attribute) else Column(name, "ignore")
+    if not ATTRIBUTE_NAME.fullmatch(attribute):
+        return Column(name, "ignore")
+    found = date_column(values)
+    return Column(name, "attribute", attribute, found.dates if found else None)
 
 
 _WARNINGS = {
@@ -239,16 +248,22 @@ _WARNINGS = {
     "timezone_unknown": "These are no time zones, so none was set: {samples}.",
     "duplicate_in_file": "The number stands earlier in the file: the later row was merged into that contact.",
     "unmapped_column": "The file has members that the preview did not show; they were ignored: {samples}.",
+    "dates_read_iso": "{about}: dates were written anew as year-month-day: {samples}.",
+    "dates_read_day_first": "{about}: dates were read with the day before the month: {samples}.",
+    "dates_read_month_first": "{about}: dates were read with the month before the day: {samples}.",
+    "date_not_understood": "{about}: these are no dates when read so; they stay as they stand, and no rule about "
+    "dates finds them: {samples}.",
     "opt_out_not_applied": "Existing contacts opt out in this file, but only new contacts were asked for.",
 }
 
 
 def warned(before: list[Warned], counts: dict[str, int], samples: dict[str, list[str]]) -> list[Warned]:
-    """The warnings with those of one more chunk added."""
-    known = {warning.code: warning for warning in before}
-    for code, count in counts.items():
-        old = known.get(code)
-        kept = list(dict.fromkeys([*(old.samples if old else []), *samples.get(code, [])]))[:SAMPLES_MAX]
-        message = _WARNINGS[code].format(samples="; ".join(kept))
-        known[code] = Warned(code, message, (old.count if old else 0) + count, kept)
+    """The warnings with those of one more chunk added; `counts` by code, or by `code:attribute`."""
+    known = {(warning.code, warning.about or ""): warning for warning in before}
+    for key, count in counts.items():
+        code, _, about = key.partition(":")
+        old = known.get((code, about))
+        kept = list(dict.fromkeys([*(old.samples if old else []), *samples.get(key, [])]))[:SAMPLES_MAX]
+        message = _WARNINGS[code].format(samples="; ".join(kept), about=about)
+        known[code, about] = Warned(code, message, (old.count if old else 0) + count, kept, about or None)
     return list(known.values())

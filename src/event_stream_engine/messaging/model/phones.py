@@ -99,7 +99,7 @@ def _international(digits: str) -> Phone | None:
 
 @cache
 def _known(code: str) -> bool:
-    return int(code) in COUNTRY_CODE_TO_REGION_CODE
+    return code[0] != "0" and int(code) in COUNTRY_CODE_TO_REGION_CODE  # none begins with 0: +031 is not +31
 
 
 def _valid(code: str, national: str) -> Phone | None:

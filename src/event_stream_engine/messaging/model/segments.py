@@ -6,7 +6,7 @@ is everybody, `any` of nothing is nobody.
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from event_stream_engine.errors import Conflict, FieldError, Invalid, NotFound
@@ -70,14 +70,23 @@ class Condition:
     def attribute(self) -> str | None:
         return self.field.removeprefix("attributes.") if self.field.startswith("attributes.") else None
 
+    @property
+    def needs(self) -> Literal["number", "date"] | None:
+        """What the attribute's text must be for the comparison; None where any text will do."""
+        if self.attribute is None:
+            return None
+        return "number" if self.op in NUMERIC else "date" if self.op in DATED else None
+
 
 Rule: TypeAlias = AllOf | AnyOf | Not | Condition
 
 EVERYBODY = AllOf(())
 
 _TEXT = ("eq", "ne", "contains", "starts_with", "in", "exists", "missing")
-_ATTRIBUTE = (*_TEXT, "gt", "gte", "lt", "lte", "before", "after", "within_days")
-_DATE = ("before", "after", "within_days", "exists", "missing")
+NUMERIC = ("gt", "gte", "lt", "lte")
+DATED = ("before", "after", "within_days")
+_ATTRIBUTE = (*_TEXT, *NUMERIC, *DATED)
+_DATE = (*DATED, "exists", "missing")
 OPERATORS: dict[str, tuple[str, ...]] = {
     "consent": ("eq", "ne", "in"),
     "topics": ("contains", "exists", "missing"),

@@ -1,5 +1,6 @@
 """A campaign's report, from its counters."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,20 @@ from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.compliance import REFUSALS
 from event_stream_engine.messaging.model.messages import OPEN, STATUSES
-from event_stream_engine.messaging.reports.timeline import timeline
+from event_stream_engine.messaging.reports.timeline import span_of, timeline
 from event_stream_engine.messaging.tables import campaign_causes, campaign_counts
 from event_stream_engine.messaging.twilio.errors import describe
 
+_REACHED = ("reached_accepted", "reached_sent", "reached_delivered", "reached_read")
 RATE_WINDOW = timedelta(seconds=60)
+
+
+_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+async def at_one_moment(tx: Transaction) -> None:
+    """All that this transaction reads is of one moment; it must not have read anything yet."""
+    await tx.execute(text(_ONE_MOMENT))
 
 
 async def counts(tx: Transaction, campaign_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
@@ -28,9 +38,14 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
     own limit let through in a second."""
     row = (await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))).one()
     values = dict(row._mapping)
+    span = await span_of(tx, campaign_id, values["audience"])
+    if span is not None and span.is_fine:
+        values, causes = await _of_ledger(tx, campaign_id)
+    else:
+        causes = await _causes(tx, campaign_id)
     numbers = {name: values[name] for name in ("audience", *STATUSES)}
     pace = await _pace(tx, campaign_id, rate_max)
-    width, points = await timeline(tx, campaign_id, values["audience"])
+    width, points = await timeline(tx, campaign_id, span)
     remaining = sum(values[name] for name in OPEN)
     running = status == "running" and remaining > 0
     return {
@@ -40,8 +55,8 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
             **{name: values[f"reached_{name}"] for name in ("accepted", "sent", "delivered", "read")},
         },
         "rates": _rates(values),
-        "errors": await _errors(tx, campaign_id),
-        "refusals": await _refusals(tx, campaign_id),
+        "errors": _errors(causes),
+        "refusals": _refusals(causes),
         "opt_outs": pace["opt_outs"],
         "replies": pace["replies"],
         "timeline": points,
@@ -63,9 +78,15 @@ def _rates(values: dict[str, int]) -> dict[str, float | None]:
     }
 
 
-async def _errors(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
+Causes = dict[tuple[str, str], int]
+"""How many messages failed or were refused: by kind (`error` or `refusal`) and code."""
+
+CAUSES_SHOWN = 50
+
+
+def _errors(causes: Causes) -> list[dict[str, Any]]:
     errors = []
-    for code, count in await _causes(tx, campaign_id, "error"):
+    for code, count in _most(causes, "error"):
         known = describe(int(code)) if code.isdigit() else None
         title = known.title if known else code.replace("_", " ").capitalize()
         advice = known.what_to_do if known else "It never left: include these people in another campaign."
@@ -73,22 +94,43 @@ async def _errors(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
     return errors
 
 
-async def _refusals(tx: Transaction, campaign_id: UUID) -> list[dict[str, Any]]:
+def _refusals(causes: Causes) -> list[dict[str, Any]]:
     return [
-        {"reason": code, "title": REFUSALS.get(code, code), "count": count}
-        for code, count in await _causes(tx, campaign_id, "refusal")
+        {"reason": code, "title": REFUSALS.get(code, code), "count": count} for code, count in _most(causes, "refusal")
     ]
 
 
-async def _causes(tx: Transaction, campaign_id: UUID, kind: str) -> list[tuple[str, int]]:
+def _most(causes: Causes, kind: str) -> list[tuple[str, int]]:
+    found = [(code, count) for (of, code), count in causes.items() if of == kind]
+    return sorted(found, key=lambda item: (-item[1], item[0]))[:CAUSES_SHOWN]
+
+
+async def _causes(tx: Transaction, campaign_id: UUID) -> Causes:
     columns = campaign_causes.c
-    query = (
-        select(columns.code, columns.count)
-        .where(columns.campaign_id == campaign_id, columns.kind == kind)
-        .order_by(columns.count.desc(), columns.code)
-        .limit(50)
-    )
-    return [(row[0], row[1]) for row in await tx.execute(query)]
+    query = select(columns.kind, columns.code, columns.count).where(columns.campaign_id == campaign_id)
+    return {(row[0], row[1]): row[2] for row in await tx.execute(query)}
+
+
+_LEDGER = """
+SELECT status, CASE WHEN status IN ('undelivered', 'failed', 'refused')
+        THEN coalesce(CAST(error_code AS text), reason, 'unknown') END AS code,
+    count(*) AS people, count(accepted_at) AS reached_accepted, count(sent_at) AS reached_sent,
+    count(delivered_at) AS reached_delivered, count(read_at) AS reached_read
+FROM messages WHERE campaign_id = :campaign_id GROUP BY 1, 2
+"""
+
+
+async def _of_ledger(tx: Transaction, campaign_id: UUID) -> tuple[dict[str, int], Causes]:
+    """The same figures as the counters', from the messages: those that the chart of a short campaign is drawn from,
+    so that all of one report is one moment. The counters follow a moment later."""
+    values: Counter[str] = Counter(dict.fromkeys(("audience", *STATUSES, *_REACHED), 0))
+    causes: Counter[tuple[str, str]] = Counter()
+    for row in await tx.execute(text(_LEDGER), {"campaign_id": campaign_id}):
+        values.update({"audience": row.people, row.status: row.people})
+        values.update({name: row._mapping[name] for name in _REACHED})
+        if row.code is not None:
+            causes["refusal" if row.status == "refused" else "error", row.code] += row.people
+    return dict(values), dict(causes)
 
 
 _DELIVERY = """

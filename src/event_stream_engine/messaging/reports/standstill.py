@@ -96,9 +96,8 @@ def _why(row: Any, missing: list[str], now: datetime) -> Standstill:
         message = f"What became of the last {row.asked:,} is not known yet: Twilio is being asked."
         return Standstill(row.last_at, row.open, "asking_twilio", message, "It goes on by itself.")
     if row.others_accepted:
-        message = (
-            f"{row.sender_name} sends at most {row.sender_rate:,} messages a second, and another campaign uses them."
-        )
+        rate = "1 message" if row.sender_rate == 1 else f"{row.sender_rate:,} messages"
+        message = f"{row.sender_name} sends at most {rate} a second, and another campaign uses what it may send."
         goes_on = "It goes on when the other campaign leaves room, or with a sender of its own."
         return Standstill(row.last_at, row.open, "sender_limit", message, goes_on)
     message = "No reason is known here; the worker's log may say why."

@@ -4,6 +4,7 @@ A campaign of up to an hour is read from its messages, by the second if it is sh
 the counters per minute. Every point of the span is there, also those in which nothing happened.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,15 +31,33 @@ def width_for(span: timedelta, *, least: int = 1) -> int:
     return next((w for w in _WIDTHS if w >= least and seconds / w < POINTS_MAX), _WIDTHS[-1])
 
 
-async def timeline(tx: Transaction, campaign_id: UUID, audience: int) -> tuple[int, list[dict[str, Any]]]:
-    """Seconds of one point, and the points, oldest first."""
+@dataclass(frozen=True)
+class Span:
+    """When a campaign's messages first and last moved, by its counters. `is_fine`: short and small enough for its
+    figures to be read from its messages."""
+
+    first: datetime
+    last: datetime
+    is_fine: bool
+
+
+async def span_of(tx: Transaction, campaign_id: UUID, audience: int) -> Span | None:
+    """None while nothing has moved."""
     columns = campaign_minutes.c
     ends = select(func.min(columns.minute), func.max(columns.minute)).where(columns.campaign_id == campaign_id)
     first, last = (await tx.execute(ends)).one()
     if first is None:
+        return None
+    return Span(first, last, last - first <= FINE_SPAN and audience <= FINE_MESSAGES_MAX)
+
+
+async def timeline(tx: Transaction, campaign_id: UUID, span: Span | None) -> tuple[int, list[dict[str, Any]]]:
+    """Seconds of one point, and the points, oldest first."""
+    if span is None:
         return _WIDTHS[0], []
-    if last - first <= FINE_SPAN and audience <= FINE_MESSAGES_MAX:
+    if span.is_fine:
         return await _fine(tx, campaign_id)
+    first, last = span.first, span.last
     width = width_for(last - first, least=60)
     since = last - timedelta(seconds=width * (POINTS_MAX - 1))
     rows = await tx.execute(text(_COARSE), {"campaign_id": campaign_id, "since": since, "width": width})

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from event_stream_engine.database import Database
 from event_stream_engine.messaging.actions import contacts as actions
 from event_stream_engine.messaging.actions.segments import rule_of
+from event_stream_engine.messaging.model.compliance import reason_title
 from event_stream_engine.messaging.model.contacts import Contact, ContactNotFound
 from event_stream_engine.messaging.routes import schemas
 from event_stream_engine.messaging.routes.csv_safe import harmless
@@ -129,7 +130,10 @@ async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
 async def contact_timeline(contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
     if await store.contact(tx, contact_id) is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
-    return schemas.Timeline.model_validate({"items": await store.timeline(tx, contact_id, limit)})
+    entries = await store.timeline(tx, contact_id, limit)
+    return schemas.Timeline.model_validate(
+        {"items": [{**entry, "reason_title": reason_title(entry["reason"])} for entry in entries]}
+    )
 
 
 def shape(contact: Contact) -> schemas.Contact:

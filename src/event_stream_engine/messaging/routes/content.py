@@ -10,6 +10,7 @@ from event_stream_engine.messaging.actions import segments, senders, templates
 from event_stream_engine.messaging.model.segments import Segment
 from event_stream_engine.messaging.model.templates import Template, placeholders
 from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import segment_schemas as shapes
 from event_stream_engine.messaging.store import segments as segment_store
 from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.store import templates as template_store
@@ -90,32 +91,33 @@ async def remove_template(template_id: UUID, by: Account, tx: Tx) -> None:
 
 
 @router.get("/segments", tags=["segments"], summary="List segments")
-async def list_segments(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.Segment]:
+async def list_segments(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[shapes.Segment]:
     after = decode_cursor(cursor, str)
     found = await segment_store.page(tx, after[0] if after else None, limit + 1)
     return _page([_segment(item) for item in found], limit)
 
 
 @router.post("/segments", tags=["segments"], status_code=201, summary="Add a segment")
-async def add_segment(body: schemas.SegmentInput, by: Account, tx: Tx, response: Response) -> schemas.Segment:
+async def add_segment(body: shapes.SegmentInput, by: Account, tx: Tx, response: Response) -> shapes.Segment:
     segment = await segments.add_segment(tx, segments.SegmentChange(**body.model_dump()), by=by)
     set_version(response, segment.version)
     return _segment(segment)
 
 
 @router.post("/segments/evaluate", tags=["segments"], summary="Size and sample of a rule")
-async def evaluate_segment(body: schemas.EvaluateInput, _: Account, tx: Tx) -> schemas.SegmentEvaluation:
+async def evaluate_segment(body: shapes.EvaluateInput, _: Account, tx: Tx) -> shapes.SegmentEvaluation:
     found = await segments.evaluate(tx, body.definition, body.sample)
-    return schemas.SegmentEvaluation(
+    return shapes.SegmentEvaluation(
         size=found.size,
         sample=[schemas.Contact.model_validate(contact) for contact in found.sample],
         took_ms=found.took_ms,
         warnings=found.warnings,
+        unreadable=[shapes.Unreadable.model_validate(entry) for entry in found.unreadable],
     )
 
 
 @router.get("/segments/{segment_id}", tags=["segments"], summary="One segment")
-async def get_segment(segment_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Segment:
+async def get_segment(segment_id: UUID, _: Account, tx: Tx, response: Response) -> shapes.Segment:
     segment = await segments.find_segment(tx, segment_id)
     set_version(response, segment.version)
     return _segment(segment)
@@ -124,12 +126,12 @@ async def get_segment(segment_id: UUID, _: Account, tx: Tx, response: Response) 
 @router.patch("/segments/{segment_id}", tags=["segments"], summary="Change a segment")
 async def change_segment(
     segment_id: UUID,
-    body: schemas.SegmentPatch,
+    body: shapes.SegmentPatch,
     by: Account,
     tx: Tx,
     response: Response,
     if_match: IfMatch = None,
-) -> schemas.Segment:
+) -> shapes.Segment:
     """A campaign that was launched keeps its audience."""
     change = segments.SegmentChange(**body.model_dump())
     segment = await segments.change_segment(tx, segment_id, change, by=by, if_match=if_match)
@@ -186,5 +188,5 @@ def _template(template: Template) -> schemas.Template:
     return schemas.Template.model_validate({**vars(template), "placeholders": placeholders(template.body)})
 
 
-def _segment(segment: Segment) -> schemas.Segment:
-    return schemas.Segment.model_validate(segment)
+def _segment(segment: Segment) -> shapes.Segment:
+    return shapes.Segment.model_validate(segment)

@@ -6,12 +6,10 @@ import io
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine import clock
 from event_stream_engine.errors import BadRequest
@@ -21,8 +19,21 @@ from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, 
 from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
 from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, removed_unless_kept, save_upload, too_large
 from event_stream_engine.messaging.model import imports as rules
+from event_stream_engine.messaging.model.dates import date_column, read_date
 from event_stream_engine.messaging.model.import_rows import Refused
-from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
+from event_stream_engine.messaging.routes.import_schemas import (
+    AttributeTarget,
+    ColumnMapping,
+    ColumnPreview,
+    DatesFound,
+    Import,
+    ImportPreview,
+    ImportStart,
+    MergedRow,
+    Reject,
+    Target,
+)
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -30,94 +41,6 @@ from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=Route)
-
-
-class ImportWarning(BaseModel):
-    code: str
-    message: str
-    count: int
-
-
-class Import(BaseModel):
-    """A file on its way into the contacts; created + updated + unchanged + merged + rejected = rows_read."""
-
-    id: UUID
-    name: str
-    size_bytes: int
-    format: Literal["csv", "json", "jsonl"] | None
-    status: rules.Status
-    dry_run: bool
-    rows_read: int
-    created: int
-    updated: int
-    unchanged: int
-    merged: int = Field(description="Rows whose number stands earlier in the file; merged into that contact.")
-    rejected: int
-    consent_kept: int = Field(description="Rows whose contact had opted out and stays so against the file.")
-    progress: float = Field(ge=0, le=1)
-    rows_per_second: float | None
-    error: str | None
-    warnings: list[ImportWarning]
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    version: int
-
-
-class AttributeTarget(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    attribute: str = Field(max_length=64, examples=["city"])
-
-
-Target = Literal["phone", "consent", "timezone", "locale", "topics", "ignore"] | AttributeTarget
-
-
-class ColumnPreview(BaseModel):
-    name: str
-    samples: list[str]
-    suggested: Target
-
-
-class ImportPreview(BaseModel):
-    format: Literal["csv", "json", "jsonl"]
-    encoding: str
-    delimiter: str | None
-    columns: list[ColumnPreview]
-    rows_sampled: int
-
-
-class ColumnMapping(BaseModel):
-    column: str = Field(max_length=1000)
-    target: Target
-
-
-class ImportStart(BaseModel):
-    mapping: list[ColumnMapping] = Field(max_length=500)
-    default_region: str | None = Field(
-        None, max_length=10, description="Country (ISO 3166-1) of numbers written without one.", examples=["SE"]
-    )
-    consent_source: str = Field(examples=["web form, March 2026"], max_length=rules.CONSENT_SOURCE_MAX)
-    default_consent: rules.DefaultConsent = Field("unknown", description="For rows whose consent is empty.")
-    mode: rules.Mode = "merge"
-    dry_run: bool = False
-
-
-class Reject(BaseModel):
-    line: int = Field(description="The physical line of the file on which the row starts.")
-    reason_code: str
-    reason: str
-    row: str
-
-
-class MergedRow(BaseModel):
-    """A row whose number stands earlier in the file."""
-
-    line: int = Field(description="The physical line of the file on which the row starts.")
-    first_line: int = Field(description="The line with the same number that came first.")
-    phone: str
-    stated: dict[str, str] = Field(
-        description="What the row says, by field: these values were merged; an opt-out is never taken back."
-    )
 
 
 _UPLOAD_FORM = {
@@ -198,8 +121,8 @@ async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: Th
         encoding=shape.encoding,
         delimiter=shape.delimiter,
         columns=[
-            ColumnPreview(name=column.name, samples=samples, suggested=_target(column))
-            for column, samples in zip(suggested, sampled.samples, strict=True)
+            ColumnPreview(name=column.name, samples=samples, suggested=_target(column), dates=_dates(values))
+            for column, samples, values in zip(suggested, sampled.samples, sampled.values, strict=True)
         ],
         rows_sampled=sampled.rows_sampled,
     )
@@ -243,7 +166,7 @@ async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platf
     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
     """
     found = await actions.the_import(tx, import_id)
-    return _download(f"rejects-{found.id}.csv", _rejects_csv(platform, found))
+    return _download(f"Rejected rows of {found.name}", _rejects_csv(platform, found))
 
 
 @router.get("/imports/{import_id}/merges", summary="Rows that were merged into an earlier one")
@@ -264,12 +187,11 @@ async def list_import_merges(
 async def export_import_merges(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """The line, the line it was merged into, the number, and what the row says; cells are made harmless as above."""
     found = await actions.the_import(tx, import_id)
-    return _download(f"merged-{found.id}.csv", _merges_csv(platform, import_id))
+    return _download(f"Merged rows of {found.name}", _merges_csv(platform, import_id))
 
 
 def _download(name: str, body: AsyncIterator[bytes]) -> StreamingResponse:
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=attachment(name))
 
 
 async def _rejects_csv(platform: ThePlatform, found: rules.Import) -> AsyncIterator[bytes]:
@@ -321,10 +243,20 @@ def _import(found: rules.Import) -> Import:
 
 
 def _target(column: rules.Column) -> Target:
-    return AttributeTarget(attribute=column.attribute) if column.attribute else column.target  # type: ignore[return-value]
+    if column.attribute:
+        return AttributeTarget(attribute=column.attribute, dates=column.dates)
+    return column.target  # type: ignore[return-value]
+
+
+def _dates(values: list[str]) -> DatesFound | None:
+    found = date_column(values)
+    if found is None:
+        return None
+    reads_as = read_date(found.example, found.dates) if found.example else None
+    return DatesFound(dates=found.dates, assumed=found.is_assumed, example=found.example, reads_as=reads_as)
 
 
 def _column(mapped: ColumnMapping) -> rules.Column:
     if isinstance(mapped.target, AttributeTarget):
-        return rules.Column(mapped.column, "attribute", mapped.target.attribute)
+        return rules.Column(mapped.column, "attribute", mapped.target.attribute, mapped.target.dates)
     return rules.Column(mapped.column, mapped.target)

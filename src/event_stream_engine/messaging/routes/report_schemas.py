@@ -207,6 +207,7 @@ class Dashboard(BaseModel):
     delivery_rate_24h: float | None
     throughput: list[ThroughputMinute]
     running: list[Campaign]
+    ended: list[Campaign] = Field(description="The newest that are completed or canceled; at most 5.")
     recent_errors: list[RecentError]
     attention: list[Attention]
     generated_at: datetime

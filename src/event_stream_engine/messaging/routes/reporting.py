@@ -15,14 +15,15 @@ from event_stream_engine.database import Database
 from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
 from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
-from event_stream_engine.messaging.model.compliance import REFUSALS
+from event_stream_engine.messaging.model.compliance import reason_title
 from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
-from event_stream_engine.messaging.routes.csv_safe import harmless
+from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
+from event_stream_engine.messaging.routes.schemas import Counts
 from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
@@ -41,12 +42,16 @@ Moment = Annotated[datetime | None, Query()]
 
 
 @router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
-async def campaign_summary(campaign_id: UUID, _: Account, tx: Tx, platform: ThePlatform) -> schemas.CampaignSummary:
-    """Every figure is counted from events, each exactly once; `counts` sum to the audience."""
-    campaign = await find_campaign(tx, campaign_id)
-    shaped = (await shapes(tx, [campaign]))[0]
-    summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
-    still = await standstill.standing_still(tx, [campaign_id], await _heard(platform))
+async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform) -> schemas.CampaignSummary:
+    """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
+    known = await _heard(platform)
+    async with platform.database.transaction() as tx:
+        await campaigns.at_one_moment(tx)
+        campaign = await find_campaign(tx, campaign_id)
+        shaped = (await shapes(tx, [campaign]))[0]
+        summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
+        still = await standstill.standing_still(tx, [campaign_id], known)
+    shaped = shaped.model_copy(update={"counts": Counts.model_validate(summary["counts"])})
     values = {**summary, "campaign": shaped, "standstill": still.get(campaign_id)}
     return schemas.CampaignSummary.model_validate(values)
 
@@ -89,14 +94,15 @@ async def export_recipients(
     error_code: Code = None,
     search: Text = None,
 ) -> StreamingResponse:
-    await find_campaign(tx, campaign_id)
+    campaign = await find_campaign(tx, campaign_id)
     where = messages.of_campaign(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
+    day = (campaign.launched_at or campaign.created_at).date()
     return StreamingResponse(
         _csv(platform.database, where),
         media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="campaign-{campaign_id}.csv"'},
+        headers=attachment(f"{campaign.name} {day}"),
     )
 
 
@@ -151,7 +157,9 @@ async def list_inbound(
 async def get_dashboard(_: Account, tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
     figures = await dashboard.figures(tx, await _heard(platform))
     running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
-    return schemas.Dashboard.model_validate({**figures, "running": await shapes(tx, running)})
+    ended = await campaign_store.page(tx, statuses=["completed", "canceled"], search=None, after=None, limit=5)
+    lists = {"running": await shapes(tx, running), "ended": await shapes(tx, ended)}
+    return schemas.Dashboard.model_validate({**figures, **lists})
 
 
 async def _heard(platform: ThePlatform) -> Heard | None:
@@ -175,11 +183,7 @@ def _next(found: Any, limit: int) -> str | None:
 
 def _message(row: Any) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": _reason(row.reason)}
-
-
-def _reason(code: str | None) -> str | None:
-    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
+    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
 
 
 def _recipient(row: Any) -> schemas.Recipient:
@@ -228,7 +232,7 @@ def _cells(row: Any) -> list[Any]:
     return [
         row.phone,
         row.status,
-        _reason(row.reason) or "",
+        reason_title(row.reason) or "",
         code if code is not None else "",
         describe(code).title if code is not None else "",
         *(moment.isoformat() if moment else "" for moment in times),

@@ -1,7 +1,7 @@
 """The shapes of messaging's API."""
 
 from datetime import datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -82,6 +82,8 @@ class TimelineEntry(Shape):
     detail: str | None
     campaign_id: UUID | None = None
     message_id: UUID | None = None
+    status: MessageStatus | None = Field(None, description="Of a message: its state.")
+    reason_title: str | None = Field(None, description="Of a message: why it is in that state, in words.")
 
 
 class Timeline(BaseModel):
@@ -133,45 +135,6 @@ class TemplatePreview(BaseModel):
     units: int
     units_left_in_segment: int
     non_gsm_characters: list[str]
-
-
-class Segment(Shape):
-    id: UUID
-    name: str
-    description: str
-    definition: dict[str, Any]
-    size: int | None
-    size_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    version: int
-
-
-_RULE = {"all": [{"field": "attributes.tier", "op": "eq", "value": "premium"}]}
-
-
-class SegmentInput(BaseModel):
-    name: Name
-    description: ShortText = ""
-    definition: dict[str, Any] = Field(examples=[_RULE])
-
-
-class SegmentPatch(BaseModel):
-    name: Name | None = None
-    description: ShortText | None = None
-    definition: dict[str, Any] | None = None
-
-
-class EvaluateInput(BaseModel):
-    definition: dict[str, Any] = Field(examples=[_RULE])
-    sample: int = Field(20, ge=0, le=100)
-
-
-class SegmentEvaluation(BaseModel):
-    size: int
-    sample: list[Contact]
-    took_ms: float
-    warnings: list[str]
 
 
 class Sender(Shape):
@@ -314,6 +277,7 @@ class Exclusion(BaseModel):
     reason: str
     title: str
     count: int
+    detail: str | None = Field(None, description="What exactly, such as the placeholders without a value.")
 
 
 class SmsSegments(BaseModel):
@@ -341,7 +305,8 @@ class Preflight(Shape):
     eligible: int
     exclusions: list[Exclusion]
     sms_segments: SmsSegments | None
-    expected_seconds: float
+    expected_seconds: float = Field(description="From the launch to the last message, quiet hours included.")
+    sending_seconds: float = Field(description="What the rate alone takes: it counts messages, not SMS segments.")
     expected_finish: datetime
     quiet_now: int
     previews: list[PreflightPreview]

@@ -154,22 +154,30 @@ async def attributes(tx: Transaction) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+# Who created a contact is told by its import or by its first change of consent; what it says now is of another day.
 _TIMELINE = """
-SELECT at, kind, title, detail, campaign_id, message_id FROM (
+SELECT at, kind, title, detail, campaign_id, message_id, status, reason FROM (
     SELECT at, 'consent' AS kind, previous || ' → ' || consent AS title, coalesce(detail, source) AS detail,
-           NULL::uuid AS campaign_id, NULL::uuid AS message_id
+           NULL::uuid AS campaign_id, NULL::uuid AS message_id, NULL AS status, NULL AS reason
     FROM consent_changes WHERE contact_id = :id
     UNION ALL
-    SELECT coalesce(m.accepted_at, m.updated_at), 'message', coalesce(c.name, 'Test message') || ': ' || m.status,
-           coalesce(m.body, m.reason), m.campaign_id, m.id
+    SELECT coalesce(m.accepted_at, m.updated_at), 'message', coalesce(c.name, 'Test message'), m.body,
+           m.campaign_id, m.id, m.status, m.reason
     FROM messages m LEFT JOIN campaigns c ON c.id = m.campaign_id WHERE m.contact_id = :id
     UNION ALL
-    SELECT received_at, 'inbound', kind, body, NULL, NULL FROM inbound_messages WHERE contact_id = :id
+    SELECT received_at, 'inbound', kind, body, NULL, NULL, NULL, NULL FROM inbound_messages WHERE contact_id = :id
     UNION ALL
-    SELECT i.finished_at, 'import', i.name, NULL, NULL, NULL
+    SELECT i.finished_at, 'import', i.name, NULL, NULL, NULL, NULL, NULL
     FROM contacts c JOIN imports i ON i.id = c.import_id WHERE c.id = :id AND i.finished_at IS NOT NULL
     UNION ALL
-    SELECT created_at, 'created', 'Contact created', consent_source, NULL, NULL FROM contacts WHERE id = :id
+    SELECT c.created_at, 'created', 'Contact created',
+           CASE WHEN c.import_id IS NOT NULL THEN 'import:' || c.import_id
+                WHEN f.at IS NULL THEN c.consent_source
+                WHEN f.at < c.created_at + interval '1 second' THEN f.source END,
+           NULL, NULL, NULL, NULL
+    FROM contacts c LEFT JOIN LATERAL (
+        SELECT at, source FROM consent_changes WHERE contact_id = c.id ORDER BY at, id LIMIT 1
+    ) AS f ON true WHERE c.id = :id
 ) AS entries ORDER BY at DESC LIMIT :limit
 """
 

@@ -1,7 +1,8 @@
 """Writing one chunk of an import: staged by COPY, then merged into the contacts set by set.
 
-Rows are taken in steps: 0 the first row of a number in the file, 1 the first row of the chunk for a number that an
-earlier chunk had, 2 what further rows of the chunk add up to. Each step has at most one row for a number.
+The rows of one number within a chunk are one staged row, so that writing a file anew changes nothing: an older row
+is never written over the newer one that follows it. Rows are taken in steps: 0 the numbers that the file had not
+before, 1 those that an earlier chunk had.
 
 All locks on contacts are taken in the order of their numbers, so that two imports of overlapping files wait for
 each other and never in a circle.

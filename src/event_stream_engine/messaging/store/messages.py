@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, insert, literal, select, text
+from sqlalchemy import Uuid, case, func, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine.database import Transaction, raw
@@ -38,15 +38,27 @@ class Claimable:
     attributes: dict[str, str]
 
 
-async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule) -> int:
-    """One queued row for each contact that matches; how many. Running it twice adds nobody twice."""
-    audience = select(literal(campaign_id, Uuid), contacts.c.id, contacts.c.phone).where(clause(rule))
-    statement = (
-        upsert(messages)
-        .from_select(["campaign_id", "contact_id", "phone"], audience)
-        .on_conflict_do_nothing(index_elements=["campaign_id", "contact_id"])
+async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule, decided: Any) -> dict[str, int]:
+    """One row for each contact that matches: queued, or refused for the reason that `decided` (the gate as SQL)
+    gives. How many of each verdict; running it twice adds nobody twice."""
+    judged = select(contacts.c.id, contacts.c.phone, decided.label("verdict")).where(clause(rule)).subquery()
+    verdict = judged.c.verdict
+    audience = select(
+        literal(campaign_id, Uuid),
+        judged.c.id,
+        judged.c.phone,
+        case((verdict == "allowed", "queued"), else_="refused"),
+        case((verdict != "allowed", verdict)),
     )
-    return (await tx.execute(statement)).rowcount
+    added = (
+        upsert(messages)
+        .from_select(["campaign_id", "contact_id", "phone", "status", "reason"], audience)
+        .on_conflict_do_nothing(index_elements=["campaign_id", "contact_id"])
+        .returning(func.coalesce(messages.c.reason, "allowed").label("verdict"))
+        .cte("added")
+    )
+    rows = await tx.execute(select(added.c.verdict, func.count()).group_by(added.c.verdict))
+    return {row[0]: row[1] for row in rows}
 
 
 async def add_test_message(tx: Transaction, message_id: UUID, phone: str, body: str, lease_until: datetime) -> None:

@@ -40,6 +40,17 @@ async def by_verdict(tx: Transaction, rule: Rule, decided: Any) -> dict[str, int
     return {row[0]: row[1] for row in await tx.execute(query)}
 
 
+async def without_value(tx: Transaction, rule: Rule, decided: Any, required: Sequence[str]) -> dict[str, int]:
+    """For each placeholder, how many are left out who have no value for it; those first who lack most."""
+    names = [name for name in required if name != "phone"]
+    if not names:
+        return {}
+    lacking = [func.count().filter(func.coalesce(contacts.c.attributes[name].astext, "") == "") for name in names]
+    row = (await tx.execute(select(*lacking).where(and_(clause(rule), decided == "missing_attribute")))).one()
+    found = {name: count for name, count in zip(names, row, strict=True) if count}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
 async def zones(tx: Transaction, rule: Rule, decided: Any) -> dict[str | None, int]:
     """The time zones of those who would get a message."""
     query = (

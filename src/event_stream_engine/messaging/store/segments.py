@@ -88,6 +88,24 @@ async def sample(tx: Transaction, rule: Rule, count: int) -> list[Contact]:
     return [contact_of(row) for row in await tx.execute(query)]
 
 
+UNREADABLE_SAMPLES = 3
+
+
+async def unreadable(tx: Transaction, condition: Condition) -> tuple[int, list[str]]:
+    """How many contacts have a value that the condition's comparison cannot read, and some of those values."""
+    stored = contacts.c.attributes[condition.attribute]
+    method = "$.double()" if condition.needs == "number" else "$.datetime()"
+    no_vars: Any = cast(literal("{}"), JSONB)
+    readable = func.jsonb_path_exists_tz(stored, cast(literal(method), JSONPATH), no_vars, true())
+    value = contacts.c.attributes[condition.attribute].astext
+    where = and_(func.coalesce(value, "") != "", not_(func.coalesce(readable, false())))
+    count = (await tx.execute(select(func.count()).select_from(contacts).where(where))).scalar_one()
+    if not count:
+        return 0, []
+    some = select(func.left(value, 60)).where(where).distinct().limit(UNREADABLE_SAMPLES)
+    return count, sorted((await tx.execute(some)).scalars())
+
+
 def clause(rule: Rule) -> ColumnElement[bool]:
     """The WHERE of a rule over `contacts`; never NULL, so that `not` means not."""
     if isinstance(rule, AllOf):

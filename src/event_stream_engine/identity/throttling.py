@@ -1,0 +1,82 @@
+"""Guessing passwords takes long: after some failed sign-ins the next attempt has to wait, each time twice as long.
+
+Counted in Redis for 15 minutes, per e-mail address (whether it has an account or not, so that nothing is learned from
+it) and per network address. A one-time link (`ese sign-in`) always lets the owner in. While Redis does not answer,
+nobody is held up: the password's own hash is slow.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from event_stream_engine.identity.model import TooManySignIns, WrongCredentials
+
+log = structlog.get_logger()
+
+REFUSED = Counter("ese_sign_ins_refused_total", "Sign-ins that had to wait after failed ones", ["by"])
+
+WINDOW_SECONDS = 900
+FREE = {"email": 5, "address": 50}
+"""Failed attempts without a pause: a person mistypes; a whole office may share a network address."""
+
+
+@asynccontextmanager
+async def throttled(redis: "Redis", email: str, address: str) -> AsyncIterator[None]:
+    """One attempt to sign in. Raises `TooManySignIns` instead of trying; a `WrongCredentials` inside is counted."""
+    keys = {"email": _key("email", email.strip().lower()), "address": _key("address", address)}
+    await _refuse_early(redis, keys)
+    try:
+        yield
+    except WrongCredentials:
+        await _count(redis, keys)
+        raise
+    await _forget(redis, keys["email"])
+
+
+def _key(by: str, what: str) -> str:
+    return f"ese:sign-in:{by}:{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+
+
+async def _refuse_early(redis: "Redis", keys: dict[str, str]) -> None:
+    for by, key in keys.items():
+        try:
+            left = await redis.pttl(f"{key}:pause")
+        except (RedisError, OSError) as error:
+            log.warning("failed sign-ins are not counted", error=str(error)[:200])
+            return
+        if left > 0:
+            REFUSED.labels(by).inc()
+            seconds = -(-left // 1000)
+            raise TooManySignIns(f"Too many sign-ins failed. Try again in {_spoken(seconds)}.", retry_after=seconds)
+
+
+async def _count(redis: "Redis", keys: dict[str, str]) -> None:
+    try:
+        for by, key in keys.items():
+            async with redis.pipeline(transaction=True) as pipe:
+                pipe.incr(key)
+                pipe.expire(key, WINDOW_SECONDS)
+                failed = (await pipe.execute())[0]
+            if failed >= FREE[by]:
+                await redis.set(f"{key}:pause", "1", ex=min(WINDOW_SECONDS, 2 ** (failed - FREE[by])))
+    except (RedisError, OSError) as error:
+        log.warning("a failed sign-in was not counted", error=str(error)[:200])
+
+
+async def _forget(redis: "Redis", key: str) -> None:
+    try:
+        await redis.delete(key, f"{key}:pause")
+    except (RedisError, OSError) as error:
+        log.warning("failed sign-ins are not forgotten", error=str(error)[:200])
+
+
+def _spoken(seconds: int) -> str:
+    if seconds < 60:
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+    minutes = -(-seconds // 60)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
