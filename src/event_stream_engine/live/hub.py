@@ -152,7 +152,8 @@ class Hub:
         pause = FRAME_SECONDS if mailbox.hears_updates else MESSAGE_SECONDS
         while not self._stopped.is_set() and not mailbox.slow.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(mailbox.arrived.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):  # `wait_for` may swallow a cancellation
+                    await mailbox.arrived.wait()
             if mailbox.begins_anew:
                 mailbox.begins_anew = False
                 yield [self._subscribed(mailbox, None, None)]

@@ -27,7 +27,8 @@ class WorthQueue(Generic[T]):
     goes (debug first), and is counted in `ledger` as dropped with reason `full`. Each step takes constant time.
 
     What is taken is the caller's to account for, and is told apart by tickets, which are contiguous: a ticket that
-    is missing between two that were taken was conflated or shed."""
+    is missing between two that were taken was conflated or shed. What is held is taken, but keeps its room until it
+    is released or put back."""
 
     def __init__(
         self, ledger: Ledger, items_max: int, bytes_max: int, *, kept: Collection[Category] = (), conflate: bool = False
@@ -36,6 +37,8 @@ class WorthQueue(Generic[T]):
         self.items_max, self.bytes_max = items_max, bytes_max
         self.bytes = 0
         self.next_ticket = 0
+        self.held = 0
+        self._held_bytes = 0
         self._ledger, self._conflate = ledger, conflate
         self._waiting: OrderedDict[int, T] = OrderedDict()
         self._of: dict[Category, OrderedDict[int, None]] = {category: OrderedDict() for category in FIRST_TO_GO}
@@ -48,7 +51,8 @@ class WorthQueue(Generic[T]):
     @property
     def fill(self) -> float:
         """0 to 1, by number or by bytes, whichever is nearer to its bound."""
-        return max(len(self._waiting) / self.items_max, self.bytes / self.bytes_max)
+        items, size = len(self._waiting) + self.held, self.bytes + self._held_bytes
+        return max(items / self.items_max, size / self.bytes_max)
 
     def offer(self, item: T) -> bool:
         """Take it in, at the price of something worth less. False: it is over its bounds and nothing may go."""
@@ -74,8 +78,24 @@ class WorthQueue(Generic[T]):
                 room -= item.size
         return taken
 
+    def hold(self, items_max: int) -> list[tuple[int, T]]:
+        """`take`, for the time until `release` or `put_back`; one batch at a time."""
+        taken = self.take(items_max)
+        self.held, self._held_bytes = len(taken), sum(item.size for _, item in taken)
+        return taken
+
+    def release(self, taken: Iterable[tuple[int, T]] | None = None) -> None:
+        """What is held (or these of it) has gone its way."""
+        if taken is None:
+            self.held = self._held_bytes = 0
+            return
+        for _, item in taken:
+            self.held -= 1
+            self._held_bytes -= item.size
+
     def put_back(self, taken: Iterable[tuple[int, T]]) -> None:
-        """Before all others, as they were taken: it did not work out. Room is made as for new ones."""
+        """Before all others, as they were taken or held: it did not work out. Room is made as for new ones."""
+        self.release()
         for ticket, item in reversed(list(taken)):
             self._put(ticket, item)
             self._waiting.move_to_end(ticket, last=False)
@@ -97,7 +117,7 @@ class WorthQueue(Generic[T]):
             self._by_key.setdefault(item.key, ticket)
 
     def _make_room(self) -> bool:
-        while len(self._waiting) > self.items_max or self.bytes > self.bytes_max:
+        while len(self._waiting) + self.held > self.items_max or self.bytes + self._held_bytes > self.bytes_max:
             if not self._shed():
                 return False
         return True

@@ -13,7 +13,7 @@ from event_stream_engine.live import Hub
 from event_stream_engine.live.accounting import Ledger
 from event_stream_engine.live.channel import new_epoch
 from event_stream_engine.live.websocket import Socket, serve
-from event_stream_engine.monitoring.adapters import Adapter, LocalAdapter
+from event_stream_engine.monitoring.adapters import Adapter, LocalAdapter, RedisAdapter
 from event_stream_engine.monitoring.model import Published, UnifiedMonitoringEvent, is_whole_event
 from event_stream_engine.monitoring.persisting import Flushed, Persister
 from event_stream_engine.monitoring.validation import Validation
@@ -55,8 +55,22 @@ class Broadcaster:
         self._broadcasts = Counts({"total_broadcasts": 0, "adapter_broadcasts": 0, "direct_broadcasts": 0})
         self._failed = 0
         self._clients: dict[int, asyncio.Task[int]] = {}
+        self.breakers: dict[str, Breaker] = {}
         if persister is not None:
             persister.collect = self.cumulative
+            self.watch(persister.breaker)
+        if self.redis_adapter is not None:
+            self.watch(self.redis_adapter.breaker)
+
+    @property
+    def redis_adapter(self) -> RedisAdapter | None:
+        found = self._adapters.get(RedisAdapter.name)
+        return found if isinstance(found, RedisAdapter) else None
+
+    @property
+    def followed(self) -> str:
+        """The channel that clients are to follow: `websocket`, `realtime`, or `direct`."""
+        return self._routes()[0].name
 
     def publish(self, event: UnifiedMonitoringEvent) -> UnifiedMonitoringEvent | None:
         """The event at its place in this process's epoch; None when validation blocks it."""
@@ -110,6 +124,7 @@ class Broadcaster:
 
     def watch(self, breaker: Breaker) -> None:
         """Each change of the breaker's state becomes an event."""
+        self.breakers[breaker.name] = breaker
         breaker.listeners.append(self._tell_transition)
 
     def get_metrics(self) -> dict[str, Any]:

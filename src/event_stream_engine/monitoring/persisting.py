@@ -70,6 +70,7 @@ class Persister:
         *,
         spool: Spool | None = None,
         guard: Guard | None = None,
+        rows_max: int = ROWS_MAX,
     ) -> None:
         self.collect: Callable[[], dict[tuple[str, str], float]] = dict
         """Every figure to persist, cumulative."""
@@ -78,8 +79,7 @@ class Persister:
         self._database, self._flags, self._spool = database, flags, spool
         self._instance, self._epoch = instance, new_epoch()
         self._guard = guard or Guard(Breaker("monitoring_database"))
-        self._queue: WorthQueue[Row] = WorthQueue(self.ledger, ROWS_MAX, BYTES_MAX)
-        self._in_hand = 0
+        self._queue: WorthQueue[Row] = WorthQueue(self.ledger, rows_max, BYTES_MAX)
         self._committed: dict[tuple[str, str], float] = {}
         self._seq = 0
         self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
@@ -95,7 +95,7 @@ class Persister:
     @property
     def pending(self) -> int:
         """Events that wait: in memory, under way, on disk."""
-        return len(self._queue) + self._in_hand + (self._spool.count if self._spool else 0)
+        return len(self._queue) + self._queue.held + (self._spool.count if self._spool else 0)
 
     @property
     def fill(self) -> float:
@@ -160,7 +160,8 @@ class Persister:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _wait_for_work(self, seconds: float) -> None:
         """An event and the time for more to come, a batch of them, or the interval of the metrics."""
@@ -168,22 +169,22 @@ class Persister:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._arrived.wait()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._many.wait(), LINGER_SECONDS)
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await self._many.wait()
         self._arrived.clear()
         self._many.clear()
 
     async def _write_all(self, deadline: float | None) -> None:
         await self._write_spooled(deadline)
         while len(self._queue):
-            taken = self._queue.take(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
-            self._in_hand = len(taken)
+            taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
             buried = None
             try:
                 buried = await self._write([row for _, row in taken], deadline)
-            finally:  # whatever it was that ended it, the rows are not lost
-                self._in_hand = 0
-                if buried is None:
+            finally:
+                if buried is None:  # whatever it was that ended it, the rows are not lost
                     self._queue.put_back(taken)
+            self._queue.release()
             self._account(len(taken), buried)
         await self._write_metrics(deadline)
 
@@ -279,22 +280,19 @@ class Persister:
         """Move the oldest rows to disk; False when the disk does not take them."""
         assert self._spool is not None
         async with self._flushing:
-            left = _by_category(self._queue.take(BATCH_MAX))
-            self._in_hand = sum(len(taken) for taken in left.values())
+            left = _by_category(self._queue.hold(BATCH_MAX))
             try:
                 for category, taken in list(left.items()):
                     records = [msgspec.json.encode(row) for _, row in taken]
                     gone = await asyncio.to_thread(self._spool.write, category, records)
-                    self._in_hand -= len(left.pop(category))
+                    self._queue.release(left.pop(category))
                     self._count_gone(gone)
             except OSError as error:
                 log.error("the spool takes nothing", error=str(error))
                 return False
             finally:
-                self._in_hand = 0
-                self._queue.put_back(
-                    sorted((each for taken in left.values() for each in taken), key=lambda each: each[0])
-                )
+                unwritten = [each for taken in left.values() for each in taken]
+                self._queue.put_back(sorted(unwritten, key=lambda each: each[0]))
         return True
 
     def _count_gone(self, gone: Iterable[Batch]) -> None:

@@ -29,7 +29,8 @@ async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> N
                     await _catch_up(database, channel)
                     failures = 0
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(hinted.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await hinted.wait()
         except DATABASE_ERRORS as error:
             failures += 1
             INTERRUPTED.inc()

@@ -10,7 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 import jwt
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from event_stream_engine import clock
@@ -77,6 +77,19 @@ async def current_principal(
     principal = read_access_token(request.app.state.platform.settings.secret_key, token)
     request.state.principal = principal
     return principal
+
+
+def require_account(socket: WebSocket) -> Principal:
+    """The signed-in account behind a WebSocket: by its header, or by the cookie, then only from our own page (a
+    browser lets any page open a WebSocket). Raises `NotSignedIn`, `ForeignOrigin`."""
+    scheme, _, token = socket.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        token = socket.cookies.get(ACCESS_COOKIE, "")
+        if token and socket.headers.get("origin", "").split("//", 1)[-1] != socket.headers.get("host"):
+            raise ForeignOrigin("This connection came from another site. Use the platform's own pages.")
+    if not token:
+        raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
+    return read_access_token(socket.app.state.platform.settings.secret_key, token)
 
 
 def require_own_origin(request: Request) -> None:
