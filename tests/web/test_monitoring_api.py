@@ -30,7 +30,7 @@ async def switch(owner: Client, app: FastAPI, **values: Any) -> None:
     assert answer.status_code == 200, answer.text
     flags: Flags = app.state.platform.shared["flags"]
     async with asyncio.timeout(20):
-        while any(flags.get_all()[f"MONITORING_{name}"] != value for name, value in values.items()):
+        while any(flags.get_all()[f"MONITORING_{name}"] != value for name, value in values.items()):  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 

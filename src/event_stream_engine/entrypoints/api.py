@@ -52,7 +52,7 @@ def main() -> None:
         loop=Loops.uvloop,
         log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
         respawn_failed_workers=True,
-        workers_kill_timeout=5,
+        workers_kill_timeout=8,
         websockets=True,
     ).serve()
 

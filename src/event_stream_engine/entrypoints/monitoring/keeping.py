@@ -2,14 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import structlog
+from prometheus_client import Counter
 from redis.asyncio import Redis
 
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.monitoring.counters import tell_counts
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.live import Hub, redis_channel
 from event_stream_engine.live.channel import Channel, new_epoch
@@ -22,7 +24,9 @@ from event_stream_engine.settings import Settings
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 2.0
+FLUSH_SECONDS = 3.0
+"""Together, and with the spooling of the rest, within the patience that the supervisor has with a process."""
 LOOK_SECONDS = 1.0
 SPOOL = "monitoring-spool"
 
@@ -31,10 +35,16 @@ Follow = Callable[[Channel, asyncio.Event], Awaitable[None]]
 
 @asynccontextmanager
 async def kept(
-    settings: Settings, database: Database, flags: Flags, process: str, hub: Hub | None = None
+    settings: Settings,
+    database: Database,
+    flags: Flags,
+    process: str,
+    hub: Hub | None = None,
+    watched: Mapping[str, Counter] | None = None,
 ) -> AsyncIterator[Broadcaster]:
     """The process's broadcaster for the length of the block. With a `hub` its clients follow whichever channel the
-    flags name; without one the process only publishes."""
+    flags name; without one the process only publishes. `watched`: counters that are told when they rise, by the type
+    of the event."""
     redis = connect(settings.redis_url)
     instance = f"{process}-{os.getpid()}"
     broadcaster = install(_made(settings, database, redis, flags, instance, hub))
@@ -43,17 +53,19 @@ async def kept(
     assert adapter is not None, "made with one"
     await persister.open()
     publishing, persisting = asyncio.create_task(adapter.run()), asyncio.create_task(persister.run())
-    following = asyncio.create_task(_follow(settings, database, broadcaster)) if hub is not None else None
+    beside = [asyncio.create_task(tell_counts(broadcaster, watched or {}))]
+    if hub is not None:
+        beside.append(asyncio.create_task(_follow(settings, database, broadcaster)))
     broadcaster.tell("process_started", {"process": process, "pid": os.getpid()})
     try:
         yield broadcaster
     finally:
         broadcaster.tell("process_stopped", {"process": process, "pid": os.getpid()})
-        if following is not None:
-            await _canceled(following)
+        for task in beside:
+            await _canceled(task)
         await adapter.drain(DRAIN_SECONDS)
         await _canceled(publishing)
-        await persister.close()
+        await persister.close(FLUSH_SECONDS)
         await persisting
         await redis.aclose()
 
