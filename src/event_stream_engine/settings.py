@@ -220,6 +220,12 @@ class MessagingSettings(Section):
     )
 
 
+class MonitoringSettings(Section):
+    retention_days: int = Field(
+        30, alias="ESE_MONITORING_RETENTION_DAYS", ge=1, le=3650, description="How long monitoring events are kept."
+    )
+
+
 class SandboxSettings(Section):
     """The stand-in for Twilio. Credentials left out are those of `TwilioSettings`."""
 
@@ -265,6 +271,7 @@ class Settings(Section):
     identity: IdentitySettings
     backbone: BackboneSettings
     messaging: MessagingSettings
+    monitoring: MonitoringSettings
     sandbox: SandboxSettings
     log: LogSettings
 

@@ -308,6 +308,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics/adapter": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the broadcaster and its adapters did */
+        get: operations["adapter_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics/validation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often monitoring events kept the rules */
+        get: operations["validation_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics/flush": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write what waits to the database, now
+         * @description Answers within five seconds; `flushed` is false when rows still wait because the database does not take them.
+         */
+        post: operations["flush_metrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitoring/breakers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The circuit breakers of this process */
+        get: operations["list_breakers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitoring/breakers/{name}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse every call until the breaker is reset */
+        post: operations["open_breaker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitoring/breakers/{name}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close a breaker as if nothing had happened */
+        post: operations["reset_breaker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/register": {
         parameters: {
             query?: never;
@@ -1370,7 +1475,9 @@ export interface paths {
         /**
          * Live updates
          * @description Server-Sent Events: `update` with {topic, kind, id, version, patch}, `resync`: fetch everything
-         *     again, or `heartbeat` at least every ten seconds, whose id a client may resume after.
+         *     again, or `heartbeat` at least every ten seconds, whose id a client may resume after. With a `monitoring` topic
+         *     also `subscribed` {channel, epoch, offset, recovered, events}, `monitoring` with one event each, and `skipped`
+         *     {from, to}: offsets that were conflated or shed. `reconnect` {delay_ms} and `slow` end the stream.
          */
         get: operations["live"];
         put?: never;
@@ -1895,7 +2002,7 @@ export interface components {
              * Scopes
              * @description A part of your own permissions.
              */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Expires In Days
              * @default 90
@@ -1925,7 +2032,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -2069,6 +2176,26 @@ export interface components {
             age_seconds: number;
             /** Query Started At */
             query_started_at: string | null;
+        };
+        /** BreakerShape */
+        BreakerShape: {
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "closed" | "open" | "half_open" | "forced_open" | "disabled";
+            /**
+             * Retry After
+             * @description Seconds until a call may be tried; null while an operator holds it open.
+             */
+            retry_after: number | null;
+        };
+        /** Breakers */
+        Breakers: {
+            /** Items */
+            items: components["schemas"]["BreakerShape"][];
         };
         /** Campaign */
         Campaign: {
@@ -2698,6 +2825,54 @@ export interface components {
             detail?: string | null;
         };
         /**
+         * Figures
+         * @description What this process's broadcaster did since it began.
+         */
+        Figures: {
+            /** Broadcaster Metrics */
+            broadcaster_metrics: {
+                [key: string]: number;
+            };
+            /** Connected Clients */
+            connected_clients: number;
+            /** Use Adapter */
+            use_adapter: boolean;
+            /** Use Dual Mode */
+            use_dual_mode: boolean;
+            /**
+             * Sequence Counter
+             * @description The newest event's place within `epoch`.
+             */
+            sequence_counter: number;
+            /** Epoch */
+            epoch: string;
+            /**
+             * Classification Metrics
+             * @description Events by category.
+             */
+            classification_metrics: {
+                [key: string]: number;
+            };
+            /**
+             * Adapter Metrics
+             * @description The adapters in use.
+             */
+            adapter_metrics: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Accounting
+             * @description By stage: accepted = delivered + conflated + dropped + dead_lettered + pending; `imbalance` is 0.
+             */
+            accounting: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /**
          * FlagChangeIn
          * @description One change of a set. `version`: the one that was read; null: whatever is kept.
          */
@@ -3133,6 +3308,32 @@ export interface components {
                 [key: string]: components["schemas"]["JsonValue"];
             };
         };
+        /** FlushResult */
+        FlushResult: {
+            /**
+             * Flushed
+             * @description True only after the commit.
+             */
+            flushed: boolean;
+            /**
+             * Persisted
+             * @description Events committed by this flush.
+             */
+            persisted: number;
+            /**
+             * Pending
+             * @description Rows that still wait.
+             */
+            pending: number;
+            /**
+             * Sink
+             * @enum {string}
+             */
+            sink: "none" | "postgresql";
+            metrics: components["schemas"]["Figures"];
+            /** Timestamp */
+            timestamp: string;
+        };
         /** Funnel */
         Funnel: {
             /** Audience */
@@ -3437,7 +3638,7 @@ export interface components {
              * Permissions
              * @description Of this request: an API key has a part of its maker's.
              */
-            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
         };
         /** Memory */
         Memory: {
@@ -3641,7 +3842,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -3942,7 +4143,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read";
+            name: "accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read";
             /** Meaning */
             meaning: string;
             /** For Keys */
@@ -4365,7 +4566,7 @@ export interface components {
              */
             name: "viewer" | "operator" | "admin";
             /** Permissions */
-            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
         };
         /** RunningProcess */
         RunningProcess: {
@@ -4988,6 +5189,34 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /** ValidationFigures */
+        ValidationFigures: {
+            /** Strict */
+            strict: boolean;
+            /** Checked */
+            checked: number;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Pass Rate
+             * @description 0 to 1; null before the first event.
+             */
+            pass_rate: number | null;
+            /** By Rule */
+            by_rule: {
+                [key: string]: {
+                    [key: string]: number | null;
+                };
+            };
+            /** By Event Type */
+            by_event_type: {
+                [key: string]: {
+                    [key: string]: number | null;
+                };
+            };
         };
     };
     responses: never;
@@ -6350,6 +6579,436 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FlagsHealth"];
+                };
+            };
+        };
+    };
+    adapter_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Figures"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validation_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValidationFigures"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flush_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlushResult"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_breakers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Breakers"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_breaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakerShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_breaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakerShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -12828,7 +13487,7 @@ export interface operations {
     live: {
         parameters: {
             query: {
-                /** @description `dashboard`, `campaigns`, `campaign:<id>`, `imports`, `import:<id>`, `contacts`, `inbound`, separated by commas. */
+                /** @description `dashboard`, `campaigns`, `campaign:<id>`, `imports`, `import:<id>`, `contacts`, `inbound`, `monitoring`, `monitoring:<category>`, separated by commas. */
                 topics: string;
                 /** @description Resume after this event id. */
                 after?: string | null;

@@ -21,6 +21,9 @@ from event_stream_engine.entrypoints.backbone import dead_letters, events, group
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
+from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
+from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
+from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
 from event_stream_engine.identity import routes as identity
 from event_stream_engine.identity.access import routes as access
 from event_stream_engine.identity.access.directory import Directory
@@ -55,8 +58,8 @@ def main() -> None:
         loop=Loops.uvloop,
         log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
         respawn_failed_workers=True,
-        workers_kill_timeout=5,
-        websockets=False,
+        workers_kill_timeout=8,
+        websockets=True,
     ).serve()
 
 
@@ -74,6 +77,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform.shared["group_commit"] = GroupCommit(platform.database)
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
+        monitoring = kept_broadcaster(
+            chosen, platform.database, platform.shared[flags.FLAGS], "serve", platform.shared["hub"]
+        )
+        platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
         app.state.platform = platform
         following = asyncio.create_task(hub.run())
         try:
@@ -147,6 +154,8 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(health.router)
     app.include_router(flags.router)
     app.include_router(flags.status)
+    app.include_router(monitoring_routes.figures)
+    app.include_router(monitoring_routes.router)
     app.include_router(identity.router)
     app.include_router(access.accounts)
     app.include_router(access.keys)

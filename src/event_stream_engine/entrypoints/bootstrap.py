@@ -19,8 +19,8 @@ from event_stream_engine.telemetry import configure_logging
 
 log = structlog.get_logger()
 
-FEATURES_WITH_CONSUMERS = ("messaging",)
-FEATURES_WITH_TASKS = ("identity", "messaging")
+FEATURES_WITH_CONSUMERS = ("messaging", "monitoring")
+FEATURES_WITH_TASKS = ("identity", "messaging", "monitoring")
 
 
 def begin(process: str) -> Settings:

@@ -1,21 +1,25 @@
-"""`GET /api/v1/live`: the one live stream of a browser."""
+"""`GET /api/v1/live`: the one live stream of a browser; `/api/v1/live/ws`: the same over a WebSocket."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
-from event_stream_engine.errors import Invalid
+from event_stream_engine.errors import EseError, Invalid
 from event_stream_engine.live import Hub, stream
+from event_stream_engine.live.protocol import Viewer
+from event_stream_engine.live.websocket import serve
 from event_stream_engine.messaging.routes.masking import live_patch
-from event_stream_engine.web.auth import Account, unchanged
-from event_stream_engine.web.guards import needs
+from event_stream_engine.web.auth import Account, authenticate_socket, unchanged
+from event_stream_engine.web.guards import needs, socket_guard, socket_needs
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 
 TOPICS_MAX = 50
 LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
+REFUSED = 4000
+"""Close codes of a refused WebSocket: 4000 and the HTTP status that the stream would have answered, so 4401."""
 
 
 @router.get(
@@ -33,22 +37,56 @@ async def live(
         Query(
             max_length=4000,
             description="`dashboard`, `campaigns`, `campaign:<id>`, `imports`, `import:<id>`, "
-            "`contacts`, `inbound`, separated by commas.",
+            "`contacts`, `inbound`, `monitoring`, `monitoring:<category>`, separated by commas.",
         ),
     ],
     after: Annotated[str | None, Query(max_length=100, description="Resume after this event id.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> StreamingResponse:
     """Server-Sent Events: `update` with {topic, kind, id, version, patch}, `resync`: fetch everything
-    again, or `heartbeat` at least every ten seconds, whose id a client may resume after."""
-    wanted = frozenset(topic for topic in topics.split(",") if topic)
-    if not 0 < len(wanted) <= TOPICS_MAX:
-        raise Invalid.field("topics", f"Name 1 to {TOPICS_MAX} topics.")
+    again, or `heartbeat` at least every ten seconds, whose id a client may resume after. With a `monitoring` topic
+    also `subscribed` {channel, epoch, offset, recovered, events}, `monitoring` with one event each, and `skipped`
+    {from, to}: offsets that were conflated or shed. `reconnect` {delay_ms} and `slow` end the stream."""
     hub: Hub = request.app.state.platform.shared["hub"]
     return StreamingResponse(
         stream(
-            hub, wanted, last_event_id or after, LIFETIME_SECONDS, goes_on=unchanged(request, by), shown=live_patch(by)
+            hub,
+            _wanted(topics),
+            last_event_id or after,
+            LIFETIME_SECONDS,
+            Viewer(unchanged(request, by), live_patch(by)),
         ),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
+
+
+@router.websocket("/live/ws")
+@socket_needs("monitoring:read")
+async def live_socket(socket: WebSocket, topics: str = "", after: str | None = None) -> None:
+    """What `GET /api/v1/live` says, as text messages of one or more JSON objects {event, id, data}, one a line."""
+    try:
+        by = await authenticate_socket(socket)
+        socket_guard(live_socket).check(by)
+        wanted = _wanted(topics[:4000])
+    except EseError as error:
+        await socket.accept()
+        await socket.close(REFUSED + error.status, error.code)
+        return
+    await socket.accept()
+    hub: Hub = socket.app.state.platform.shared["hub"]
+    viewer = Viewer(unchanged(socket, by), live_patch(by))
+    try:
+        code = await serve(hub, socket, wanted, after[:100] if after else None, LIFETIME_SECONDS, viewer)
+        await socket.close(code)
+    except EseError as error:
+        await socket.close(REFUSED + error.status, error.code)
+    except (WebSocketDisconnect, RuntimeError):  # it went away; the server says so in either way
+        return
+
+
+def _wanted(topics: str) -> frozenset[str]:
+    wanted = frozenset(topic for topic in topics.split(",") if topic)
+    if not 0 < len(wanted) <= TOPICS_MAX:
+        raise Invalid.field("topics", f"Name 1 to {TOPICS_MAX} topics.")
+    return wanted

@@ -2,21 +2,25 @@
 
 import asyncio
 
-from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.relay import Relay, lanes
 from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import begin, run_until_stopped
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
+from event_stream_engine.entrypoints.monitoring.keeping import kept
+
+WATCHED = {"relay_healed": lanes.HEALED, "relay_rebuilt": lanes.REBUILT, "event_unpublishable": lanes.PARKED}
+"""What is told to those who watch whenever it rises."""
 
 
 def main() -> None:
     settings = begin("relay")
-    follow_flags(settings, "relay")
+    flags = follow_flags(settings, "relay")
 
     async def work(stop: asyncio.Event) -> None:
-        database = Database(settings.database_url, pool_size=3, application="ese-relay")
+        database = Database(settings.database_url, pool_size=4, application="ese-relay")
         try:
-            async with open_transport(settings) as transport:
+            async with kept(settings, database, flags, "relay", watched=WATCHED), open_transport(settings) as transport:
                 await Relay(database, transport, settings.backbone, stop).run()
         finally:
             await database.close()

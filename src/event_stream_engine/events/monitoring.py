@@ -1,10 +1,30 @@
-"""Facts for the people who watch."""
+"""Facts for the people who watch, and how much each is worth when something must go."""
 
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from msgspec import field
 
 from event_stream_engine.events.base import Event
+
+
+class Category(StrEnum):
+    """What a monitoring event is about; `FIRST_TO_GO` says which is given up before which."""
+
+    CRITICAL = "critical"
+    SYSTEM = "system"
+    USER_ACTIVITY = "user_activity"
+    PERFORMANCE = "performance"
+    DEBUG = "debug"
+
+
+FIRST_TO_GO = (
+    Category.DEBUG,
+    Category.PERFORMANCE,
+    Category.USER_ACTIVITY,
+    Category.SYSTEM,
+    Category.CRITICAL,
+)
 
 
 class LiveUpdate(Event, frozen=True, kw_only=True):

@@ -4,12 +4,21 @@ Features record `LiveUpdate` events in the transaction of the change; they trave
 hub of each API process follows that one stream and hands each client what its topics match, at most four frames a
 second per entity, newest last.
 
+Monitoring events go the same way out: a `Channel` gives each its offset within an epoch, keeps a history, and the
+hub puts it into the mailboxes of those who follow `monitoring` or `monitoring:<category>`. `protocol` is what a client
+is told, over Server-Sent Events (`sse`) or a WebSocket (`websocket`).
+
 Guaranteed: a client that resumes with the last id it saw misses no entity's latest state, or is told to fetch
-everything again (`resync`). Not guaranteed: every intermediate state; they are replaced by newer ones.
-Bounds: 500 clients a process, 2,000 waiting frames a client (then `resync`), 5,000 entries a resume.
+everything again (`resync`); of monitoring events it misses none of the history, or is given a snapshot and told so;
+a range that was conflated or shed is announced. Not guaranteed: every intermediate state; they are replaced by newer
+ones. Each stage accounts for what it took (`accounting`).
+Bounds: 500 clients a process; a client's waiting updates 2,000 (then `resync`), its waiting monitoring events 1,024 or
+1 MiB (the least worth goes; a client too slow for the critical ones is cut off); 5,000 entries or 1,000 monitoring
+events a resume.
 """
 
+from event_stream_engine.live.channel import Channel
 from event_stream_engine.live.hub import Frame, Hub
 from event_stream_engine.live.sse import stream
 
-__all__ = ["Frame", "Hub", "stream"]
+__all__ = ["Channel", "Frame", "Hub", "stream"]

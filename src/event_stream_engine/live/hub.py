@@ -1,15 +1,15 @@
-"""The hub: one reader of the live stream per process, and a bounded, conflating mailbox per client."""
+"""The hub: one reader of the live stream, one channel of monitoring events, a bounded mailbox per client."""
 
 import asyncio
-import secrets
+import random
 from collections.abc import AsyncIterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -19,6 +19,10 @@ from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.errors import TooManyRequests
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.events.monitoring import LiveUpdate
+from event_stream_engine.live.accounting import Ledger
+from event_stream_engine.live.channel import Channel, new_epoch
+from event_stream_engine.live.mailbox import DROPPED, SLOW_SECONDS, WAITING_MAX, Mailbox
+from event_stream_engine.live.messages import Frame, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,80 +30,64 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CLIENTS = Gauge("ese_live_clients", "Open live connections of this process")
-CONFLATED = Counter("ese_live_conflated_total", "Frames replaced by a newer one before they were sent")
-DROPPED = Counter("ese_live_dropped_total", "Frames not sent; the client was told to fetch again", ["reason"])
+__all__ = ["SLOW_SECONDS", "WAITING_MAX", "Cursor", "Frame", "Hub", "Mailbox"]
 
 STREAM = LiveUpdate.stream
 CLIENTS_MAX = 500
-WAITING_MAX = 2000
 REPLAY_MAX = 5000
 FRAME_SECONDS = 0.25
+"""The pause between two batches to a client that follows entities; monitoring events alone wait for nobody."""
+MESSAGE_SECONDS = 0.005
+RECONNECT_SECONDS_MAX = 3.0
 HEARTBEAT_SECONDS = 10.0
 _EPOCH_KEY = "ese:live:epoch"
-_DASHBOARD = "dashboard"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What one client is sent. `update` None stands for `resync`."""
+@dataclass
+class Cursor:
+    """Where a client stands: `<epoch>:<entry id>` in the updates, then `~<epoch>:<offset>` in the monitoring events;
+    a part is there once it is known. To the client it is one text, to be given back as it was."""
 
-    entry_id: str
-    update: LiveUpdate | None = None
+    entry: str = ""
+    offset: str = ""
 
+    @classmethod
+    def read(cls, text: str | None) -> "Cursor":
+        entry, _, offset = (text or "").partition("~")
+        return cls(entry, offset)
 
-@dataclass(eq=False)
-class Mailbox:
-    """A client's waiting frames, the newest per entity; more than `WAITING_MAX` become one `resync`."""
+    def __str__(self) -> str:
+        return f"{self.entry}~{self.offset}" if self.offset else self.entry
 
-    topics: frozenset[str]
-    waiting: dict[tuple[str, str], Frame] = field(default_factory=dict)
-    overflowed: bool = False
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, entry_id: str, update: LiveUpdate) -> None:
-        for wanted in self._matching(update):
-            key = (wanted.kind, wanted.entity_id)
-            if self.waiting.pop(key, None) is not None:
-                CONFLATED.inc()
-            self.waiting[key] = Frame(entry_id, wanted)
-            self.arrived.set()
-        if len(self.waiting) > WAITING_MAX:
-            DROPPED.labels("mailbox_full").inc(len(self.waiting))
-            self.waiting.clear()
-            self.overflowed = True
-
-    def take(self) -> list[Frame]:
-        self.arrived.clear()
-        frames = list(self.waiting.values())
-        self.waiting.clear()
-        if self.overflowed:
-            self.overflowed = False
-            return [Frame(""), *frames]
-        return frames
-
-    def _matching(self, update: LiveUpdate) -> list[LiveUpdate]:
-        single = f"{update.topic.removesuffix('s')}:{update.entity_id}"
-        matching = [update] if update.topic in self.topics or single in self.topics else []
-        if _DASHBOARD in self.topics:
-            matching.append(LiveUpdate(topic=_DASHBOARD, kind=_DASHBOARD, entity_id=_DASHBOARD, version=0))
-        return matching
+    def monitoring(self) -> tuple[str | None, int | None]:
+        """The epoch and offset it names, None where it names none."""
+        epoch, _, offset = self.offset.partition(":")
+        return (epoch, int(offset)) if offset.isascii() and offset.isdigit() else (None, None)
 
 
 class Hub:
     """`run` follows the stream; `follow` serves one client."""
 
-    def __init__(self, redis: "Redis", streams: Transport | None = None) -> None:
+    def __init__(self, redis: "Redis | None", streams: Transport | None = None, channel: Channel | None = None) -> None:
+        """`redis` None: only monitoring events, as the channel has them."""
         self._redis = redis
-        self._streams: Transport = streams or RedisStreams(redis)
+        self._streams = streams or (RedisStreams(redis) if redis is not None else None)
         self._mailboxes: set[Mailbox] = set()
         self._position = ""
         self._stopped = asyncio.Event()
+        self.channel = channel or Channel()
+        self.channel.listeners.append(self._hand_out)
+        self.channel.restarted.append(self._begin_anew)
+        self.updates = Ledger("updates", lambda: sum(len(box.waiting) for box in self._mailboxes), is_exported=True)
+        self.events = Ledger("clients", lambda: sum(len(box.messages) for box in self._mailboxes), is_exported=True)
 
     async def run(self) -> None:
         """Read the stream until stopped; an interruption is caught up from the last position.
 
         Cancelling is not enough: the Redis client takes a cancellation for its own when a reply arrives with it.
         """
+        if self._streams is None:
+            return
         failures = 0
         while not self._stopped.is_set():
             try:
@@ -119,6 +107,18 @@ class Hub:
         """The last entry handed to the mailboxes; empty before the first reading."""
         return self._position
 
+    @property
+    def clients(self) -> int:
+        return len(self._mailboxes)
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def reconnect_after(self) -> float:
+        """Seconds that a client whose stream ends is asked to wait: all of them at once would be a stampede."""
+        return random.uniform(0.0, RECONNECT_SECONDS_MAX)  # noqa: S311  # no secret
+
     def stop(self) -> None:
         """End the reading and every client's stream; browsers reconnect to whoever serves next."""
         self._stopped.set()
@@ -127,26 +127,50 @@ class Hub:
 
     async def epoch(self) -> str:
         """Names this life of the stream: a position from another life cannot be resumed."""
-        await self._redis.set(_EPOCH_KEY, secrets.token_hex(4), nx=True)
+        if self._redis is None:
+            return self.channel.epoch
+        await self._redis.set(_EPOCH_KEY, new_epoch(), nx=True)
         return cast(str, await self._redis.get(_EPOCH_KEY))
 
     async def follow(self, topics: frozenset[str], after: str | None) -> AsyncIterator[list[Frame]]:
-        """Frames for one client as they come; an empty list is a heartbeat. Raises `TooManyRequests`."""
-        with self._mailbox(topics) as mailbox:
-            if after is None:
-                yield mailbox.take()
-            else:
-                for frame in await self._missed(mailbox, after):
-                    yield [frame]
-            while not self._stopped.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(mailbox.arrived.wait(), HEARTBEAT_SECONDS)
-                yield mailbox.take()
-                await asyncio.sleep(FRAME_SECONDS)
+        """Frames for one client as they come; an empty list is a heartbeat. It ends when the hub stops, or when the
+        client is too slow. Raises `TooManyRequests`."""
+        with self.mailbox(topics) as mailbox:
+            async for frames in self.frames(mailbox, after):
+                yield frames
+
+    async def frames(self, mailbox: Mailbox, after: str | None) -> AsyncIterator[list[Frame]]:
+        """The same for a client whose mailbox the caller watches."""
+        cursor = Cursor.read(after)
+        if mailbox.hears_events:
+            yield [self._subscribed(mailbox, *cursor.monitoring())]
+        if mailbox.hears_updates and cursor.entry:
+            for frame in await self._missed(mailbox, cursor.entry):
+                yield [frame]
+        elif mailbox.hears_updates:
+            yield mailbox.take()
+        pause = FRAME_SECONDS if mailbox.hears_updates else MESSAGE_SECONDS
+        while not self._stopped.is_set() and not mailbox.slow.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_SECONDS):  # `wait_for` may swallow a cancellation
+                    await mailbox.arrived.wait()
+            if mailbox.begins_anew:
+                mailbox.begins_anew = False
+                yield [self._subscribed(mailbox, None, None)]
+            yield mailbox.take()
+            await asyncio.sleep(pause)
+
+    def _subscribed(self, mailbox: Mailbox, epoch: str | None, offset: int | None) -> Frame:
+        """Where the client begins; the live messages that came before this answer are in it, and leave the mailbox."""
+        recovery = self.channel.since(epoch, offset)
+        mailbox.supersede(recovery.offset)
+        wanted = tuple(message for message in recovery.messages if mailbox.wants(message))
+        return Frame(str(recovery.offset), recovery=replace(recovery, messages=wanted))
 
     async def _missed(self, mailbox: Mailbox, after: str) -> list[Frame]:
         """What happened since `after`, or one `resync` when that is no longer known."""
         epoch, _, entry_id = after.partition(":")
+        assert self._streams is not None, "only a hub with Redis has updates"
         try:
             position(entry_id)
         except ValueError:
@@ -164,22 +188,35 @@ class Hub:
         return replayed.take()
 
     @contextmanager
-    def _mailbox(self, topics: frozenset[str]) -> "Iterator[Mailbox]":
+    def mailbox(self, topics: frozenset[str]) -> "Iterator[Mailbox]":
+        """A client's, for the length of the block. Raises `TooManyRequests`."""
         if len(self._mailboxes) >= CLIENTS_MAX:
             raise TooManyRequests(f"{CLIENTS_MAX} browsers are connected already. Try again shortly.")
-        mailbox = Mailbox(topics)
+        mailbox = Mailbox(topics, self.updates, self.events)
         self._mailboxes.add(mailbox)
         CLIENTS.set(len(self._mailboxes))
         try:
             yield mailbox
         finally:
+            mailbox.close()
             self._mailboxes.discard(mailbox)
             CLIENTS.set(len(self._mailboxes))
 
     def _deliver(self, entry: Envelope) -> None:
         update = _update(entry)
-        for mailbox in self._mailboxes:
+        for mailbox in tuple(self._mailboxes):
             mailbox.offer(entry.entry_id, update)
+
+    def _hand_out(self, message: Message) -> None:
+        for mailbox in tuple(self._mailboxes):
+            mailbox.offer_message(message)
+
+    def _begin_anew(self) -> None:
+        """The channel begins another life: what waits belongs to the old one."""
+        for mailbox in tuple(self._mailboxes):
+            mailbox.messages.drop_all("epoch_ended")
+            mailbox.begins_anew = mailbox.hears_events
+            mailbox.arrived.set()
 
 
 def _update(entry: Envelope) -> LiveUpdate:

@@ -14,8 +14,9 @@ from typing import Annotated, Protocol, cast
 from uuid import UUID
 
 import jwt
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
 from fastapi.security import APIKeyCookie, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from event_stream_engine import clock
 from event_stream_engine.database import DATABASE_ERRORS
@@ -110,41 +111,60 @@ async def authenticate(request: Request) -> Principal:
 
 def presented(request: Request) -> str:
     """The credential that came with a request. Raises `NotSignedIn` or `ForeignOrigin`."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token
-    cookie = request.cookies.get(ACCESS_COOKIE)
+    credential = _credential(request)
+    if not _is_bearer(request):
+        require_own_origin(request)
+    return credential
+
+
+async def authenticate_socket(socket: WebSocket) -> Principal:
+    """The account behind a WebSocket: by its header, or by the cookie, then only from our own page (a browser lets any
+    page open a WebSocket). Raises `NotSignedIn` or `ForeignOrigin`."""
+    credential = _credential(socket)
+    if not _is_bearer(socket) and socket.headers.get("origin", "").split("//", 1)[-1] != socket.headers.get("host"):
+        raise ForeignOrigin("This connection came from another site. Use the platform's own pages.")
+    return await still(socket, credential, fresh=True)
+
+
+def _is_bearer(connection: HTTPConnection) -> bool:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token)
+
+
+def _credential(connection: HTTPConnection) -> str:
+    if _is_bearer(connection):
+        return str(connection.headers["authorization"]).partition(" ")[2]
+    cookie = connection.cookies.get(ACCESS_COOKIE)
     if not cookie:
         raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
-    require_own_origin(request)
     return cookie
 
 
-async def still(request: Request, credential: str, *, fresh: bool = False) -> Principal:
+async def still(connection: HTTPConnection, credential: str, *, fresh: bool = False) -> Principal:
     """Who a credential stands for now. Raises `NotSignedIn`."""
-    accounts: Accounts = request.app.state.platform.accounts
+    accounts: Accounts = connection.app.state.platform.accounts
     if credential.startswith(KEY_PREFIX):
         holder = await accounts.key(credential, fresh=fresh)
         if holder is None:
             raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
         return holder
-    account_id = read_access_token(request.app.state.platform.settings.secret_key, credential)
+    account_id = read_access_token(connection.app.state.platform.settings.secret_key, credential)
     person = await accounts.person(account_id, fresh=fresh)
     if person is None:
         raise NotSignedIn("This account is disabled or gone: ask an admin.")
     return person
 
 
-def unchanged(request: Request, principal: Principal) -> Callable[[], Awaitable[bool]]:
+def unchanged(connection: HTTPConnection, principal: Principal) -> Callable[[], Awaitable[bool]]:
     """Whether a stream that was begun for `principal` may go on: the same account, with the same role and scopes.
 
     Not while the database does not answer: the client comes back and is judged anew.
     """
-    credential = presented(request)
+    credential = _credential(connection)
 
     async def may_go_on() -> bool:
         try:
-            return await still(request, credential) == principal
+            return await still(connection, credential) == principal
         except (NotSignedIn, *DATABASE_ERRORS):
             return False
 

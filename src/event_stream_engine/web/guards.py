@@ -5,13 +5,13 @@ API key) and `PUBLIC` stands on every route; `declared` finds them, and an appli
 not start.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.params import Depends as Dependency
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from starlette.routing import Mount
 
 from event_stream_engine.errors import Forbidden
@@ -100,6 +100,27 @@ PERSON = cast(Dependency, Depends(Person()))
 PUBLIC = cast(Dependency, Depends(Public()))
 
 
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+
+
+def socket_needs(permission: Permission) -> Callable[[_Endpoint], _Endpoint]:
+    """Declares what a WebSocket needs. It asks by itself, with `socket_guard`, and closes with a code."""
+
+    def declare(endpoint: _Endpoint) -> _Endpoint:
+        vars(endpoint)["guard"] = Guard(permission)
+        return endpoint
+
+    return declare
+
+
+def socket_guard(endpoint: Callable[..., Any]) -> Guard:
+    """Raises `UndeclaredRoute`."""
+    found = vars(endpoint).get("guard")
+    if not isinstance(found, Guard):
+        raise UndeclaredRoute(f"{endpoint.__name__} declares no guard: put @socket_needs(…) below its route.")
+    return found
+
+
 @dataclass(frozen=True)
 class Declared:
     """A route with its guard; `methods` without HEAD."""
@@ -134,5 +155,7 @@ def _declared(app: FastAPI) -> Iterator[Declared]:
             methods = tuple(sorted(set(context.methods or ()) - {"HEAD"}))
             summary = context.summary or ""
             yield Declared(str(context.path), methods, guard_of(route), summary, bool(context.include_in_schema))
+        elif isinstance(route, APIWebSocketRoute):
+            yield Declared(str(context.path), ("WEBSOCKET",), socket_guard(route.endpoint), "", in_document=False)
         elif not (context.path in OUTSIDE_ROUTES or (isinstance(route, Mount) and route.path in OUTSIDE_ROUTES)):
             raise UndeclaredRoute(f"{context.path} is no route of ours: declare it in OUTSIDE_ROUTES, or remove it.")

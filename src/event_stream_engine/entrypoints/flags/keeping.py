@@ -17,9 +17,11 @@ from event_stream_engine.settings import Settings
 
 
 @asynccontextmanager
-async def kept(settings: Settings, database: Database, redis: "Redis") -> AsyncIterator[tuple[Flags, Follower]]:
-    """The process's flags, loaded once and followed for the length of the block."""
-    flags = install(Flags(facts_of(settings)))
+async def kept(
+    settings: Settings, database: Database, redis: "Redis", flags: Flags | None = None
+) -> AsyncIterator[tuple[Flags, Follower]]:
+    """The process's flags (those given, or new ones), loaded once and followed for the length of the block."""
+    flags = flags or install(Flags(facts_of(settings)))
     follower = Follower(flags, database, redis, LastGood(settings.home))
     await follower.start()
     following = asyncio.create_task(follower.run())
@@ -33,18 +35,20 @@ def facts_of(settings: Settings) -> Facts:
     return Facts(has_database=settings.database.url is not None)
 
 
-def follow_flags(settings: Settings, process: str) -> None:
-    """Keep the process's flags in a thread with a loop and one connection of its own: the main loop may be busy, or
-    not ours."""
+def follow_flags(settings: Settings, process: str) -> Flags:
+    """The process's flags, kept in a thread with a loop and one connection of its own: the main loop may be busy, or
+    not ours. As declared until they are loaded."""
+    flags = install(Flags(facts_of(settings)))
 
     async def follow() -> None:
         database = Database(settings.database_url, pool_size=1, application=f"ese-{process}-flags")
         client = connect(settings.redis_url)
         try:
-            async with kept(settings, database, client):
+            async with kept(settings, database, client, flags):
                 await asyncio.Event().wait()
         finally:
             await client.aclose()
             await database.close()
 
     threading.Thread(target=lambda: asyncio.run(follow()), name="flags", daemon=True).start()
+    return flags

@@ -1,0 +1,215 @@
+"""200 dashboards follow 100 monitoring events a second over WebSocket: from publishing to each of them."""
+
+import asyncio
+import base64
+import os
+import re
+import socket
+import statistics
+import time
+import urllib.request
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from multiprocessing import get_context
+
+import msgspec
+import uvloop
+from redis.asyncio import Redis
+
+from benchmarks._figures import record
+from benchmarks._processes import SECRET, started
+from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.database import Database, migrate
+from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.flags import actions
+from event_stream_engine.flags.api import Facts, Flags
+from event_stream_engine.flags.model import Change
+from event_stream_engine.ids import new_id
+from event_stream_engine.live import Hub, redis_channel
+from event_stream_engine.monitoring.adapters import RedisAdapter
+from event_stream_engine.monitoring.api import Broadcaster
+from event_stream_engine.web.auth import Principal, issue_access_token
+
+CLIENTS = 200
+PER_SECOND = 100
+SECONDS = 15
+COUNT = PER_SECOND * SECONDS
+GOAL_MILLISECONDS = 50.0
+BARE_SECONDS = 5
+BARE_BYTES = 350
+_WEBSOCKET = (
+    "GET /api/v1/live/ws?topics=monitoring HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+    "Authorization: Bearer {token}\r\n\r\n"
+)
+
+
+async def measure() -> None:
+    async with throwaway_servers(durable=True) as servers:
+        await migrate(servers.database_url)
+        await follow_redis(servers.database_url)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        serving = await started("serve", servers, ESE_HTTP_PORT=str(port))
+        redis = connect(servers.redis_url)
+        try:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                await until(port, clients=0)
+                following = asyncio.get_running_loop().run_in_executor(pool, follow, port)
+                await until(port, clients=CLIENTS)
+                await asyncio.sleep(2)  # the shared channel is followed at the latest a second after the flags
+                await publish(redis)
+                delays, wrong = await following
+                bare = await beside(pool)
+        finally:
+            serving.terminate()
+            await serving.wait()
+            await redis.aclose()
+    p50, p99 = quantile(delays, 50), quantile(delays, 99)
+    lost = CLIENTS * COUNT - len(delays)
+    record(
+        "fanout", p99, f"ms p99, {CLIENTS} x {PER_SECOND}/s (p50: {p50:.1f} ms; lost {lost}, out of order {wrong})",
+        beside="ms p99 of the same bytes over bare TCP", beside_value=bare, ratio=p99 / bare,
+        goal=f"0 lost, in order, p99 <= {GOAL_MILLISECONDS:.0f} ms",
+        met=p99 <= GOAL_MILLISECONDS and not lost and not wrong,
+    )  # fmt: skip
+
+
+async def follow_redis(url: str) -> None:
+    """The flag that sends events to the browsers by the shared channel in Redis."""
+    database = Database(url, pool_size=1)
+    async with database.transaction() as tx:
+        change = Change("MONITORING_ADAPTER_TYPE", {"value": "websocket"}, "change")
+        await actions.change(tx, [change], actor="benchmark", account_id=None, reason="benchmark", facts=Facts())
+    await database.close()
+
+
+async def until(port: int, clients: int) -> None:
+    """Once the server answers and so many clients follow."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
+
+    def connected() -> int:
+        with direct.open(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            found = re.search(r"^ese_live_clients (\d+)", answer.read().decode(), re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError):
+                if await asyncio.to_thread(connected) == clients:
+                    break
+            await asyncio.sleep(0.2)
+
+
+async def publish(redis: "Redis") -> None:
+    adapter = RedisAdapter(lambda number, messages: redis_channel.append(redis, "benchmark", number, messages))
+    broadcaster = Broadcaster(websocket(), Hub(None), adapters=[adapter])
+    sending = asyncio.create_task(adapter.run())
+    begin = time.perf_counter()
+    for number in range(COUNT):
+        await asyncio.sleep(max(0.0, begin + number / PER_SECOND - time.perf_counter()))
+        broadcaster.tell("benchmark", {"at": time.perf_counter(), "number": number, "fill": "x" * 60})
+    await adapter.drain(10)
+    sending.cancel()
+
+
+def websocket() -> Flags:
+    flags = Flags()
+    flags.string = lambda _name, _fallback, _context=None: "websocket"  # type: ignore[method-assign, assignment]
+    return flags
+
+
+def follow(port: int) -> tuple[list[float], int]:
+    """Every delay in milliseconds, and how many events came out of order; the clients' own process."""
+    return uvloop.run(_follow_all(port))
+
+
+async def _follow_all(port: int) -> tuple[list[float], int]:
+    token = issue_access_token(SECRET, Principal(new_id(), "admin"), timedelta(minutes=10))
+    readers = [await _connected(port, token) for _ in range(CLIENTS)]
+    found = await asyncio.gather(*(_follow_one(*each) for each in readers))
+    return [delay for delays, _ in found for delay in delays], sum(wrong for _, wrong in found)
+
+
+async def _connected(port: int, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(_WEBSOCKET.format(key=base64.b64encode(os.urandom(16)).decode(), token=token).encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return reader, writer
+
+
+async def _follow_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[list[float], int]:
+    delays: list[float] = []
+    wrong, expected = 0, 0
+    while len(delays) < COUNT:
+        try:
+            async with asyncio.timeout(20 if delays else 60):
+                text = await _frame(reader)
+        except TimeoutError:
+            break
+        now = time.perf_counter()
+        for line in text.split(b"\n"):
+            said = msgspec.json.decode(line)
+            if said["event"] == "monitoring" and said["data"]["event_type"] == "benchmark":
+                data = said["data"]["data"]
+                delays.append((now - data["at"]) * 1000)
+                wrong += data["number"] != expected
+                expected = data["number"] + 1
+    writer.close()
+    return delays, wrong
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    """One text message of a server (RFC 6455: not masked, and here never in parts)."""
+    head = await reader.readexactly(2)
+    length = head[1] & 0x7F
+    if length >= 126:
+        length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8), "big")
+    content = await reader.readexactly(length)
+    assert head[0] == 0x81, f"frame {head[0]:#x}: {content!r}"
+    return content
+
+
+async def beside(pool: ProcessPoolExecutor) -> float:
+    """p99 in milliseconds of as many bytes written to as many bare connections."""
+    writers: list[asyncio.StreamWriter] = []
+    all_there = asyncio.Event()
+
+    def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        if len(writers) == CLIENTS:
+            all_there.set()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reading = asyncio.get_running_loop().run_in_executor(pool, read_bare, port)
+    await all_there.wait()
+    begin = time.perf_counter()
+    for number in range(PER_SECOND * BARE_SECONDS):
+        await asyncio.sleep(max(0.0, begin + number / PER_SECOND - time.perf_counter()))
+        line = f"{time.perf_counter()} ".encode().ljust(BARE_BYTES, b"x") + b"\n"
+        for writer in writers:
+            writer.write(line)
+    for writer in writers:
+        writer.close()
+    delays = await reading
+    server.close()
+    return quantile(delays, 99)
+
+
+def read_bare(port: int) -> list[float]:
+    async def one() -> list[float]:
+        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        return [(time.perf_counter() - float(line.split(b" ")[0])) * 1000 async for line in reader]
+
+    async def every() -> list[float]:
+        return [delay for delays in await asyncio.gather(*(one() for _ in range(CLIENTS))) for delay in delays]
+
+    return uvloop.run(every())
+
+
+def quantile(delays: list[float], percent: int) -> float:
+    return statistics.quantiles(delays, n=100)[percent - 1]

@@ -1,0 +1,1 @@
+"""Monitoring in the processes: the broadcaster that each keeps, and its routes."""

@@ -1,0 +1,120 @@
+"""`/metrics/adapter`, `/metrics/validation`, `POST /metrics/flush`, and the circuit breakers of this process."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from event_stream_engine.errors import NotFound
+from event_stream_engine.monitoring.api import Broadcaster
+from event_stream_engine.resilience import Breaker
+from event_stream_engine.web.guards import needs
+from event_stream_engine.web.platform import ThePlatform
+from event_stream_engine.web.unit import Route
+
+BROADCASTER = "broadcaster"
+READ, OPERATE = needs("monitoring:read"), needs("monitoring:operate")
+
+figures = APIRouter(prefix="/metrics", tags=["monitoring"], route_class=Route)
+router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
+
+
+def _broadcaster(platform: ThePlatform) -> Broadcaster:
+    broadcaster: Broadcaster = platform.shared[BROADCASTER]
+    return broadcaster
+
+
+TheBroadcaster = Annotated[Broadcaster, Depends(_broadcaster)]
+
+
+class Figures(BaseModel):
+    """What this process's broadcaster did since it began."""
+
+    broadcaster_metrics: dict[str, int]
+    connected_clients: int
+    use_adapter: bool
+    use_dual_mode: bool
+    sequence_counter: int = Field(description="The newest event's place within `epoch`.")
+    epoch: str
+    classification_metrics: dict[str, int] = Field(description="Events by category.")
+    adapter_metrics: dict[str, dict[str, Any]] = Field(description="The adapters in use.")
+    accounting: dict[str, dict[str, Any]] = Field(
+        description="By stage: accepted = delivered + conflated + dropped + dead_lettered + pending; `imbalance` is 0."
+    )
+
+
+class ValidationFigures(BaseModel):
+    strict: bool
+    checked: int
+    passed: int
+    failed: int
+    pass_rate: float | None = Field(description="0 to 1; null before the first event.")
+    by_rule: dict[str, dict[str, float | int | None]]
+    by_event_type: dict[str, dict[str, float | int | None]]
+
+
+class FlushResult(BaseModel):
+    flushed: bool = Field(description="True only after the commit.")
+    persisted: int = Field(description="Events committed by this flush.")
+    pending: int = Field(description="Rows that still wait.")
+    sink: Literal["none", "postgresql"]
+    metrics: Figures
+    timestamp: str
+
+
+class BreakerShape(BaseModel):
+    name: str
+    state: Literal["closed", "open", "half_open", "forced_open", "disabled"]
+    retry_after: float | None = Field(
+        description="Seconds until a call may be tried; null while an operator holds it open."
+    )
+
+
+class Breakers(BaseModel):
+    items: list[BreakerShape]
+
+
+@figures.get("/adapter", dependencies=[READ], summary="What the broadcaster and its adapters did")
+async def adapter_metrics(broadcaster: TheBroadcaster) -> Figures:
+    return Figures.model_validate(broadcaster.get_metrics())
+
+
+@figures.get("/validation", dependencies=[READ], summary="How often monitoring events kept the rules")
+async def validation_metrics(broadcaster: TheBroadcaster) -> ValidationFigures:
+    return ValidationFigures.model_validate(broadcaster.validation.metrics())
+
+
+@figures.post("/flush", dependencies=[OPERATE], summary="Write what waits to the database, now")
+async def flush_metrics(broadcaster: TheBroadcaster) -> FlushResult:
+    """Answers within five seconds; `flushed` is false when rows still wait because the database does not take them."""
+    return FlushResult.model_validate(await broadcaster.flush_metrics())
+
+
+@router.get("/breakers", dependencies=[READ], summary="The circuit breakers of this process")
+async def list_breakers(broadcaster: TheBroadcaster) -> Breakers:
+    return Breakers(items=[_shape(breaker) for breaker in broadcaster.breakers.values()])
+
+
+@router.post("/breakers/{name}/open", dependencies=[OPERATE], summary="Refuse every call until the breaker is reset")
+async def open_breaker(name: str, broadcaster: TheBroadcaster) -> BreakerShape:
+    breaker = _found(broadcaster, name)
+    breaker.force_open()
+    return _shape(breaker)
+
+
+@router.post("/breakers/{name}/reset", dependencies=[OPERATE], summary="Close a breaker as if nothing had happened")
+async def reset_breaker(name: str, broadcaster: TheBroadcaster) -> BreakerShape:
+    breaker = _found(broadcaster, name)
+    breaker.reset()
+    return _shape(breaker)
+
+
+def _found(broadcaster: Broadcaster, name: str) -> Breaker:
+    breaker = broadcaster.breakers.get(name)
+    if breaker is None:
+        raise NotFound(f"No breaker is called {name}; there are: {', '.join(broadcaster.breakers)}.")
+    return breaker
+
+
+def _shape(breaker: Breaker) -> BreakerShape:
+    return BreakerShape(name=breaker.name, state=breaker.state.value, retry_after=breaker.retry_after)

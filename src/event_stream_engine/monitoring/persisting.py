@@ -1,0 +1,331 @@
+"""The persister: monitoring events and metrics into PostgreSQL, through its outages.
+
+Rows wait in memory (50,000 or 64 MiB), then on disk (`spool`), and go in batches, `retry(breaker(timeout(call)))`. A
+flush says true only after the commit. An open breaker discards nothing. Rows that the database refuses for what is in
+them (SQLSTATE 22, 23) become dead letters; the others of their batch are written. Events are idempotent by their id,
+metrics are deltas under a unique (instance, epoch, number) and leave memory only after the commit.
+A process that is killed loses what was neither committed nor spooled: at most the metrics of one flush interval, and
+the events of the last `LINGER_SECONDS`, or those that waited for a database that was down and were not spooled yet.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Histogram
+
+from event_stream_engine import clock
+from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.events.monitoring import Category
+from event_stream_engine.flags.api import Flags
+from event_stream_engine.live.accounting import Ledger
+from event_stream_engine.live.channel import new_epoch
+from event_stream_engine.live.queues import WorthQueue
+from event_stream_engine.monitoring import store
+from event_stream_engine.monitoring.model import Published
+from event_stream_engine.monitoring.spool import CORRUPT, Batch, Spool
+from event_stream_engine.monitoring.store import MetricFlush, Row
+from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, Verdict, judge, sqlstate
+
+log = structlog.get_logger()
+
+FLUSHES = Counter("ese_monitoring_flushes_total", "Flushes of the persister, by what became of them", ["result"])
+SECONDS = Histogram("ese_monitoring_batch_seconds", "Time of one batch of events to its commit")
+
+ROWS_MAX = 50_000
+BYTES_MAX = 64 * 2**20
+BATCH_MAX = 1000
+LINGER_SECONDS = 0.2
+SPILL_AT = 0.5
+"""From this fill on rows are spooled when the database does not take them."""
+PAUSE_SECONDS_MAX = 1.0
+DEADLINE_SECONDS = 30.0
+SHUTDOWN_SECONDS = 10.0
+
+_FAILED = (CircuitOpen, *DATABASE_ERRORS)
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """Rows committed by this flush, and those that still wait."""
+
+    is_complete: bool
+    persisted: int
+    pending: int
+
+
+class Persister:
+    """One per process; `run` writes by size and interval, `flush` now. MONITORING_METRICS_PERSISTENCE switches the
+    metrics, MONITORING_METRICS_FLUSH_INTERVAL is their interval, MONITORING_BATCH_SIZE how many waiting events are
+    written at once; a backlog goes in batches of up to 1,000."""
+
+    def __init__(
+        self,
+        database: Database,
+        flags: Flags,
+        instance: str,
+        *,
+        spool: Spool | None = None,
+        guard: Guard | None = None,
+        rows_max: int = ROWS_MAX,
+    ) -> None:
+        self.collect: Callable[[], dict[tuple[str, str], float]] = dict
+        """Every figure to persist, cumulative."""
+        self.ledger = Ledger("persister", lambda: self.pending, is_exported=True)
+        self.metrics_pending = 0
+        self._database, self._flags, self._spool = database, flags, spool
+        self._instance, self._epoch = instance, new_epoch()
+        self._guard = guard or Guard(Breaker("monitoring_database"))
+        self._queue: WorthQueue[Row] = WorthQueue(self.ledger, rows_max, BYTES_MAX)
+        self._committed: dict[tuple[str, str], float] = {}
+        self._seq = 0
+        self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
+        self._flushing = asyncio.Lock()
+        self._arrived = asyncio.Event()
+        self._many = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    @property
+    def breaker(self) -> Breaker:
+        return self._guard.breaker
+
+    @property
+    def pending(self) -> int:
+        """Events that wait: in memory, under way, on disk."""
+        return len(self._queue) + self._queue.held + (self._spool.count if self._spool else 0)
+
+    @property
+    def fill(self) -> float:
+        """Of the buffer in memory, 0 to 1."""
+        return self._queue.fill
+
+    def offer(self, published: Published) -> None:
+        """Take an event to write; never waits."""
+        self._queue.offer(_row(published))
+        self._arrived.set()
+        if len(self._queue) >= self._batch_size():
+            self._many.set()
+
+    async def open(self) -> None:
+        """Take up what was spooled before."""
+        if self._spool is not None:
+            self.ledger.accepted += await asyncio.to_thread(self._spool.open)
+
+    async def run(self) -> None:
+        """Until `close`, which writes the rest."""
+        loop = asyncio.get_running_loop()
+        measured = loop.time()
+        while not self._stopping.is_set():
+            await self._wait_for_work(measured + self._interval() - loop.time())
+            if loop.time() >= measured + self._interval():
+                measured = loop.time()
+                self._measure()
+            if not (await self.flush(metrics=False, deadline=DEADLINE_SECONDS)).is_complete:
+                await self._spill_if_needed()
+                await self._pause(min(self.breaker.retry_after or 0.2, PAUSE_SECONDS_MAX))
+
+    async def flush(self, *, metrics: bool = True, deadline: float | None = None) -> Flushed:
+        """Write everything that waits, within `deadline` seconds; `metrics`: what was counted until now, too."""
+        if metrics:
+            self._measure()
+        before = self.ledger.delivered
+        try:
+            async with asyncio.timeout(deadline), self._flushing:
+                await self._write_all(deadline)
+        except _FAILED as error:
+            FLUSHES.labels("failed").inc()
+            log.warning("monitoring rows wait for the database", pending=self.pending, error=type(error).__name__)
+            return Flushed(False, self.ledger.delivered - before, self.pending + self.metrics_pending)
+        FLUSHES.labels("committed").inc()
+        return Flushed(True, self.ledger.delivered - before, self.pending + self.metrics_pending)
+
+    async def close(self, deadline: float = SHUTDOWN_SECONDS) -> Flushed:
+        """One last flush, also when the breaker is open; the rest is spooled. What became of the rows: `pending` is
+        what waits on disk."""
+        self._stopping.set()
+        self._arrived.set()
+        self._many.set()
+        done = await self.flush(deadline=deadline)
+        while self._spool is not None and len(self._queue) and await self._spill():
+            pass
+        spooled = self._spool.count if self._spool else 0
+        lost = self._queue.drop_all("shutdown")
+        log.info("monitoring closed", persisted=done.persisted, spooled=spooled, lost=lost)
+        if self._spool is not None:
+            await asyncio.to_thread(self._spool.close)
+        return Flushed(done.is_complete, done.persisted, spooled)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _wait_for_work(self, seconds: float) -> None:
+        """An event and the time for more to come, a batch of them, or the interval of the metrics."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._arrived.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await self._many.wait()
+        self._arrived.clear()
+        self._many.clear()
+
+    async def _write_all(self, deadline: float | None) -> None:
+        await self._write_spooled(deadline)
+        while len(self._queue):
+            taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
+            buried = None
+            try:
+                buried = await self._write([row for _, row in taken], deadline)
+            finally:
+                if buried is None:  # whatever it was that ended it, the rows are not lost
+                    self._queue.put_back(taken)
+            self._queue.release()
+            self._account(len(taken), buried)
+        await self._write_metrics(deadline)
+
+    async def _write_spooled(self, deadline: float | None) -> None:
+        if self._spool is None or not self._spool.count:
+            return
+        for batch in await asyncio.to_thread(self._spool.batches):
+            try:
+                records = await asyncio.to_thread(self._spool.read, batch)
+            except OSError as error:
+                log.error("a file of the spool cannot be read", file=batch.path.name, error=str(error))
+                continue
+            rows = _readable(records)
+            buried = await self._write(rows, deadline)
+            await asyncio.to_thread(self._spool.remove, batch)
+            self._account(len(rows), buried)
+            if unreadable := batch.count - len(rows):
+                CORRUPT.inc(unreadable)
+                self.ledger.drop("corrupt", batch.category, unreadable)
+
+    def _account(self, written: int, buried: int) -> None:
+        self.ledger.delivered += written - buried
+        self.ledger.dead_lettered += buried
+
+    async def _write(self, rows: Sequence[Row], deadline: float | None) -> int:
+        """Commit them; how many were refused and buried. Raises when the database is to blame."""
+        if not rows:
+            return 0
+        try:
+            with SECONDS.time():
+                await self._call(lambda: self._commit(rows), deadline)
+        except DATABASE_ERRORS as error:
+            if judge(error) is not Verdict.REFUSED:
+                raise
+            return await self._write_apart(rows, error, deadline)
+        return 0
+
+    async def _write_apart(self, rows: Sequence[Row], error: BaseException, deadline: float | None) -> int:
+        """Halve what was refused until the row that is to blame stands alone."""
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            return await self._write(rows[:middle], deadline) + await self._write(rows[middle:], deadline)
+        await self._call(lambda: self._bury(rows[0], error), deadline)
+        return 1
+
+    async def _call(self, call: Callable[[], Awaitable[None]], deadline: float | None) -> None:
+        """Guarded; the last flush is not: it tries once whatever the breaker says."""
+        if self._stopping.is_set():
+            await call()
+        else:
+            await self._guard.run(call, deadline=deadline)
+
+    async def _commit(self, rows: Sequence[Row]) -> None:
+        distinct = list({row.event_id: row for row in rows}.values())
+        async with self._database.transaction() as tx:
+            await store.write_events(tx, distinct)
+        with contextlib.suppress(*DATABASE_ERRORS):  # a hint: who follows looks by itself, too
+            async with self._database.transaction() as tx:
+                await store.hint(tx)
+
+    async def _bury(self, row: Row, error: BaseException) -> None:
+        async with self._database.transaction() as tx:
+            await store.bury(tx, row, sqlstate(error) or "", str(getattr(error, "orig", error))[:500])
+
+    def _measure(self) -> None:
+        """Freeze what was counted since the last commit under the next number; what is frozen is sent as it is."""
+        if self._unsent is not None or not self._flags.boolean("MONITORING_METRICS_PERSISTENCE", True):
+            return
+        now = self.collect()
+        deltas = {key: value - self._committed.get(key, 0) for key, value in now.items()}
+        changed = {key: delta for key, delta in deltas.items() if delta}
+        if changed:
+            flush = MetricFlush(self._instance, self._epoch, self._seq + 1, clock.now(), changed)
+            self._unsent, self.metrics_pending = (flush, now), len(changed)
+
+    async def _write_metrics(self, deadline: float | None) -> None:
+        if self._unsent is None:
+            return
+        flush, counted = self._unsent
+        await self._call(lambda: self._commit_metrics(flush), deadline)
+        self._committed, self._seq = counted, flush.seq
+        self._unsent, self.metrics_pending = None, 0
+
+    async def _commit_metrics(self, flush: MetricFlush) -> None:
+        async with self._database.transaction() as tx:
+            await store.write_metrics(tx, flush)
+
+    async def _spill_if_needed(self) -> None:
+        while self._spool is not None and self._queue.fill >= SPILL_AT and await self._spill():
+            pass
+
+    async def _spill(self) -> bool:
+        """Move the oldest rows to disk; False when the disk does not take them."""
+        assert self._spool is not None
+        async with self._flushing:
+            left = _by_category(self._queue.hold(BATCH_MAX))
+            try:
+                for category, taken in list(left.items()):
+                    records = [msgspec.json.encode(row) for _, row in taken]
+                    gone = await asyncio.to_thread(self._spool.write, category, records)
+                    self._queue.release(left.pop(category))
+                    self._count_gone(gone)
+            except OSError as error:
+                log.error("the spool takes nothing", error=str(error))
+                return False
+            finally:
+                unwritten = [each for taken in left.values() for each in taken]
+                self._queue.put_back(sorted(unwritten, key=lambda each: each[0]))
+        return True
+
+    def _count_gone(self, gone: Iterable[Batch]) -> None:
+        for batch in gone:
+            self.ledger.drop("spool_full", batch.category, batch.count)
+
+    def _batch_size(self) -> int:
+        return max(1, self._flags.integer("MONITORING_BATCH_SIZE", 100))
+
+    def _interval(self) -> float:
+        return max(1.0, self._flags.integer("MONITORING_METRICS_FLUSH_INTERVAL", 300))
+
+
+def _row(published: Published) -> Row:
+    event = published.event
+    return Row(
+        event.event_id, event.event_type, event.worth, event.source, event.timestamp,
+        msgspec.json.encode(event.data).decode(), msgspec.json.encode(event.metadata).decode(),
+        event.epoch, event.offset,
+    )  # fmt: skip
+
+
+def _readable(records: Sequence[bytes]) -> list[Row]:
+    """Those that are rows; a release that knows other fields may have written them."""
+    rows = []
+    for record in records:
+        with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
+            rows.append(msgspec.json.decode(record, type=Row))
+    return rows
+
+
+def _by_category(taken: Iterable[tuple[int, Row]]) -> dict[Category, list[tuple[int, Row]]]:
+    found: dict[Category, list[tuple[int, Row]]] = {}
+    for ticket, row in taken:
+        found.setdefault(row.category, []).append((ticket, row))
+    return found

@@ -1,0 +1,30 @@
+"""Every call to something outside that may be down: `retry(breaker(timeout(call)))`.
+
+    guard = Guard(Breaker("postgresql"), timeout=5.0)
+    rows = await guard.run(lambda: store.write(batch), deadline=5.0)
+
+Guaranteed: a breaker that is open answers at once with `CircuitOpen`, which is not retried; at most one probe is on
+its way while it is half open; no wait is longer than the cap, no attempt begins or lasts past the deadline; retries
+stay under a tenth of the calls of the last minute, plus three. Not promised: that the call was without effect when it
+failed; what is retried must be idempotent. A breaker belongs to one event loop and one process.
+"""
+
+from event_stream_engine.resilience.backoff import Backoff, RetryBudget
+from event_stream_engine.resilience.breaker import Breaker, CircuitOpen, State, Thresholds, Transition
+from event_stream_engine.resilience.failures import Verdict, is_transient, judge, sqlstate
+from event_stream_engine.resilience.guard import Guard
+
+__all__ = [
+    "Backoff",
+    "Breaker",
+    "CircuitOpen",
+    "Guard",
+    "RetryBudget",
+    "State",
+    "Thresholds",
+    "Transition",
+    "Verdict",
+    "is_transient",
+    "judge",
+    "sqlstate",
+]
