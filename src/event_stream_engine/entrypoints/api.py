@@ -18,7 +18,8 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
-from event_stream_engine.identity import routes as identity
+from event_stream_engine.identity.live_sessions import LiveSessions
+from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform = connect_platform(chosen, await opened.enter_async_context(open_transport(chosen)))
         hub = Hub(platform.redis, platform.transport)
         platform.shared["hub"] = hub
+        platform.shared["sessions"] = LiveSessions(platform.database)
         platform.shared["group_commit"] = GroupCommit(platform.database)
         app.state.platform = platform
         following = asyncio.create_task(hub.run())
@@ -113,9 +115,8 @@ def connect_platform(settings: Settings, transport: Transport) -> Platform:
 def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
     app.include_router(health.router)
-    app.include_router(identity.router)
-    app.include_router(identity.accounts)
-    app.include_router(identity.pages)
+    for router in (sign_in.router, accounts.router, security.router, accounts.accounts, pages.router):
+        app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
         app.include_router(feature.router)

@@ -6,7 +6,7 @@ An unsafe request that came with the cookie must come from our own origin.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import UUID
 
 import jwt
@@ -27,6 +27,14 @@ class Principal:
 
     account_id: UUID
     role: str
+    session_id: UUID | None = None
+    """The sign-in that its access token belongs to; None where there is none to end."""
+
+
+class Sessions(Protocol):
+    """Who knows whether a sign-in goes on: `platform.shared["sessions"]`."""
+
+    async def is_live(self, session_id: UUID) -> bool: ...
 
 
 class NotSignedIn(Unauthorized):
@@ -41,14 +49,16 @@ def issue_access_token(secret: str, principal: Principal, lifetime: timedelta) -
     """A signed token that says who holds it until it expires."""
     now = clock.now()
     claims = {"sub": str(principal.account_id), "role": principal.role, "iat": now, "exp": now + lifetime}
+    if principal.session_id is not None:
+        claims["sid"] = str(principal.session_id)
     return jwt.encode(claims, secret, algorithm=_ALGORITHM)
 
 
 def read_access_token(secret: str, token: str) -> Principal:
-    """The principal of a valid token. Raises `NotSignedIn`."""
+    """The principal of a valid token; whether its session has been ended is asked apart. Raises `NotSignedIn`."""
     try:
-        claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub"]})
-        return Principal(UUID(claims["sub"]), str(claims["role"]))
+        claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub", "sid"]})
+        return Principal(UUID(claims["sub"]), str(claims["role"]), UUID(claims["sid"]))
     except (jwt.InvalidTokenError, ValueError, KeyError) as error:
         expired = isinstance(error, jwt.ExpiredSignatureError)
         raise NotSignedIn(
@@ -74,8 +84,16 @@ async def current_principal(
         token = cookie
     if not token:
         raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
-    principal = read_access_token(request.app.state.platform.settings.secret_key, token)
+    principal = await require_live(request, read_access_token(request.app.state.platform.settings.secret_key, token))
     request.state.principal = principal
+    return principal
+
+
+async def require_live(request: Request, principal: Principal) -> Principal:
+    """Refuse a token whose session was ended before it expired. Raises `NotSignedIn`."""
+    sessions: Sessions = request.app.state.platform.shared["sessions"]
+    if principal.session_id is not None and not await sessions.is_live(principal.session_id):
+        raise NotSignedIn("This session was ended: sign in again.")
     return principal
 
 

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
 from event_stream_engine.web import store
-from event_stream_engine.web.auth import ACCESS_COOKIE, NotSignedIn, read_access_token
+from event_stream_engine.web.auth import ACCESS_COOKIE, NotSignedIn, read_access_token, require_live
 
 _KEY_MAX = 200
 
@@ -73,7 +73,7 @@ async def _once(
 ) -> Response:
     if len(key) > _KEY_MAX:
         raise Invalid.field("Idempotency-Key", f"At most {_KEY_MAX} characters.")
-    holder = _account(request)
+    holder = await _account(request)
     if holder is None:
         return await handle(request)
     tx = await unit.transaction()
@@ -91,12 +91,13 @@ async def _once(
     return response
 
 
-def _account(request: Request) -> str | None:
+async def _account(request: Request) -> str | None:
     """A key belongs to an account, so nobody reads another's answer; None where nobody is signed in."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     presented = token if scheme.lower() == "bearer" else request.cookies.get(ACCESS_COOKIE, "")
     try:
-        principal = read_access_token(request.app.state.platform.settings.secret_key, presented)
+        secret = request.app.state.platform.settings.secret_key
+        principal = await require_live(request, read_access_token(secret, presented))
     except NotSignedIn:
         return None
     return str(principal.account_id)

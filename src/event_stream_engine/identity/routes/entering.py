@@ -1,0 +1,72 @@
+"""What the routes of a sign-in share: who visits, what tokens are made with, the cookies."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Cookie, Request, Response
+
+from event_stream_engine.encryption import Keyring
+from event_stream_engine.identity.actions.sessions import Issuer, Tokens
+from event_stream_engine.identity.devices import visitor
+from event_stream_engine.identity.live_sessions import LiveSessions
+from event_stream_engine.settings import Settings
+from event_stream_engine.web.auth import ACCESS_COOKIE
+
+REFRESH_COOKIE = "ese_refresh"
+REFRESH_PATH = "/api/v1/auth"
+
+RefreshToken = Annotated[str | None, Cookie(alias=REFRESH_COOKIE)]
+
+
+def settings_of(request: Request) -> Settings:
+    settings: Settings = request.app.state.platform.settings
+    return settings
+
+
+def address(request: Request) -> str:
+    """The connection's own: what a header says, anybody can write."""
+    return request.client.host if request.client else "unknown"
+
+
+def issuer(request: Request) -> Issuer:
+    settings = settings_of(request)
+    who = visitor(request.headers.get("user-agent", ""), address(request))
+    return Issuer(settings.identity, settings.secret_key, who)
+
+
+def keyring(request: Request) -> Keyring:
+    settings = settings_of(request)
+    return Keyring.of(settings.secret_key, *settings.former_secret_keys)
+
+
+def sessions_ended(request: Request) -> None:
+    """Let this process ask anew whose session goes on."""
+    sessions: LiveSessions = request.app.state.platform.shared["sessions"]
+    sessions.forget()
+
+
+def set_cookies(request: Request, response: Response, tokens: Tokens) -> None:
+    secure = settings_of(request).http.origin.startswith("https://")
+    for name, value, path, age in (
+        (ACCESS_COOKIE, tokens.access_token, "/", tokens.expires_in),
+        (REFRESH_COOKIE, tokens.refresh_token, REFRESH_PATH, tokens.refresh_expires_in),
+    ):
+        response.set_cookie(name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict")
+
+
+def drop_cookies(response: Response) -> None:
+    response.delete_cookie(ACCESS_COOKIE, path="/")
+    response.delete_cookie(REFRESH_COOKIE, path=REFRESH_PATH)
+
+
+CHALLENGE_COOKIE = "ese_challenge"
+CHALLENGE_PATH = "/sign-in"
+
+
+def set_challenge(request: Request, response: Response, token: str, lifetime: timedelta) -> None:
+    """For the page of the second step: out of the address, and out of scripts' reach."""
+    secure = settings_of(request).http.origin.startswith("https://")
+    response.set_cookie(
+        CHALLENGE_COOKIE, token, max_age=int(lifetime.total_seconds()), path=CHALLENGE_PATH, httponly=True,
+        secure=secure, samesite="strict",
+    )  # fmt: skip
