@@ -6,12 +6,14 @@ import structlog
 from prometheus_client import Counter
 
 from event_stream_engine import clock
+from event_stream_engine.database import Database
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.smtp import MailRefused, Server
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.identity.store import mails as mail_store
 from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.settings import Settings
 from event_stream_engine.web import store as web_store
 
 log = structlog.get_logger()
@@ -43,14 +45,18 @@ async def send_mail(runtime: Runtime) -> None:
     At least once: a worker that dies between the server's answer and its own note sends again. What fails is tried
     eight times with pauses of 10 s, 20 s … and at most until it is of no use any more; then it is given up.
     """
-    settings = runtime.settings
-    async with runtime.database.transaction() as tx:
+    await send_due(runtime.database, runtime.settings)
+
+
+async def send_due(database: Database, settings: Settings) -> None:
+    """One round; a mail that was not sent does not keep the others back."""
+    async with database.transaction() as tx:
         due = await mails.take_due(tx, settings.http.origin)
     for mail in due:
         outcome = await _send(mail, Server.of(settings)) if settings.mail.is_configured else "not_configured"
         MAILS.labels(outcome).inc()
         if outcome != "failed":
-            async with runtime.database.transaction() as tx:
+            async with database.transaction() as tx:
                 await mails.settle(tx, mail.id, outcome)
 
 

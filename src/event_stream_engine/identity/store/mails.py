@@ -1,11 +1,11 @@
 """Mail that waits to be sent, and what became of it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, literal, select, update
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity.tables import mails
@@ -28,11 +28,11 @@ async def claim(tx: Transaction, now: datetime, pause_seconds: int, limit: int) 
     """Mark as attempted what is due (`id`, `recipient`, `kind`, `detail`, `created_at`); nobody else gets it before
     the pause is over, which doubles with each attempt."""
     due = select(mails.c.id).where(mails.c.settled_at.is_(None), mails.c.due_at <= now).order_by(mails.c.due_at)
-    pause = timedelta(seconds=pause_seconds) * func.power(2, mails.c.attempts)
+    pause = func.make_interval(0, 0, 0, 0, 0, 0, pause_seconds * func.power(2, mails.c.attempts))
     claimed = (
         update(mails)
         .where(mails.c.id.in_(due.limit(limit).with_for_update(skip_locked=True)))
-        .values(attempts=mails.c.attempts + 1, due_at=now + pause)
+        .values(attempts=mails.c.attempts + 1, due_at=literal(now) + pause)
         .returning(mails.c.id, mails.c.recipient, mails.c.kind, mails.c.detail, mails.c.created_at)
     )
     return (await tx.execute(claimed)).all()
