@@ -19,7 +19,8 @@ PAGES = (
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
     "/streams/replays",
-    "/settings", "/sign-in", "/sign-in/link?token=none", "/nowhere",
+    "/settings", "/profile", "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password",
+    "/reset-password/link?token=none", "/nowhere",
 )  # fmt: skip
 
 

@@ -217,6 +217,15 @@ async def test_the_code_page_without_a_challenge_begins_again(phone: Phone, anon
     assert 'action="/sign-in"' in page.text
 
 
+async def test_an_idempotency_key_keeps_no_secret(browser: Client, database: Database) -> None:
+    browser.headers["idempotency-key"] = "the same for all"
+    phone = await turn_on(browser)
+    async with database.transaction() as tx:
+        kept = (await tx.execute(text("SELECT body FROM idempotency_keys"))).scalars().all()
+    assert phone.backup_codes
+    assert kept == []
+
+
 async def test_neither_the_secret_nor_a_backup_code_is_stored_readable(
     phone: Phone, database: Database, app: FastAPI
 ) -> None:

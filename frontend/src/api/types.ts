@@ -10,6 +10,10 @@ export interface Page<T> {
 }
 
 export type Account = Schemas["AccountOut"];
+export type Me = Schemas["MeOut"];
+export type Session = Schemas["SessionOut"];
+export type TwoStepSetup = Schemas["TwoStepSetupOut"];
+export type TwoStepProof = Schemas["TwoStepProofIn"];
 export type ProfileInput = Schemas["ProfileIn"];
 export type NewMember = Schemas["RegisterIn"];
 

@@ -78,6 +78,8 @@ export const campaignRoute = createRoute({
 const senders = createRoute({ getParentRoute: () => root, path: "/senders", component: lazyRouteComponent(() => import("../features/senders/page")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
+const profile = createRoute({ getParentRoute: () => root, path: "/profile", component: lazyRouteComponent(() => import("../features/profile/page")) });
+
 const streamsFrame = createRoute({ getParentRoute: () => root, id: "streams-frame", component: lazyRouteComponent(() => import("../features/streams/frame")) });
 const within = <T extends string>(path: T) => ({ getParentRoute: () => streamsFrame, path });
 const streams = createRoute({ ...within("/streams"), component: lazyRouteComponent(() => import("../features/streams/page")) });
@@ -105,7 +107,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, settings,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),
   defaultPreload: "intent",

@@ -1,7 +1,8 @@
 """A request is one transaction: opened when a route asks for it, committed after the answer is made.
 
 `Idempotency-Key` on POST: the key's row is written first in the same transaction, the answer last. A second
-request with the key waits for the first and gets the same answer; with another body it is refused.
+request with the key waits for the first and gets the same answer; with another body it is refused. An answer that
+says `cache-control: no-store` holds a secret and is not kept: the second request is then handled anew.
 """
 
 import hashlib
@@ -87,6 +88,9 @@ async def _once(
             raise KeyReused("This Idempotency-Key was used for another request: choose a new one.")
         return Response(stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers)
     response = await handle(request)
+    if response.headers.get("cache-control") == "no-store":
+        await store.release(tx, row)
+        return response
     await store.keep(tx, row, response.status_code, response.headers.get("content-type", ""), bytes(response.body))
     return response
 

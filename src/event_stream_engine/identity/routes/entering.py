@@ -47,11 +47,17 @@ def sessions_ended(request: Request) -> None:
 
 def set_cookies(request: Request, response: Response, tokens: Tokens) -> None:
     secure = settings_of(request).http.origin.startswith("https://")
+    keep_nowhere(response)
     for name, value, path, age in (
         (ACCESS_COOKIE, tokens.access_token, "/", tokens.expires_in),
         (REFRESH_COOKIE, tokens.refresh_token, REFRESH_PATH, tokens.refresh_expires_in),
     ):
         response.set_cookie(name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict")
+
+
+def keep_nowhere(response: Response) -> None:
+    """The answer holds a secret: no cache keeps it, and neither does an idempotency key."""
+    response.headers["cache-control"] = "no-store"
 
 
 def drop_cookies(response: Response) -> None:

@@ -4,7 +4,7 @@ import io
 from uuid import UUID
 
 import segno
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from event_stream_engine import clock
 from event_stream_engine.identity.actions import sessions, two_step
@@ -20,7 +20,7 @@ from event_stream_engine.identity.routes.bodies import (
     account_out,
     session_out,
 )
-from event_stream_engine.identity.routes.entering import address, keyring, sessions_ended
+from event_stream_engine.identity.routes.entering import address, keep_nowhere, keyring, sessions_ended
 from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.identity.throttling import throttled
 from event_stream_engine.web.auth import Account
@@ -61,9 +61,10 @@ async def end_session(session_id: UUID, principal: Account, request: Request, tx
 
 @router.post("/two-step/begin", summary="Two-step sign-in: a secret for your authenticator")
 async def begin_two_step(
-    body: TwoStepBeginIn, principal: Account, request: Request, platform: ThePlatform, tx: Tx
+    body: TwoStepBeginIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> TwoStepSetupOut:
     """Nothing changes until a code confirms it. A second call makes another secret."""
+    keep_nowhere(response)
     async with throttled(platform.redis, f"account:{principal.account_id}", address(request)):
         setup = await two_step.begin(tx, principal, body.password, keyring(request))
     return TwoStepSetupOut(secret=setup.secret, uri=setup.uri, qr_svg=_qr(setup.uri))
@@ -71,9 +72,10 @@ async def begin_two_step(
 
 @router.post("/two-step/confirm", summary="Two-step sign-in: turn it on with a first code")
 async def confirm_two_step(
-    body: TwoStepConfirmIn, principal: Account, request: Request, platform: ThePlatform, tx: Tx
+    body: TwoStepConfirmIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> BackupCodesOut:
     """Answers ten backup codes, this once."""
+    keep_nowhere(response)
     async with throttled(platform.redis, f"code:{principal.account_id}", address(request)):
         codes = await two_step.confirm(tx, principal, body.code, keyring(request))
     return BackupCodesOut(codes=codes)
@@ -81,9 +83,10 @@ async def confirm_two_step(
 
 @router.post("/two-step/backup-codes", summary="Two-step sign-in: new backup codes")
 async def new_backup_codes(
-    body: TwoStepProofIn, principal: Account, request: Request, platform: ThePlatform, tx: Tx
+    body: TwoStepProofIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> BackupCodesOut:
     """Those there were work no more."""
+    keep_nowhere(response)
     async with throttled(platform.redis, f"code:{principal.account_id}", address(request)):
         codes = await two_step.new_backup_codes(tx, principal, body.password, body.code, keyring(request))
     return BackupCodesOut(codes=codes)
