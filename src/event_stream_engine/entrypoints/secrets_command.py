@@ -15,7 +15,7 @@ def rotate() -> None:
     settings = load_settings()
     changed, stored = asyncio.run(_rotate(settings))
     console = Console()
-    console.print(f"{stored} stored secrets, {changed} encrypted anew.")
+    console.print(f"Stored secrets: {stored}. Encrypted anew: {changed}.")
     if settings.former_secret_keys:
         console.print("ESE_SECRET_KEY_PREVIOUS is not needed any more: remove it and restart the platform.")
 

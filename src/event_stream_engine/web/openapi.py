@@ -56,6 +56,6 @@ def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         possible.add(412)
     if "requestBody" in operation or path.startswith("/webhooks/"):
         possible.add(413)
-    if path.endswith("/live"):
+    if path.endswith("/live") or (path.startswith("/api/v1/auth/") and method in ("post", "patch")):
         possible.add(429)
     return possible

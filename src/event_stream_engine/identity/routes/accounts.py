@@ -1,8 +1,9 @@
 """Accounts: one's own (`/api/v1/auth/me`) and everybody's (`/api/v1/accounts`)."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from event_stream_engine.identity import model as rules
 from event_stream_engine.identity.actions import accounts as actions
@@ -40,10 +41,24 @@ router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
 accounts = APIRouter(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
 
 
+async def _principal_if_signed_in(request: Request) -> Principal | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    cookie = request.cookies.get(ACCESS_COOKIE)
+    if scheme.lower() != "bearer" and cookie:
+        require_own_origin(request)
+    presented = token if scheme.lower() == "bearer" else cookie
+    try:
+        secret = settings_of(request).secret_key
+        return await require_live(request, read_access_token(secret, presented)) if presented else None
+    except NotSignedIn:
+        return None
+
+
 @router.post("/register", status_code=201, summary="Add an account")
-async def register(body: RegisterIn, request: Request, tx: Tx) -> AccountOut:
+async def register(
+    body: RegisterIn, by: Annotated[Principal | None, Depends(_principal_if_signed_in)], tx: Tx
+) -> AccountOut:
     """The first account becomes the owner; afterwards only a signed-in owner adds accounts."""
-    by = await _principal_if_signed_in(request)
     account = await actions.register(tx, body.email, body.password, body.display_name, by=by)
     return account_out(account)
 
@@ -122,16 +137,3 @@ async def reset_two_step(account_id: UUID, principal: Account, tx: Tx) -> Accoun
 async def _me(tx: Tx, account: rules.Account) -> MeOut:
     left = await second_factors.backup_codes_left(tx, account.id)
     return me_out(account, left, await sessions.alarms(tx, account.id))
-
-
-async def _principal_if_signed_in(request: Request) -> Principal | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    cookie = request.cookies.get(ACCESS_COOKIE)
-    if scheme.lower() != "bearer" and cookie:
-        require_own_origin(request)
-    presented = token if scheme.lower() == "bearer" else cookie
-    try:
-        secret = settings_of(request).secret_key
-        return await require_live(request, read_access_token(secret, presented)) if presented else None
-    except NotSignedIn:
-        return None
