@@ -30,5 +30,5 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { "/api": api, "/sign-in": api } },
+  server: { proxy: { "/api": api, "/health": api, "/sign-in": api } },
 });

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "event_stream_engine"
-FEATURES = ("identity", "messaging", "documents", "studio", "automation", "monitoring")
+FEATURES = ("flags", "identity", "messaging", "documents", "studio", "automation", "monitoring")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -18,7 +18,7 @@ PAGES = (
     "/imports/{imported}", "/segments", "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}",
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
-    "/streams/replays",
+    "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
     "/settings", "/profile", "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password",
     "/reset-password/link?token=none", "/nowhere",
 )  # fmt: skip
@@ -39,8 +39,24 @@ def known(platform: RunningPlatform, content: Content) -> dict[str, str]:
     api.post(f"/api/v1/imports/{made['imported']}/start", {"mapping": mapping, "consent_source": "A form"})
     settled = story.Launched(made["campaign"], ("",) * content.recipients)
     story.wait_settled(platform, settled, 60)
+    made["flag"] = a_flag(platform)
     made["event"] = api.get("/api/v1/backbone/events", type="AudienceFrozen")["items"][0]["event_id"]
     return made
+
+
+def a_flag(platform: RunningPlatform) -> str:
+    """A flag with something in every part."""
+    variants = [{"name": name, "value": name == "yes", "weight": 5000} for name in ("yes", "no")]
+    rule = {"when": [{"attribute": "country", "op": "in", "values": ["DE", "AT"]}], "serve": {"variant": "yes"}}
+    fields = {
+        "type": "bool", "value": False, "description": "The new form", "variants": variants, "rules": [rule],
+        "prerequisites": [{"flag": "MONITORING_USE_ADAPTER", "value": True}],
+        "targets": [{"keys": ["ana"], "serve": {"value": True}}],
+        "rollout": {"percentage": 2500, "serve": {"split": True}},
+    }  # fmt: skip
+    changes = [{"name": "checkout.new-form", "action": "create", "fields": fields}]
+    platform.api.post("/api/v1/flags/change-sets", {"changes": changes, "reason": "To look at"})
+    return "checkout.new-form"
 
 
 def draft(known: dict[str, str], name: str) -> dict[str, object]:

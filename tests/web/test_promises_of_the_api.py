@@ -15,6 +15,7 @@ from tests.web.conftest import add_contact, unique
 OPEN = {
     ("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/refresh"), ("POST", "/api/v1/auth/logout"),
     ("POST", "/api/v1/auth/register"), ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/health"), ("GET", "/metrics"),
+    ("GET", "/health/flags"),
     ("POST", "/webhooks/twilio/status"), ("POST", "/webhooks/twilio/inbound"),
 }  # fmt: skip
 CONTACTS = "/api/v1/contacts"

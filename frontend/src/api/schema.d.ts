@@ -122,6 +122,192 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Feature flags
+         * @description All of them, by name; at most 1,000.
+         */
+        get: operations["list_flags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A feature flag */
+        get: operations["show_flag"];
+        /**
+         * Make a flag, or replace its definition
+         * @description `If-Match: "0"` makes a new one only.
+         */
+        put: operations["put_flag"];
+        post?: never;
+        /**
+         * Remove a flag
+         * @description Its history stays. A flag of the product's own cannot be removed.
+         */
+        delete: operations["remove_flag"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a flag
+         * @description What is left out stays. `killed: false` lifts the kill switch.
+         */
+        patch: operations["change_flag"];
+        trace?: never;
+    };
+    "/api/v1/flags/change-sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change several flags at once
+         * @description All of the changes or none, judged together. The answer holds the flags that are there afterwards.
+         */
+        post: operations["change_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/evaluate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What flags give in a context
+         * @description As this process has them in force, with the reason of each.
+         */
+        post: operations["evaluate_flags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/{name}/kill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The kill switch
+         * @description From now on the flag gives `off` to everybody, whatever version you read.
+         */
+        post: operations["kill_flag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to an earlier version
+         * @description Makes a new version with the earlier one's definition.
+         */
+        post: operations["roll_flag_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed a flag, when and why
+         * @description Newest first; also of a flag that was removed.
+         */
+        get: operations["flag_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/flags/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The flags in force in this process */
+        get: operations["flags_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether the flags in force are new and go together
+         * @description `degraded` is still 200: the last good flags are in force. Needs no session, and gives no values.
+         */
+        get: operations["flags_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -2494,6 +2680,442 @@ export interface components {
              */
             detail?: string | null;
         };
+        /**
+         * FlagChangeIn
+         * @description One change of a set. `version`: the one that was read; null: whatever is kept.
+         */
+        FlagChangeIn: {
+            /**
+             * Name
+             * @example checkout.new-form
+             */
+            name: string;
+            /**
+             * Action
+             * @default change
+             * @enum {string}
+             */
+            action?: "change" | "create" | "kill" | "remove";
+            /** Version */
+            version?: number | null;
+            fields?: components["schemas"]["FlagFields"] | null;
+        };
+        /** FlagChangeSetIn */
+        FlagChangeSetIn: {
+            /** Changes */
+            changes: components["schemas"]["FlagChangeIn"][];
+            /**
+             * Reason
+             * @example Roll out to a quarter
+             */
+            reason: string;
+        };
+        /** FlagChangeShape */
+        FlagChangeShape: {
+            /** Id */
+            id: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Action */
+            action: string;
+            /** Reason */
+            reason: string;
+            /** Request Id */
+            request_id: string | null;
+            /**
+             * Change Set
+             * Format: uuid
+             */
+            change_set: string;
+            /** Version From */
+            version_from: number;
+            /** Version To */
+            version_to: number;
+            /** Before */
+            before: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** After */
+            after: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+        };
+        /** FlagConstraint */
+        FlagConstraint: {
+            /** Attribute */
+            attribute: string;
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "eq" | "ne" | "in" | "not_in" | "contains" | "starts_with" | "ends_with" | "gt" | "gte" | "lt" | "lte" | "exists" | "missing";
+            /**
+             * Values
+             * @default []
+             */
+            values?: (boolean | number | string)[];
+        };
+        /** FlagEvaluateIn */
+        FlagEvaluateIn: {
+            /**
+             * Context
+             * @example {
+             *       "country": "DE",
+             *       "targeting_key": "contact-1"
+             *     }
+             */
+            context?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Names
+             * @description Which flags; null: all, at most 1,000.
+             */
+            names?: string[] | null;
+        };
+        /**
+         * FlagEvaluationShape
+         * @description `reason` is one of OpenFeature's: STATIC, DEFAULT, TARGETING_MATCH, SPLIT, DISABLED, STALE, ERROR.
+         */
+        FlagEvaluationShape: {
+            /** Name */
+            name: string;
+            value: components["schemas"]["JsonValue"];
+            /** Variant */
+            variant: string | null;
+            /** Reason */
+            reason: string;
+            /** Detail */
+            detail: string | null;
+            /** Version */
+            version: number;
+            /** Error Code */
+            error_code: string | null;
+        };
+        /** FlagEvaluations */
+        FlagEvaluations: {
+            /** Items */
+            items: components["schemas"]["FlagEvaluationShape"][];
+            /** Is Stale */
+            is_stale: boolean;
+            /** Age Seconds */
+            age_seconds: number | null;
+        };
+        /**
+         * FlagFields
+         * @description A definition, or the part of one that changes: what is left out stays as it is.
+         */
+        FlagFields: {
+            /** Type */
+            type?: ("bool" | "int" | "float" | "string" | "json") | null;
+            value?: components["schemas"]["JsonValue"];
+            /** @description Given while killed or disabled; null: false, or the value. */
+            off?: components["schemas"]["JsonValue"];
+            /** Description */
+            description?: string | null;
+            /** Enabled */
+            enabled?: boolean | null;
+            /** Killed */
+            killed?: boolean | null;
+            /**
+             * Key
+             * @description The attribute that decides the bucket.
+             */
+            key?: string | null;
+            /**
+             * Salt
+             * @description Another one deals the buckets anew.
+             */
+            salt?: string | null;
+            /** Variants */
+            variants?: components["schemas"]["FlagVariant"][] | null;
+            /** Prerequisites */
+            prerequisites?: components["schemas"]["FlagPrerequisite"][] | null;
+            /** Targets */
+            targets?: components["schemas"]["FlagTarget"][] | null;
+            /** Rules */
+            rules?: components["schemas"]["FlagRule"][] | null;
+            rollout?: components["schemas"]["FlagRollout"] | null;
+        };
+        /** FlagIssue */
+        FlagIssue: {
+            /** Code */
+            code: string;
+            /** Flag */
+            flag: string;
+            /** Message */
+            message: string;
+        };
+        /** FlagKillIn */
+        FlagKillIn: {
+            /**
+             * Reason
+             * @example Roll out to a quarter
+             */
+            reason: string;
+        };
+        /** FlagPatchIn */
+        FlagPatchIn: {
+            /** Type */
+            type?: ("bool" | "int" | "float" | "string" | "json") | null;
+            value?: components["schemas"]["JsonValue"];
+            /** @description Given while killed or disabled; null: false, or the value. */
+            off?: components["schemas"]["JsonValue"];
+            /** Description */
+            description?: string | null;
+            /** Enabled */
+            enabled?: boolean | null;
+            /** Killed */
+            killed?: boolean | null;
+            /**
+             * Key
+             * @description The attribute that decides the bucket.
+             */
+            key?: string | null;
+            /**
+             * Salt
+             * @description Another one deals the buckets anew.
+             */
+            salt?: string | null;
+            /** Variants */
+            variants?: components["schemas"]["FlagVariant"][] | null;
+            /** Prerequisites */
+            prerequisites?: components["schemas"]["FlagPrerequisite"][] | null;
+            /** Targets */
+            targets?: components["schemas"]["FlagTarget"][] | null;
+            /** Rules */
+            rules?: components["schemas"]["FlagRule"][] | null;
+            rollout?: components["schemas"]["FlagRollout"] | null;
+            /**
+             * Reason
+             * @example Roll out to a quarter
+             */
+            reason: string;
+        };
+        /** FlagPrerequisite */
+        FlagPrerequisite: {
+            /** Flag */
+            flag: string;
+            value: components["schemas"]["JsonValue"];
+        };
+        /** FlagPutIn */
+        FlagPutIn: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "bool" | "int" | "float" | "string" | "json";
+            value: components["schemas"]["JsonValue"];
+            /** @description Given while killed or disabled; null: false, or the value. */
+            off?: components["schemas"]["JsonValue"];
+            /** Description */
+            description?: string | null;
+            /** Enabled */
+            enabled?: boolean | null;
+            /** Killed */
+            killed?: boolean | null;
+            /**
+             * Key
+             * @description The attribute that decides the bucket.
+             */
+            key?: string | null;
+            /**
+             * Salt
+             * @description Another one deals the buckets anew.
+             */
+            salt?: string | null;
+            /** Variants */
+            variants?: components["schemas"]["FlagVariant"][] | null;
+            /** Prerequisites */
+            prerequisites?: components["schemas"]["FlagPrerequisite"][] | null;
+            /** Targets */
+            targets?: components["schemas"]["FlagTarget"][] | null;
+            /** Rules */
+            rules?: components["schemas"]["FlagRule"][] | null;
+            rollout?: components["schemas"]["FlagRollout"] | null;
+            /**
+             * Reason
+             * @example Roll out to a quarter
+             */
+            reason: string;
+        };
+        /** FlagRollbackIn */
+        FlagRollbackIn: {
+            /**
+             * Version
+             * @description 0: as declared, for a flag of the product's own.
+             */
+            version: number;
+            /**
+             * Reason
+             * @example Roll out to a quarter
+             */
+            reason: string;
+        };
+        /** FlagRollout */
+        FlagRollout: {
+            /**
+             * Percentage
+             * @description Hundredths of a percent.
+             * @example 2500
+             */
+            percentage: number;
+            serve: components["schemas"]["FlagServe"];
+        };
+        /** FlagRule */
+        FlagRule: {
+            /** When */
+            when: components["schemas"]["FlagConstraint"][];
+            serve: components["schemas"]["FlagServe"];
+            /** Percentage */
+            percentage?: number | null;
+            /**
+             * Description
+             * @default
+             */
+            description?: string;
+        };
+        /**
+         * FlagServe
+         * @description Exactly one of the three.
+         */
+        FlagServe: {
+            value?: components["schemas"]["JsonValue"];
+            /** Variant */
+            variant?: string | null;
+            /**
+             * Split
+             * @default false
+             */
+            split?: boolean;
+        };
+        /**
+         * Flag
+         * @description `version` 0: a flag of the product's own that nobody has changed. `in_force`: its value without a context.
+         */
+        FlagShape: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+            /**
+             * Is Own
+             * @description Defined by the product itself: one value for the whole platform.
+             */
+            is_own: boolean;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "on" | "disabled" | "killed";
+            in_force: components["schemas"]["JsonValue"];
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "bool" | "int" | "float" | "string" | "json";
+            value: components["schemas"]["JsonValue"];
+            off: components["schemas"]["JsonValue"];
+            /** Description */
+            description: string;
+            /** Enabled */
+            enabled: boolean;
+            /** Killed */
+            killed: boolean;
+            /** Key */
+            key: string;
+            /** Salt */
+            salt: string;
+            /** Variants */
+            variants: components["schemas"]["FlagVariant"][];
+            /** Prerequisites */
+            prerequisites: components["schemas"]["FlagPrerequisite"][];
+            /** Targets */
+            targets: components["schemas"]["FlagTarget"][];
+            /** Rules */
+            rules: components["schemas"]["FlagRule"][];
+            rollout: components["schemas"]["FlagRollout"] | null;
+            /** Changed At */
+            changed_at: string | null;
+            /** By */
+            by: string | null;
+            /** Reason */
+            reason: string | null;
+        };
+        /** FlagTarget */
+        FlagTarget: {
+            /** Keys */
+            keys: string[];
+            serve: components["schemas"]["FlagServe"];
+        };
+        /** FlagVariant */
+        FlagVariant: {
+            /** Name */
+            name: string;
+            value: components["schemas"]["JsonValue"];
+            /**
+             * Weight
+             * @description Hundredths of a percent.
+             * @default 0
+             * @example 2500
+             */
+            weight?: number;
+        };
+        /** FlagsHealth */
+        FlagsHealth: {
+            /**
+             * Health
+             * @enum {string}
+             */
+            health: "healthy" | "degraded";
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "declared" | "database" | "file";
+            /** Is Stale */
+            is_stale: boolean;
+            /** Age Seconds */
+            age_seconds: number | null;
+            /** Flags */
+            flags: number;
+            /** Revision */
+            revision: number;
+            /** Issues */
+            issues: components["schemas"]["FlagIssue"][];
+        };
+        /** FlagsStatus */
+        FlagsStatus: {
+            /**
+             * Health
+             * @enum {string}
+             */
+            health: "healthy" | "degraded";
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "declared" | "database" | "file";
+            /** Is Stale */
+            is_stale: boolean;
+            /** Age Seconds */
+            age_seconds: number | null;
+            /** Flags */
+            flags: number;
+            /** Revision */
+            revision: number;
+            /** Issues */
+            issues: components["schemas"]["FlagIssue"][];
+            /** Values */
+            values: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
         /** Funnel */
         Funnel: {
             /** Audience */
@@ -2735,6 +3357,7 @@ export interface components {
             /** Contact Id */
             contact_id: string | null;
         };
+        JsonValue: unknown;
         /** LagSample */
         LagSample: {
             /**
@@ -3022,6 +3645,24 @@ export interface components {
         Page_EventShape_: {
             /** Items */
             items: components["schemas"]["EventShape"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[FlagChangeShape] */
+        Page_FlagChangeShape_: {
+            /** Items */
+            items: components["schemas"]["FlagChangeShape"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[FlagShape] */
+        Page_FlagShape_: {
+            /** Items */
+            items: components["schemas"]["FlagShape"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -4630,6 +5271,958 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+        };
+    };
+    list_flags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FlagShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_flag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagShape"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_flag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag you read, such as `"3"`; 412 if it changed. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagPutIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody changed it in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_flag: {
+        parameters: {
+            query: {
+                reason: string;
+            };
+            header?: {
+                /** @description The ETag you read, such as `"3"`; 412 if it changed. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody changed it in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_flag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag you read, such as `"3"`; 412 if it changed. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagPatchIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody changed it in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagChangeSetIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FlagShape_"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evaluate_flags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagEvaluateIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagEvaluations"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kill_flag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagKillIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_flag_back: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag you read, such as `"3"`; 412 if it changed. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagRollbackIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody changed it in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flag_history: {
+        parameters: {
+            query?: {
+                /** @description At most this many items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FlagChangeShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flags_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagsStatus"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flags_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagsHealth"];
                 };
             };
         };

@@ -85,3 +85,12 @@ export type DiscardInput = Schemas["DiscardIn"];
 export type ReplayInput = Schemas["ReplayIn"];
 /** A replay as lists give it: one that exists. (A dry run answers with the same shape and no id.) */
 export type Replay = Required<Omit<Schemas["ReplayShape"], "id" | "status" | "requested_at">> & { id: string; status: NonNullable<Schemas["ReplayShape"]["status"]>; requested_at: string };
+
+export type Flag = Schemas["FlagShape"];
+export type FlagKind = Flag["type"];
+export type FlagServe = Schemas["FlagServe"];
+export type FlagRule = Schemas["FlagRule"];
+export type FlagConstraint = Schemas["FlagConstraint"];
+export type FlagFields = Schemas["FlagFields"];
+export type FlagChange = Schemas["FlagChangeShape"];
+export type FlagEvaluation = Schemas["FlagEvaluationShape"];

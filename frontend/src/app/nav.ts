@@ -1,7 +1,7 @@
-import { Activity, AtSign, FileUp, Filter, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
+import { Activity, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/settings";
+  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/settings";
   label: string;
   icon: LucideIcon;
   /** The letter after `g`. */
@@ -31,6 +31,7 @@ export const groups: { title: string; places: Place[] }[] = [
     title: "Admin",
     places: [
       { to: "/streams", label: "Event streams", icon: Waypoints, key: "b" },
+      { to: "/flags", label: "Feature flags", icon: Flag, key: "f" },
       { to: "/settings", label: "Settings", icon: Settings, key: "e" },
     ],
   },

@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirec
 import type { EventFilters, LetterFilters } from "../api/backbone";
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
+import type { FlagFilters } from "../api/flags";
 import type { InboundKind } from "../api/types";
 import { oneOf, str, whole, type Raw } from "./search";
 import { Shell } from "./shell";
@@ -76,6 +77,13 @@ export const campaignRoute = createRoute({
 });
 
 const senders = createRoute({ getParentRoute: () => root, path: "/senders", component: lazyRouteComponent(() => import("../features/senders/page")) });
+export const flagsRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/flags",
+  validateSearch: (raw: Raw): FlagFilters => ({ search: str(raw.search), state: oneOf(raw.state, ["on", "disabled", "killed"]) }),
+  component: lazyRouteComponent(() => import("../features/flags/page")),
+});
+export const flagRoute = createRoute({ getParentRoute: () => root, path: "/flags/$flagName", component: lazyRouteComponent(() => import("../features/flags/detail")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
 const profile = createRoute({ getParentRoute: () => root, path: "/profile", component: lazyRouteComponent(() => import("../features/profile/page")) });
@@ -107,7 +115,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, settings, profile,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),
   defaultPreload: "intent",

@@ -18,6 +18,8 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
+from event_stream_engine.entrypoints.flags import routes as flags
+from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.identity.live_sessions import LiveSessions
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
@@ -66,6 +68,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform.shared["hub"] = hub
         platform.shared["sessions"] = LiveSessions(platform.database)
         platform.shared["group_commit"] = GroupCommit(platform.database)
+        keeping = kept_flags(chosen, platform.database, platform.redis)
+        platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
         app.state.platform = platform
         following = asyncio.create_task(hub.run())
         try:
@@ -115,6 +119,8 @@ def connect_platform(settings: Settings, transport: Transport) -> Platform:
 def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
     app.include_router(health.router)
+    app.include_router(flags.router)
+    app.include_router(flags.status)
     for router in (sign_in.router, accounts.router, security.router, accounts.accounts, pages.router):
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)

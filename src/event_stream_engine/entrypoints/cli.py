@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from event_stream_engine import __version__
+from event_stream_engine.entrypoints.flags import cli as flags
 from event_stream_engine.errors import EseError
 
 # One process of the operating system each: command -> module, function.
@@ -103,6 +104,8 @@ def doctor(
 
     raise typer.Exit(examination.main(every_setting=verbose))
 
+
+app.add_typer(flags.app, name="flags")
 
 events = typer.Typer(help="Follow events.", no_args_is_help=True)
 app.add_typer(events, name="events")

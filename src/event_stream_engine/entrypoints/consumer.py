@@ -9,10 +9,12 @@ from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions, log, run_until_stopped
+from event_stream_engine.entrypoints.flags.keeping import follow_flags
 
 
 def main() -> None:
     settings = begin("consume")
+    follow_flags(settings, "consume")
     import_reactions()
     jobs.configure(settings)
 

@@ -3,9 +3,11 @@
 import warnings
 
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_process_init
 
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.bootstrap import begin, import_chores
+from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.jobs.app import QUEUES
 
 
@@ -15,6 +17,8 @@ def main() -> None:
     # The warning is about pickled messages; ours are JSON, the only content that the worker accepts.
     warnings.simplefilter("ignore", SecurityWarning)
     import_chores()
+    # A thread does not outlive the fork: each process of the worker follows the flags itself.
+    worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
     celery = jobs.configure(settings)
     celery.start([
         "--quiet",
@@ -31,6 +35,7 @@ def main() -> None:
 def beat() -> None:
     """The clock of scheduled chores. It keeps no file: every schedule is an interval of seconds."""
     settings = begin("beat")
+    follow_flags(settings, "beat")
     import_chores()
     celery = jobs.configure(settings)
     celery.start(["--quiet", "beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler", "--pidfile="])

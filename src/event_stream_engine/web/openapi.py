@@ -5,7 +5,7 @@ from typing import Any
 from event_stream_engine.web.problems import MEDIA_TYPE
 
 _METHODS = ("get", "post", "put", "patch", "delete")
-_PROBED = ("/livez", "/readyz", "/health", "/metrics")
+_PROBED = ("/livez", "/readyz", "/health", "/health/flags", "/metrics")
 
 _MEANINGS = {
     400: "The request cannot be understood",

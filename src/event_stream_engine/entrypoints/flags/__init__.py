@@ -1,0 +1,1 @@
+"""The feature flags' HTTP routes, commands, and the thread that keeps them new where no API runs."""

@@ -1,0 +1,210 @@
+"""`/api/v1/flags`: read, change, kill, roll back, try a context. `/flags/status` and `/health/flags`: this process."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
+
+from event_stream_engine.database import Transaction
+from event_stream_engine.entrypoints.backbone.people import named
+from event_stream_engine.entrypoints.flags import shapes
+from event_stream_engine.entrypoints.flags.shapes import FlagName, FlagShape
+from event_stream_engine.errors import Forbidden, Stale
+from event_stream_engine.flags import actions, store
+from event_stream_engine.flags.api import Flags
+from event_stream_engine.flags.following import Follower, nudge
+from event_stream_engine.flags.model import Change
+from event_stream_engine.flags.model.planning import Unknown
+from event_stream_engine.flags.store import AuditRow
+from event_stream_engine.web.auth import Account, Principal
+from event_stream_engine.web.pages import Cursor, IfMatch, Limit, Page, decode_cursor, encode_cursor, set_version
+from event_stream_engine.web.platform import Platform, ThePlatform
+from event_stream_engine.web.unit import Route, Tx
+
+router = APIRouter(prefix="/api/v1/flags", tags=["flags"], route_class=Route)
+status = APIRouter(tags=["flags"], route_class=Route)
+
+FLAGS, FOLLOWER = "flags", "flags_follower"
+_ETAG = re.compile(r'(?:W/)?"(\d{1,15})"')
+Name = Annotated[FlagName, Path()]
+
+
+class OwnerNeeded(Forbidden):
+    code = "owner_needed"
+
+
+async def _owner(principal: Account) -> Principal:
+    if principal.role != "owner":
+        raise OwnerNeeded("Only an owner may change flags: ask one.")
+    return principal
+
+
+Owner = Annotated[Principal, Depends(_owner)]
+Apply = Callable[[Sequence[Change], str], Awaitable[list[AuditRow]]]
+
+
+async def _applying(owner: Owner, tx: Tx, platform: ThePlatform, background: BackgroundTasks) -> Apply:
+    """Changes by this request's owner; every process is told once they are committed."""
+
+    async def apply(changes: Sequence[Change], reason: str) -> list[AuditRow]:
+        account = owner.account_id
+        facts = _flags(platform).facts
+        background.add_task(_tell, platform)  # runs after the commit, and only then
+        return await actions.change(tx, changes, actor=str(account), account_id=account, reason=reason, facts=facts)
+
+    return apply
+
+
+Applying = Annotated[Apply, Depends(_applying)]
+
+
+async def _tell(platform: Platform) -> None:
+    follower: Follower = platform.shared[FOLLOWER]
+    follower.hurry()
+    await nudge(platform.redis)
+
+
+def _flags(platform: Platform) -> Flags:
+    flags: Flags = platform.shared[FLAGS]
+    return flags
+
+
+@router.get("", summary="Feature flags")
+async def list_flags(_: Account, tx: Tx) -> Page[FlagShape]:
+    """All of them, by name; at most 1,000."""
+    found = await _shown(tx, None)
+    return Page(items=found, total=len(found))
+
+
+@router.get("/{name}", summary="A feature flag")
+async def show_flag(name: Name, _: Account, tx: Tx, response: Response) -> FlagShape:
+    return await _one(tx, name, response)
+
+
+@router.put("/{name}", summary="Make a flag, or replace its definition")
+async def put_flag(
+    name: Name, body: shapes.FlagPutIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
+) -> FlagShape:
+    """`If-Match: "0"` makes a new one only."""
+    await apply([Change(name, body.given(), "create", whole=True, expected=_version(if_match))], body.reason)
+    return await _one(tx, name, response)
+
+
+@router.patch("/{name}", summary="Change a flag")
+async def change_flag(
+    name: Name, body: shapes.FlagPatchIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
+) -> FlagShape:
+    """What is left out stays. `killed: false` lifts the kill switch."""
+    await apply([Change(name, body.given(), expected=_version(if_match))], body.reason)
+    return await _one(tx, name, response)
+
+
+@router.delete("/{name}", status_code=204, summary="Remove a flag")
+async def remove_flag(
+    name: Name, apply: Applying, reason: Annotated[shapes.Reason, Query()], if_match: IfMatch = None
+) -> None:
+    """Its history stays. A flag of the product's own cannot be removed."""
+    await apply([Change(name, None, "remove", expected=_version(if_match))], reason)
+
+
+@router.post("/change-sets", summary="Change several flags at once")
+async def change_set(body: shapes.FlagChangeSetIn, apply: Applying, tx: Tx) -> Page[FlagShape]:
+    """All of the changes or none, judged together. The answer holds the flags that are there afterwards."""
+    await apply([_change(one) for one in body.changes], body.reason)
+    found = await _shown(tx, {change.name for change in body.changes})
+    return Page(items=found, total=len(found))
+
+
+@router.post("/evaluate", summary="What flags give in a context")
+async def evaluate_flags(body: shapes.FlagEvaluateIn, _: Account, platform: ThePlatform) -> shapes.FlagEvaluations:
+    """As this process has them in force, with the reason of each."""
+    flags = _flags(platform)
+    names = sorted(flags.get_all()) if body.names is None else body.names
+    given = [{"name": name, **_fields(flags, name, body)} for name in names]
+    now = flags.status()
+    return shapes.FlagEvaluations(
+        items=[shapes.FlagEvaluationShape.model_validate(one) for one in given],
+        is_stale=now.is_stale,
+        age_seconds=now.age_seconds,
+    )
+
+
+@router.post("/{name}/kill", summary="The kill switch")
+async def kill_flag(name: Name, body: shapes.FlagKillIn, apply: Applying, tx: Tx, response: Response) -> FlagShape:
+    """From now on the flag gives `off` to everybody, whatever version you read."""
+    await apply([actions.kill(name)], body.reason)
+    return await _one(tx, name, response)
+
+
+@router.post("/{name}/rollback", summary="Go back to an earlier version")
+async def roll_flag_back(
+    name: Name, body: shapes.FlagRollbackIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
+) -> FlagShape:
+    """Makes a new version with the earlier one's definition."""
+    await apply([await actions.rollback(tx, name, body.version, _version(if_match))], body.reason)
+    return await _one(tx, name, response)
+
+
+@router.get("/{name}/history", summary="Who changed a flag, when and why")
+async def flag_history(
+    name: Name, _: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None
+) -> Page[shapes.FlagChangeShape]:
+    """Newest first; also of a flag that was removed."""
+    after = decode_cursor(cursor, int)
+    rows = await store.history(tx, name, after[0] if after else None, limit + 1)
+    items = await named(tx, [shapes.change_shape(row) for row in rows[:limit]])
+    return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(rows) > limit else None)
+
+
+@status.get("/flags/status", summary="The flags in force in this process")
+async def flags_status(_: Account, platform: ThePlatform) -> shapes.FlagsStatus:
+    flags = _flags(platform)
+    return shapes.FlagsStatus.model_validate({**_health(flags).model_dump(), "values": flags.get_all()})
+
+
+@status.get("/health/flags", summary="Whether the flags in force are new and go together")
+async def flags_health(platform: ThePlatform) -> shapes.FlagsHealth:
+    """`degraded` is still 200: the last good flags are in force. Needs no session, and gives no values."""
+    return _health(_flags(platform))
+
+
+def _health(flags: Flags) -> shapes.FlagsHealth:
+    return shapes.FlagsHealth.model_validate(flags.status(), from_attributes=True)
+
+
+def _fields(flags: Flags, name: str, body: shapes.FlagEvaluateIn) -> dict[str, object]:
+    answer = flags.evaluate(name, body.context)
+    return {field: getattr(answer, field) for field in answer.__struct_fields__}
+
+
+def _change(given: shapes.FlagChangeIn) -> Change:
+    if given.action == "kill":
+        return Change(given.name, {"killed": True}, "kill", expected=given.version)
+    if given.action == "remove":
+        return Change(given.name, None, "remove", expected=given.version)
+    fields = given.fields.given() if given.fields else {}
+    return Change(given.name, fields, given.action, given.action == "create", given.version)
+
+
+def _version(if_match: str | None) -> int | None:
+    if if_match in (None, "*"):
+        return None
+    found = _ETAG.fullmatch(if_match or "")
+    if found is None:
+        raise Stale("If-Match must hold the ETag that you read. Load the flag, then change it again.")
+    return int(found[1])
+
+
+async def _one(tx: Transaction, name: str, response: Response) -> FlagShape:
+    found = await _shown(tx, {name})
+    if not found:
+        raise Unknown(f"There is no flag {name}.")
+    set_version(response, found[0].version)
+    return found[0]
+
+
+async def _shown(tx: Transaction, names: set[str] | None) -> list[FlagShape]:
+    loaded, changes = await store.load(tx), await store.last_changes(tx)
+    wanted = [(name, held) for name, held in sorted(loaded.flags.items()) if names is None or name in names]
+    return await named(tx, [shapes.flag_shape(name, held, changes.get(name)) for name, held in wanted])

@@ -1,0 +1,112 @@
+"""Keeping a process's flags as new as the database's: loaded at a nudge over Redis, and every 15 seconds anyway.
+
+A nudge is published after the commit, best effort: losing one costs at most the poll's interval. A database that does
+not answer leaves the last good flags in force, marked stale.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from event_stream_engine.database import Database
+from event_stream_engine.database.engine import DATABASE_ERRORS
+from event_stream_engine.flags import store
+from event_stream_engine.flags.api import Flags
+from event_stream_engine.flags.last_good import LastGood
+
+log = structlog.get_logger()
+
+CHANNEL = "ese:flags"
+POLL_SECONDS = 15.0
+LOAD_SECONDS_MAX = 5.0
+_RECONNECT_SECONDS = 1.0
+
+
+async def nudge(redis: "Redis") -> None:
+    """Tell every process to look. Best effort."""
+    with suppress(RedisError, OSError, TimeoutError):
+        await redis.publish(CHANNEL, "changed")
+
+
+class Follower:
+    """Keeps `flags` up to date until canceled."""
+
+    def __init__(
+        self,
+        flags: Flags,
+        database: Database,
+        redis: "Redis",
+        last_good: LastGood,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._flags, self._database, self._redis, self._last_good = flags, database, redis, last_good
+        self._poll_seconds = poll_seconds
+        self._wanted = asyncio.Event()
+        self.listening = asyncio.Event()
+        """Set while nudges arrive."""
+
+    async def start(self) -> None:
+        """The first load: from the database, or from the file, marked stale."""
+        if await self.refresh():
+            return
+        kept = await asyncio.to_thread(self._last_good.read)
+        if kept is None:
+            log.warning("no flags can be loaded: the declared ones are in force")
+        else:
+            self._flags.offer(kept[0], "file", kept[1])
+            log.warning("the flags come from the file", confirmed_at=kept[1].isoformat())
+
+    async def run(self) -> None:
+        listening = asyncio.create_task(self._listen())
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._wanted.wait()
+                self._wanted.clear()
+                await self.refresh()
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    def hurry(self) -> None:
+        """Look now."""
+        self._wanted.set()
+
+    async def refresh(self) -> bool:
+        """Load once; whether the database answered."""
+        try:
+            async with asyncio.timeout(LOAD_SECONDS_MAX), self._database.transaction() as tx:
+                loaded = await store.load(tx)
+        except (*DATABASE_ERRORS, TimeoutError) as error:
+            if not self._flags.status().is_stale:
+                log.warning("the flags cannot be loaded; the last good ones stay", error=type(error).__name__)
+            self._flags.doubt()
+            return False
+        if self._flags.offer(loaded):
+            await asyncio.to_thread(self._last_good.keep, loaded)
+        else:
+            log.warning("flags are not put in force", issues=[issue.message for issue in self._flags.issues()])
+        return True
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except (RedisError, OSError, TimeoutError):
+                self.listening.clear()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _hear(self) -> None:
+        async with self._redis.pubsub() as heard:
+            await heard.subscribe(CHANNEL)
+            while True:
+                message = await heard.get_message(timeout=5.0)
+                if message is not None:
+                    self.listening.set()
+                    self._wanted.set()  # also at the subscription itself: something may have been said before it

@@ -1,0 +1,50 @@
+"""`ese flags …` as it is typed, on a real database."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Ese = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
+    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_HOME": str(tmp_path)}
+
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "flags", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+async def test_a_flags_life_from_the_command_line(ese: Ese) -> None:
+    made = ese("set", "new-form=false", "--type", "bool", "--percentage", "25", "--reason", "try", "--by", "ana")
+    assert (made.returncode, made.stdout) == (0, "new-form: version 1\n"), made.stderr
+    assert "new-form: on, bool false, 25 %, version 1\n" in ese("list").stdout
+    assert ese("evaluate", "new-form").stdout == "false  DEFAULT (no_key)\n"
+    assert ese("kill", "new-form", "--reason", "errors").stdout == "new-form: version 2\n"
+    assert ese("evaluate", "new-form", "targeting_key=a").stdout == "false  DISABLED (killed)\n"
+    assert ese("rollback", "new-form", "1", "--reason", "back").stdout == "new-form: version 3\n"
+    assert '"percentage": 2500' in ese("show", "new-form").stdout
+    told = ese("history", "new-form").stdout.splitlines()
+    assert [line.split("  ", 1)[1] for line in told] == [
+        "version 2 -> 3  rollback by operator: back",
+        "version 1 -> 2  kill by operator: errors",
+        "version 0 -> 1  create by ana: try",
+    ]
+    assert ese("verify").stdout == "All 3 rows of the flags' audit are as they were written.\n"
+
+
+async def test_a_set_is_taken_or_refused_whole(ese: Ese) -> None:
+    refused = ese("set", "MONITORING_DUAL_MODE=true", "MONITORING_BATCH_SIZE=5", "--reason", "x")
+    assert (refused.returncode, "MONITORING_ADAPTER_TYPE" in refused.stderr) == (1, True)
+    assert ese("list").stdout.count("version 0") == 8
+    taken = ese("set", "MONITORING_DUAL_MODE=true", "--reason", "x")
+    assert taken.returncode == 1
+    one = ese("set", "MONITORING_BATCH_SIZE=five", "--reason", "x")
+    assert (one.returncode, one.stderr) == (1, "ese: five is no int.\n")
