@@ -183,6 +183,25 @@ async def test_a_partition_goes_only_when_the_relay_and_every_group_are_past_it(
         await ledger.wait_effects(3)
 
 
+async def test_a_transaction_that_outlasts_midnight_takes_no_tick_of_the_next_day_along(
+    database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    """It began on the day that goes and wrote on the one that stays: its id is greater than the other's."""
+    async with consuming(consumer_of(group_of(ledger))):
+        await publish("a")
+        await publish("b")
+        await ledger.wait_effects(2)
+        await record_long_ago(database)
+        async with working(Relay(database, streams, SETTINGS)):
+            await wait_rows(database, f"SELECT * FROM relay_positions WHERE stream = '{OTHER_STREAM}'")
+        await publish("c")
+        await ledger.wait_effects(3)
+    await streams.trim(OTHER_STREAM, "9999999999999-0")
+    assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+    assert await old_partitions(database) == []
+    assert (await proved(database, streams, ledger)).holds
+
+
 async def test_streams_are_trimmed_by_age_and_never_past_a_group(
     database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, log: Log
 ) -> None:

@@ -16,7 +16,7 @@ from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
 from tests.conftest import Addresses, execute, in_database
 
-BEFORE_SESSIONS = "0011"
+BEFORE_SESSIONS = "0012"
 
 
 @pytest.fixture

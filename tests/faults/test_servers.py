@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from event_stream_engine import clock
 from event_stream_engine.backbone.consumers import Consumer
-from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.relay import Relay, housekeeping
 from event_stream_engine.backbone.relay.generation import accept
 from event_stream_engine.backbone.streams import position
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
@@ -29,7 +31,7 @@ from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction,
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
 from event_stream_engine.embedded.valkey import Valkey
-from tests.backbone.conftest import SETTINGS, STREAM, ProofFact, facts
+from tests.backbone.conftest import OTHER_STREAM, SETTINGS, STREAM, ProofFact, facts
 from tests.faults.proxy import Fault, proxied
 from tests.faults.scene import EFFECTS, PROCESSES, Scene, at_work, execute, until
 
@@ -188,42 +190,124 @@ async def test_a_server_that_refuses_for_a_while(durable: Servers, refusal: str)
         await flowing(scene, 20)
 
 
+async def test_a_redis_that_cannot_write_its_disk(durable: Servers) -> None:
+    """It says so (MISCONF) and refuses; when it can again, everything goes on."""
+    folder = durable.valkey.folder
+    async with platform(durable) as scene:
+        await scene.redis.config_set("appendonly", "no")
+        await scene.redis.config_set("save", "3600 1")  # who does not mean to save is not stopped by not being able to
+        folder.chmod(0o500)
+        await scene.redis.bgsave()
+
+        async def shown() -> bool:
+            return "misconf" in await reasons(scene)
+
+        await until(shown)
+        folder.chmod(0o700)
+        await scene.redis.bgsave()
+        await flowing(scene, 20)
+
+
+async def test_partitions_that_go_while_it_flows(durable: Servers) -> None:
+    """Detached and dropped under writers, a relay and a group at work."""
+    async with writing(durable) as database:
+        for days in (3, 2, 1):
+            day = clock.now().date() - timedelta(days=SETTINGS.retention_days + days)
+            await execute(database, f"SELECT ese_outbox_partitions('{day}', '{day}')")
+            await execute(database, _LONG_AGO.format(day=day, stream=OTHER_STREAM))
+    async with platform(durable) as scene:
+        await until(lambda: trimmed_to_nothing(scene))
+
+        async def gone() -> bool:
+            await housekeeping.keep_house(scene.database, RedisStreams(scene.redis), SETTINGS)
+            async with scene.database.transaction() as tx:
+                return bool((await tx.execute(text(_OLD_PARTITIONS))).scalar_one() == 0)
+
+        await until(gone)
+        await flowing(scene, 50)
+
+
+@asynccontextmanager
+async def writing(servers: Servers) -> AsyncIterator[Database]:
+    database = Database(servers.database_url, pool_size=1)
+    yield database
+    await database.close()
+
+
+async def trimmed_to_nothing(scene: Scene) -> bool:
+    """Whether the entries of long ago were published and left the stream, as their age would have it."""
+    return bool(await RedisStreams(scene.redis).trim(OTHER_STREAM, "9999999999999-0"))
+
+
+_OLD_PARTITIONS = f"""
+SELECT count(*) FROM pg_tables
+WHERE tablename ~ '^outbox_[0-9]{{8}}$'
+  AND tablename < 'outbox_' || to_char(current_date - {SETTINGS.retention_days}, 'YYYYMMDD')
+"""
+
+_LONG_AGO = """
+INSERT INTO outbox (recorded_at, stream, key, event_id, type, time, data)
+SELECT '{day} 12:00+00', '{stream}', 'old', gen_random_uuid(), 'OtherFact', '{day} 12:00+00',
+       '{{"entity": "old", "version": 1}}'
+FROM generate_series(1, 100)
+"""
+
+
 async def reasons(scene: Scene) -> set[str]:
     async with scene.database.transaction() as tx:
         return set((await tx.execute(text("SELECT code FROM relay_positions WHERE code IS NOT NULL"))).scalars())
 
 
-async def test_a_database_restored_from_an_older_copy_is_refused_until_accepted(durable: Servers) -> None:
-    """The streams hold what the restored log does not: nothing is published, and no id used again, until a person
-    says that this database is the one."""
+RESTORED = {"an older copy": "older than what was published", "a promoted copy": "timeline"}
+
+
+@pytest.mark.parametrize("restored", RESTORED)
+async def test_another_past_of_the_database_is_refused_until_accepted(durable: Servers, restored: str) -> None:
+    """The streams hold what the restored log, or a standby that lagged behind, does not: nothing is published, and no
+    id used again, until a person says that this database is the one."""
     older = durable.postgres.data.with_name("older")
     async with platform(durable) as scene:
-        for name in PROCESSES:
-            await scene.stop(name)
-        await scene.pause_writers()
+        await stand_still(scene)
         await exchange(durable, scene, durable.postgres.data, older)
-        for name in PROCESSES:
-            scene.start(name)
-        scene.go_on()
+        go_on(scene)
         await flowing(scene, 100)
-        await scene.pause_writers()
-        for name in PROCESSES:
-            await scene.stop(name)
+        await stand_still(scene)
+        if restored == "a promoted copy":
+            recover_to_a_new_timeline(older)
         await exchange(durable, scene, older, durable.postgres.data)
+        await answering(scene)
         for name in PROCESSES:
             scene.start(name)
         refused = await refusal(scene)
-        assert "older than what was published" in refused
+        assert RESTORED[restored] in refused
         assert "accept-generation" in refused
         held = await scene.redis.xlen(STREAM)
         for name in PROCESSES:
             await scene.stop(name)
         assert await scene.redis.xlen(STREAM) == held
         await accept(scene.database, "ana", "the copy is the one to go on with")
-        for name in PROCESSES:
-            scene.start(name)
-        scene.go_on()
+        go_on(scene)
         await flowing(scene, 50)
+
+
+async def stand_still(scene: Scene) -> None:
+    await scene.pause_writers()
+    for name in PROCESSES:
+        await scene.stop(name)
+
+
+def go_on(scene: Scene) -> None:
+    for name in PROCESSES:
+        scene.start(name)
+    scene.go_on()
+
+
+def recover_to_a_new_timeline(data: Path) -> None:
+    """It starts as a standby whose primary is gone, replays what it has, and promotes itself."""
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = '/bin/false'\n")
+    (data / "recovery.signal").touch()
+    shutil.chown(data / "recovery.signal", data.owner())
 
 
 async def exchange(servers: Servers, scene: Scene, source: Path, target: Path) -> None:

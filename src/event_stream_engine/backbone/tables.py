@@ -130,7 +130,7 @@ inbox = Table(
     Column("group_name", Text, nullable=False),
     Column("event_id", Uuid, nullable=False),
     Column("consumed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("group_name", "event_id"),
+    PrimaryKeyConstraint("event_id", "group_name"),
     postgresql_partition_by="RANGE (event_id)",
 )
 

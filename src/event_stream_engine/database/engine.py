@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 Transaction = AsyncConnection
 
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What a server that fails, or that cannot be reached, raises through the pool and through the driver."""
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What a server that fails, or that cannot be reached, raises through the pool and through the driver (whose "internal"
+error is a connection that was cut while something was under way)."""
 
 metadata = MetaData(
     naming_convention={

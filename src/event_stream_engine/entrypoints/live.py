@@ -16,7 +16,7 @@ LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
 
 
-@router.get("/live", summary="Live updates", response_class=StreamingResponse)
+@router.get("/live", summary="Live updates", response_class=StreamingResponse, responses={429: {}})
 async def live(
     request: Request,
     _: Account,

@@ -13,7 +13,7 @@ import msgspec
 REGISTRY: dict[str, type["Event"]] = {}
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact in the past tense.
 
     `stream` is `<domain>.<entity>.v<N>`; within a version fields are only ever added, with a default. Events with
@@ -54,7 +54,7 @@ def stream_names() -> list[str]:
     return sorted({event.stream for event in REGISTRY.values()})
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event with its CloudEvents 1.0 attributes and our extensions, as it stands in a stream."""
 
     id: UUID

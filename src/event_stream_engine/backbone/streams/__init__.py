@@ -178,8 +178,12 @@ class StreamReader(Protocol):
 
 def envelope(stream: str, entry_id: str, fields: Mapping[str, str], partition: int = 0) -> Envelope:
     """The envelope that stands at `entry_id`. Raises `KeyError` or `msgspec.ValidationError` for other fields."""
-    own = {"entry_id": entry_id, "stream": stream, "partition": partition, "data": msgspec.Raw(fields["data"].encode())}
-    return msgspec.convert({**fields, **own}, type=Envelope, strict=False)
+    attributes: dict[str, object] = dict(fields)
+    attributes["entry_id"] = entry_id
+    attributes["stream"] = stream
+    attributes["partition"] = partition
+    attributes["data"] = msgspec.Raw(fields["data"].encode())
+    return msgspec.convert(attributes, type=Envelope, strict=False)
 
 
 def position(entry_id: str) -> tuple[int, int]:

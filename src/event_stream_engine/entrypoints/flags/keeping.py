@@ -3,11 +3,12 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.flags.api import Facts, Flags, install
 from event_stream_engine.flags.following import Follower
@@ -25,9 +26,7 @@ async def kept(settings: Settings, database: Database, redis: "Redis") -> AsyncI
     try:
         yield flags, follower
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        await end(following)
 
 
 def facts_of(settings: Settings) -> Facts:

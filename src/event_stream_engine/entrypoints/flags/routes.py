@@ -108,7 +108,7 @@ async def remove_flag(
     await apply([Change(name, None, "remove", expected=_version(if_match))], reason)
 
 
-@router.post("/change-sets", summary="Change several flags at once")
+@router.post("/change-sets", summary="Change several flags at once", responses={412: {}})
 async def change_set(body: shapes.FlagChangeSetIn, apply: Applying, tx: Tx) -> Page[FlagShape]:
     """All of the changes or none, judged together. The answer holds the flags that are there afterwards."""
     await apply([_change(one) for one in body.changes], body.reason)

@@ -71,7 +71,7 @@ async def me(principal: Account, tx: Tx) -> MeOut:
     return await _me(tx, account)
 
 
-@router.patch("/me", summary="Change name, e-mail address or password")
+@router.patch("/me", summary="Change name, e-mail address or password", responses={429: {}})
 async def change_me(
     body: ProfileIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> MeOut:

@@ -59,7 +59,7 @@ async def end_session(session_id: UUID, principal: Account, request: Request, tx
     sessions_ended(request)
 
 
-@router.post("/two-step/begin", summary="Two-step sign-in: a secret for your authenticator")
+@router.post("/two-step/begin", summary="Two-step sign-in: a secret for your authenticator", responses={429: {}})
 async def begin_two_step(
     body: TwoStepBeginIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> TwoStepSetupOut:
@@ -70,7 +70,7 @@ async def begin_two_step(
     return TwoStepSetupOut(secret=setup.secret, uri=setup.uri, qr_svg=_qr(setup.uri))
 
 
-@router.post("/two-step/confirm", summary="Two-step sign-in: turn it on with a first code")
+@router.post("/two-step/confirm", summary="Two-step sign-in: turn it on with a first code", responses={429: {}})
 async def confirm_two_step(
     body: TwoStepConfirmIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> BackupCodesOut:
@@ -81,7 +81,7 @@ async def confirm_two_step(
     return BackupCodesOut(codes=codes)
 
 
-@router.post("/two-step/backup-codes", summary="Two-step sign-in: new backup codes")
+@router.post("/two-step/backup-codes", summary="Two-step sign-in: new backup codes", responses={429: {}})
 async def new_backup_codes(
     body: TwoStepProofIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> BackupCodesOut:
@@ -92,7 +92,7 @@ async def new_backup_codes(
     return BackupCodesOut(codes=codes)
 
 
-@router.post("/two-step/off", summary="Two-step sign-in: turn it off")
+@router.post("/two-step/off", summary="Two-step sign-in: turn it off", responses={429: {}})
 async def turn_two_step_off(
     body: TwoStepProofIn, principal: Account, request: Request, platform: ThePlatform, tx: Tx
 ) -> AccountOut:

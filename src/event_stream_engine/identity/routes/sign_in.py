@@ -40,7 +40,7 @@ NO_MAIL = "This platform has no mail server. Whoever runs it prints a sign-in li
 @router.post(
     "/login",
     summary="Sign in",
-    responses={202: {"model": ChallengeOut, "description": "The second step is wanted"}},
+    responses={202: {"model": ChallengeOut, "description": "The second step is wanted"}, 429: {}},
 )
 async def login(
     body: LoginIn, request: Request, response: Response, platform: ThePlatform, tx: Tx
@@ -58,7 +58,7 @@ async def login(
     return tokens_out(entered)
 
 
-@router.post("/login/code", summary="Sign in: the second step")
+@router.post("/login/code", summary="Sign in: the second step", responses={429: {}})
 async def login_code(body: CodeIn, request: Request, response: Response, platform: ThePlatform, tx: Tx) -> TokensOut:
     """A challenge lives for five minutes and opens one session; wrong codes make the next one wait, as passwords do."""
     waits = await two_step.waiting(tx, body.challenge)
@@ -95,7 +95,7 @@ async def logout(request: Request, response: Response, tx: Tx, refresh_token: Re
     drop_cookies(response)
 
 
-@router.post("/password-reset", status_code=202, summary="Ask for a link that sets a new password")
+@router.post("/password-reset", status_code=202, summary="Ask for a link that sets a new password", responses={429: {}})
 async def ask_for_reset(body: ResetRequestIn, request: Request, platform: ThePlatform, tx: Tx) -> None:
     """The answer is the same whether there is such an account. 409 `mail_not_configured`; 429 after three requests."""
     if not settings_of(request).mail.is_configured:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0012"
 
 STATEMENTS = """
 ALTER TABLE accounts ADD COLUMN mfa_enabled_at timestamptz;
