@@ -44,7 +44,7 @@ async def serving(*, starttls: bool = False, tls: bool = False, name: str = "loc
     options: dict[str, Any] = {"authenticator": _only_ours, "auth_required": starttls or tls}
     if starttls:
         options |= {"tls_context": context, "require_starttls": True}
-    options["auth_require_tls"] = starttls  # with TLS from the start aiosmtpd does not see it
+    options["auth_require_tls"] = starttls  # with TLS from the start aiosmtpd does not see it, and warns
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(
         lambda: SMTP(server, loop=loop, **options), "127.0.0.1", 0, ssl=context if tls else None

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.doctor import Verdict, examine
 from event_stream_engine.identity.actions.mails import ATTEMPTS_MAX, RESET_LIFETIME
 from event_stream_engine.identity.letters import Letter
 from event_stream_engine.identity.smtp import MailRefused, Server
@@ -111,6 +112,30 @@ async def test_a_changed_password_ends_links_that_are_on_their_way(
     body = {"password": NEW, "current_password": CREDENTIALS["password"]}
     assert (await browser.patch(ME, json=body)).status_code == 200
     assert (await anonymous.post(CONFIRM, json={"token": token, "password": NEW * 2})).json()["code"] == "link_ended"
+
+
+async def test_a_link_asked_for_before_a_change_is_not_sent_after_it(
+    browser: Client, anonymous: Client, mail_server: MailServer, database: Database, settings: Settings
+) -> None:
+    await anonymous.post(ASK, json={"email": "ana@example.com"})
+    body = {"password": NEW, "current_password": CREDENTIALS["password"]}
+    assert (await browser.patch(ME, json=body)).status_code == 200
+    await send_due(database, settings)
+    assert ["password was changed" in mail["Subject"] for mail in mail_server.mails] == [True], "only the notice"
+
+
+async def test_the_doctor_says_whether_mail_can_be_sent(
+    settings: Settings, mail_server: MailServer, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    silent = settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL="smtp://127.0.0.1:1")
+    wrong = settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL="mail.example.com")
+    without = settings_for(database_url, redis_url, tmp_path)
+    verdicts = [
+        next(found.verdict for found in await examine(given) if found.subject == "e-mail")
+        for given in (settings, silent, wrong, without)
+    ]
+    assert verdicts == [Verdict.GOOD, Verdict.MISSING, Verdict.MISSING, Verdict.NOTE]
+    assert mail_server.mails == []
 
 
 async def test_asking_often_has_to_wait(owner: Client, anonymous: Client) -> None:

@@ -88,7 +88,7 @@ async def _save_profile(tx: Transaction, before: Account, after: Account) -> Non
         return
     await store.save_account(tx, after)
     if "password" in names or "email" in names:
-        await store.end_password_resets(tx, after.id)
+        await mails.end_resets(tx, before)
     await outbox.record(tx, updated(after, names))
     if "email" in names:
         await mails.notify(tx, before.email, "email_changed")
@@ -106,7 +106,7 @@ async def reset_password(tx: Transaction, token: str, password: str) -> Account:
     hashed = await hashed_password(password, account.email, account.display_name)
     changed = replace(account, password_hash=hashed)
     await store.save_account(tx, changed)
-    await store.end_password_resets(tx, account.id)
+    await mails.end_resets(tx, account)
     await outbox.record(tx, updated(changed, ["password"]))
     await mails.notify(tx, account.email, "password_changed")
     await end_sessions(tx, account.id, "password_reset", by=account.id)

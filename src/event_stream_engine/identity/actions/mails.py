@@ -9,7 +9,7 @@ from uuid import UUID
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity.letters import NOTICES, Kind, Letter, compose
-from event_stream_engine.identity.model import digest
+from event_stream_engine.identity.model import Account, digest
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.identity.store import mails as store
 from event_stream_engine.ids import new_id
@@ -39,6 +39,13 @@ async def notify(tx: Transaction, recipient: str | None, kind: Kind, detail: dic
 async def ask_for_reset(tx: Transaction, address: str) -> None:
     """Whether there is such an account is found out when the mail is sent: asking takes equally long for all."""
     await _add(tx, address, "password_reset", {}, RESET_LIFETIME)
+
+
+async def end_resets(tx: Transaction, account: Account) -> None:
+    """Links that are on their way, and those not yet sent: one was used, or the password or the address was changed."""
+    await account_store.end_password_resets(tx, account.id)
+    if account.email:
+        await store.withdraw(tx, account.email, "password_reset", clock.now())
 
 
 async def _add(tx: Transaction, recipient: str, kind: Kind, detail: dict[str, Any], lifetime: timedelta) -> None:

@@ -49,5 +49,11 @@ async def settle(tx: Transaction, mail_id: UUID, now: datetime, outcome: str) ->
     await tx.execute(update(mails).where(mails.c.id == mail_id).values(settled_at=now, outcome=outcome))
 
 
+async def withdraw(tx: Transaction, recipient: str, kind: str, now: datetime) -> None:
+    """What was not sent yet is not sent any more."""
+    waiting = [mails.c.recipient == recipient, mails.c.kind == kind, mails.c.settled_at.is_(None)]
+    await tx.execute(update(mails).where(*waiting).values(settled_at=now, outcome="withdrawn"))
+
+
 async def forget(tx: Transaction, settled_before: datetime) -> None:
     await tx.execute(mails.delete().where(mails.c.settled_at < settled_before))
