@@ -107,6 +107,14 @@ async def test_ending_the_others_keeps_this_one(browser: Client, client_of: Call
     assert (await browser.get(ME)).status_code == 200
 
 
+async def test_a_first_password_ends_no_session(client_of: Callable[..., Client], link_token: Any) -> None:
+    here, elsewhere = client_of(), client_of()
+    for client in (here, elsewhere):
+        await client.post("/sign-in/link", data={"token": await link_token()})
+    assert (await here.patch(ME, json=CREDENTIALS)).json()["has_password"] is True
+    assert [(await client.get(ME)).status_code for client in (here, elsewhere)] == [200, 200]
+
+
 async def test_nobody_ends_anothers_session_but_an_owner_all_of_them(
     owner: Client, client_of: Callable[..., Client]
 ) -> None:

@@ -465,7 +465,8 @@ export interface paths {
         head?: never;
         /**
          * Change name, e-mail address or password
-         * @description A new password ends every session; this one goes on with new cookies. Wrong current passwords make one wait.
+         * @description A password in place of another ends every session; this one goes on with new cookies. Wrong current passwords
+         *     make one wait.
          */
         patch: operations["change_me"];
         trace?: never;

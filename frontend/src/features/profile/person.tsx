@@ -80,7 +80,7 @@ export function Password({ account }: { account: Me }) {
           <input type="email" autoComplete="username" value={account.email ?? ""} readOnly hidden />
         )}
         {account.has_password && <TextField label="Current password" type="password" value={current} onChange={setCurrent} autoComplete="current-password" error={problem?.field("current_password")} />}
-        <TextField label="New password" type="password" value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters; a few unrelated words do well. Every other session ends.`} error={problem?.field("password")} />
+        <TextField label="New password" type="password" value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters; a few unrelated words do well.${account.has_password ? " Every other session ends." : ""}`} error={problem?.field("password")} />
         <Problems error={save.error} placed={["email", "password"]} />
         <Button type="submit" variant="primary" className="justify-self-start" isDisabled={password.length < SHORTEST || (needsEmail && !email.includes("@")) || (account.has_password && current === "")} isPending={save.isPending}>
           Save password

@@ -58,10 +58,11 @@ async def change_profile(
     display_name: str | None,
     password: str | None,
     current_password: str | None,
-) -> Account:
+) -> tuple[Account, bool]:
     """Change what is given. Where there is a password, it must be repeated to change it or the address.
 
-    A new password ends every session. Raises `WrongPassword`, `EmailTaken` or `Invalid`.
+    A password in place of another ends every session, which is the second value; a first one ends none.
+    Raises `WrongPassword`, `EmailTaken` or `Invalid`.
     """
     account = await current(tx, account_id)
     changed = account
@@ -76,9 +77,11 @@ async def change_profile(
     if password is not None:
         hashed = await hashed_password(password, changed.email, changed.display_name)
         changed = replace(changed, password_hash=hashed)
+    replaced = password is not None and account.password_hash is not None
+    if replaced:
         await end_sessions(tx, account_id, "password_changed", by=account_id)
     await _save_profile(tx, account, changed)
-    return changed
+    return changed, replaced
 
 
 async def _save_profile(tx: Transaction, before: Account, after: Account) -> None:

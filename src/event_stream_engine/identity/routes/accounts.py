@@ -75,9 +75,10 @@ async def me(principal: Account, tx: Tx) -> MeOut:
 async def change_me(
     body: ProfileIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> MeOut:
-    """A new password ends every session; this one goes on with new cookies. Wrong current passwords make one wait."""
+    """A password in place of another ends every session; this one goes on with new cookies. Wrong current passwords
+    make one wait."""
     async with throttled(platform.redis, f"account:{principal.account_id}", address(request)):
-        changed = await actions.change_profile(
+        changed, sessions_are_over = await actions.change_profile(
             tx,
             principal.account_id,
             email=body.email,
@@ -85,7 +86,7 @@ async def change_me(
             password=body.password,
             current_password=body.current_password,
         )
-    if body.password is not None:
+    if sessions_are_over:
         tokens = await session_actions.open_session(tx, changed, "password", issuer(request))
         set_cookies(request, response, tokens)
         sessions_ended(request)
