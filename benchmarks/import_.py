@@ -79,7 +79,7 @@ async def measure() -> None:
 async def _import(database: Database, home: str) -> tuple[Import, float]:
     """Upload and start are not measured; reading, checking, writing and committing are."""
     runtime = Runtime(load_settings({"ESE_HOME": home}), database, None)  # type: ignore[arg-type]
-    by = Principal(new_id(), "owner")
+    by = Principal(new_id(), "admin")
     import_id = new_id()
     path = path_of(Path(home), import_id)
     path.parent.mkdir(parents=True)

@@ -1,5 +1,6 @@
-"""Write the generated documents: `docs/settings.md`, `docs/events.md`, `docs/schemas/`, `docs/asyncapi.json`,
-`docs/cli.md`, and `frontend/openapi.json`, which the UI's types are made from. With `--check`: compare only.
+"""Write the generated documents: `docs/settings.md`, `docs/permissions.md`, `docs/events.md`, `docs/schemas/`,
+`docs/asyncapi.json`, `docs/cli.md`, and `frontend/openapi.json`, which the UI's types are made from. With
+`--check`: compare only.
 
 Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
 the lists cannot drift from the code without `--check` (a test) saying so."""
@@ -20,10 +21,12 @@ import event_stream_engine
 import event_stream_engine.events
 import schemas  # beside this file
 from event_stream_engine.backbone.subscriptions import GROUPS
-from event_stream_engine.entrypoints.api import openapi
+from event_stream_engine.entrypoints.api import create_app, openapi
 from event_stream_engine.entrypoints.cli import app
 from event_stream_engine.events.base import REGISTRY
-from event_stream_engine.settings import Section, Settings
+from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES
+from event_stream_engine.settings import Section, Settings, load_settings
+from event_stream_engine.web.guards import Declared, declared
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(event_stream_engine.__file__).parent
@@ -55,6 +58,7 @@ def documents() -> dict[str, str]:
     load("event_stream_engine", [str(PACKAGE)], only="consumers")
     return {
         "docs/settings.md": settings_document(),
+        "docs/permissions.md": permissions_document(),
         "docs/events.md": events_document(),
         **schemas.schema_files(ROOT),
         "docs/asyncapi.json": schemas.asyncapi(),
@@ -82,6 +86,39 @@ def settings_document() -> str:
             default = "" if setting.default is None else f"`{setting.default}`"
             lines.append(f"| `{setting.alias}` | {default} | {(setting.description or '').replace('|', '/')} |")
     return "\n".join(lines) + "\n"
+
+
+def permissions_document() -> str:
+    """The table of roles, and what each route asks."""
+    lines = [
+        NOTICE,
+        "# Roles and permissions",
+        "",
+        "A role is a set of permissions (`src/event_stream_engine/permissions.py`). Every route declares the one it",
+        "needs; a missing one is answered with 403 `permission_missing`, which names it and the roles that have it.",
+        "",
+        f"| permission | {' | '.join(ROLES)} | API keys | allows to |",
+        f"|---|{'---|' * len(ROLES)}---|---|",
+    ]
+    for name, meaning in MEANINGS.items():
+        marks = " | ".join("yes" if name in granted else "" for granted in ROLES.values())
+        lines.append(f"| `{name}` | {marks} | {'' if name in NOT_FOR_KEYS else 'yes'} | {meaning} |")
+    lines += ["", "## Routes", "", "| route | asks for | is |", "|---|---|---|"]
+    app = create_app(load_settings({"ESE_HOME": "/nonexistent"}))
+    rows = {
+        (route.path, method): f"| `{method} {route.path}` | {asked(route)} | {route.summary} |"
+        for route in declared(app)
+        for method in route.methods
+    }
+    return "\n".join([*lines, *(rows[key] for key in sorted(rows))]) + "\n"
+
+
+def asked(route: Declared) -> str:
+    """What the route's guard wants of its caller."""
+    if route.guard.permission is not None:
+        return f"`{route.guard.permission}`"
+    plain = {"public": "nothing (public)", "signed in": "any account", "person": "any account, not an API key"}
+    return plain[route.guard.kind]
 
 
 def events_document() -> str:

@@ -4,8 +4,9 @@ Features derive their own from these in their `model.py`; the web edge turns any
 problem document, the CLI into one line and an exit status.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,19 @@ class FieldError:
 
 
 class EseError(Exception):
-    """Something the caller can understand and act on; `detail` says what to do."""
+    """Something the caller can understand and act on; `detail` says what to do, `members` are facts for programs."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Something went wrong"
 
-    def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = ()) -> None:
+    def __init__(
+        self, detail: str, *, errors: tuple[FieldError, ...] = (), members: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+        self.members = dict(members or {})
 
 
 class Invalid(EseError):

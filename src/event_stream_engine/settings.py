@@ -7,11 +7,13 @@ serve as defaults, so that `ese events tail` in a second terminal finds the plat
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from event_stream_engine.errors import FieldError, Invalid
 
@@ -38,6 +40,41 @@ class HttpSettings(Section):
         None, alias="ESE_PUBLIC_URL", description="The address that browsers and Twilio use, without a path."
     )
     max_upload_bytes: int = Field(512 * 2**20, alias="ESE_MAX_UPLOAD_BYTES", ge=1)
+    requests_per_address: int = Field(
+        30_000, alias="ESE_RATE_PER_ADDRESS", ge=0,
+        description="Requests to the API a minute from one network address; 0: no limit.",
+    )  # fmt: skip
+    requests_per_key: int = Field(
+        6_000, alias="ESE_RATE_PER_KEY", ge=0, description="Requests a minute with one API key; 0: no limit."
+    )
+    trusted_proxies: str = Field(
+        "", alias="ESE_TRUSTED_PROXIES",
+        description="Networks (10.0.0.0/8, comma-separated) whose X-Forwarded-For is believed.",
+    )  # fmt: skip
+    cors_origins: str = Field(
+        "", alias="ESE_CORS_ORIGINS",
+        description="Pages of these origins (https://…, comma-separated) may call the API with a token or an API key; "
+        "cookies are never sent.",
+    )  # fmt: skip
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, written: str) -> str:
+        for part in filter(None, (part.strip() for part in written.split(","))):
+            ip_network(part)  # raises ValueError, which names it
+        return written
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, written: str) -> str:
+        for part in filter(None, (part.strip() for part in written.split(","))):
+            if not re.fullmatch(r"https?://[^/*\s]+", part):
+                raise ValueError(f"{part} is no origin such as https://app.example.com")
+        return written
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.cors_origins.split(",") if part.strip())
 
     @property
     def origin(self) -> str:

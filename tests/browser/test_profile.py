@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import steps
 from tests.browser.watching import Watched, settle, violations, watched
@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True)
 class Colleague:
-    """A member with an account of their own, so that nothing here touches the owner's."""
+    """An operator with an account of their own, so that nothing here touches the admin's."""
 
     email: str
 
@@ -157,6 +157,33 @@ def test_a_copied_session_is_told_until_the_person_knows(
     assert barriers(page) == []
     page.get_by_role("button", name="I know about it").click()
     page.get_by_role("alert").wait_for(state="detached")
+
+
+def test_an_admin_ends_a_colleagues_sessions_and_resets_their_two_step_sign_in(
+    signed_in: Watched, page: Page, platform: RunningPlatform, colleague: Colleague
+) -> None:
+    steps.open_profile(page)
+    turn_on(page)
+    found = {account["email"]: account["id"] for account in platform.api.get("/api/v1/accounts", limit="200")["items"]}
+    admin = signed_in.page()
+    admin.goto(f"/accounts/{found[colleague.email]}")
+    expect(admin.get_by_role("list", name="Sessions that go on").get_by_role("listitem")).to_have_count(1)
+    assert barriers(admin) == []
+    admin.get_by_role("button", name="End all").click()
+    admin.get_by_role("alertdialog").get_by_role("button", name="End them").click()
+    admin.get_by_text("1 session ended").wait_for()
+    page.goto("/profile")
+    page.get_by_role("heading", name="Sign in").wait_for()
+    admin.get_by_role("button", name="Reset two-step sign-in").click()
+    admin.get_by_role("alertdialog").get_by_role("button", name="Reset").click()
+    admin.get_by_text("Bo signs in with the password alone now").wait_for()
+    steps.section(admin, "Two-step sign-in").get_by_text("Off", exact=True).wait_for()
+    assert signed_in.complaints == []
+    page.goto("/sign-in")
+    steps.sign_in(page, colleague.email, PASSWORD)
+    steps.open_profile(page)
+    page.get_by_text(re.compile("Ended within 30 days")).click()
+    page.get_by_text(": ended by an admin").wait_for()
 
 
 def renew(platform: RunningPlatform, refresh_token: str) -> None:

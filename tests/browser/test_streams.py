@@ -60,7 +60,7 @@ def test_a_group_is_paused_with_a_reason_and_resumed(signed_in: Watched, platfor
     page.get_by_label("Why").fill("Looking at a letter")
     page.get_by_role("button", name="Pause the group").click()
     group = page.get_by_role("listitem", name="messaging.apply_inbound")
-    expect(group).to_contain_text("“Looking at a letter” by Owner")
+    expect(group).to_contain_text("“Looking at a letter” by Admin")
     group.get_by_role("button", name="Resume messaging.apply_inbound").click()
     group.get_by_role("button", name="Pause messaging.apply_inbound").wait_for()
     assert signed_in.complaints == []

@@ -16,7 +16,7 @@ from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
 from tests.conftest import Addresses, execute, in_database
 
-BEFORE_SESSIONS = "0012"
+BEFORE_SESSIONS = "0013"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def test_who_was_signed_in_stays_signed_in(former_url: str) -> None:
     account_id = uuid4()
     token = "INSERT INTO refresh_tokens (token_hash, account_id, expires_at, replaced_at) VALUES (:hash, :id, {}, {})"
     async with database.transaction() as tx:
-        account = "INSERT INTO accounts (id, display_name, role) VALUES (:id, 'Ana', 'owner')"
+        account = "INSERT INTO accounts (id, display_name, role) VALUES (:id, 'Ana', 'admin')"
         await tx.execute(text(account), {"id": account_id})
         for name, expires, replaced in (
             ("good", "now() + interval '1 day'", "NULL"),

@@ -23,7 +23,7 @@ def ese(*command: str, database_url: str, home: Path, **environment: str) -> "su
 
 
 async def add_account(database: Database, email: str) -> Account:
-    account = Account(new_id(), email, "Bo", "member", None, clock.now())
+    account = Account(new_id(), email, "Bo", "operator", None, clock.now())
     async with database.transaction() as tx:
         await accounts.add_account(tx, account)
     return account

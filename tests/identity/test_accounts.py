@@ -54,17 +54,17 @@ async def test_a_disabled_account_can_neither_sign_in_nor_renew(
     assert (await owner.post(f"{ACCOUNTS}/{member}/disable")).json()["status"] == "disabled"
     assert (await bo.post("/api/v1/auth/refresh")).status_code == 401
     refused = await bo.post(LOGIN, json=MEMBER)
-    assert (refused.status_code, refused.json()["detail"]) == (401, "This account is disabled. Ask an owner.")
+    assert (refused.status_code, refused.json()["detail"]) == (401, "This account is disabled. Ask an admin.")
 
 
-async def test_the_last_owner_stays(owner: Client) -> None:
+async def test_the_last_admin_stays(owner: Client) -> None:
     me = (await owner.get("/api/v1/auth/me")).json()["id"]
     refused = await owner.post(f"{ACCOUNTS}/{me}/disable")
-    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
 
 
 async def test_a_member_changes_nobody(owner: Client, member: str, client_of: Callable[..., Client]) -> None:
     bo = client_of()
     await bo.post(LOGIN, json=MEMBER)
-    assert (await bo.post(f"{ACCOUNTS}/{member}/disable")).json()["code"] == "owners_only"
+    assert (await bo.post(f"{ACCOUNTS}/{member}/disable")).json()["code"] == "permission_missing"
     assert [account["email"] for account in (await bo.get(ACCOUNTS)).json()["items"]] == ["bo@example.com"]

@@ -3,21 +3,27 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from fastapi import FastAPI, Request
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.api import create_app
+from event_stream_engine.identity.access.directory import KNOWN_MAX, Directory
 from event_stream_engine.identity.devices import visitor
-from event_stream_engine.identity.live_sessions import BELIEVED_SECONDS, KEPT_MAX, LiveSessions
 from event_stream_engine.identity.model import REFRESH_GRACE_SECONDS
 from event_stream_engine.ids import new_id
+from event_stream_engine.web.auth import STALE_SECONDS, Principal, authenticate, unchanged
 from tests.identity.test_accounts import ACCOUNTS, MEMBER, REGISTER
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME, REFRESH
 from tests.web.client import Client
+from tests.web.conftest import settings_for
 
 SESSIONS = "/api/v1/auth/sessions"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -115,7 +121,7 @@ async def test_a_first_password_ends_no_session(client_of: Callable[..., Client]
     assert [(await client.get(ME)).status_code for client in (here, elsewhere)] == [200, 200]
 
 
-async def test_nobody_ends_anothers_session_but_an_owner_all_of_them(
+async def test_nobody_ends_anothers_session_but_an_admin_all_of_them(
     owner: Client, client_of: Callable[..., Client]
 ) -> None:
     member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
@@ -124,10 +130,14 @@ async def test_nobody_ends_anothers_session_but_an_owner_all_of_them(
     theirs = (await owner.get(f"{ACCOUNTS}/{member}/sessions")).json()["items"][0]["id"]
     assert (await owner.delete(f"{SESSIONS}/{theirs}")).status_code == 404
     me = (await owner.get(ME)).json()["id"]
-    assert (await bo.delete(f"{ACCOUNTS}/{me}/sessions")).json()["code"] == "owners_only"
-    assert (await bo.get(f"{ACCOUNTS}/{me}/sessions")).json()["code"] == "owners_only"
+    assert (await bo.delete(f"{ACCOUNTS}/{me}/sessions")).json()["code"] == "permission_missing"
+    assert (await bo.get(f"{ACCOUNTS}/{me}/sessions")).json()["code"] == "permission_missing"
     assert (await owner.delete(f"{ACCOUNTS}/{member}/sessions")).json() == {"ended": 1}
     assert (await bo.get(ME)).status_code == 401
+    (over,) = (await owner.get(f"{ACCOUNTS}/{member}/sessions")).json()["items"]
+    assert over["ended_reason"] == "ended_by_admin"
+    nobody = await owner.get(f"{ACCOUNTS}/{new_id()}/sessions")
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "account_not_found")
 
 
 async def test_an_ended_session_replays_no_stored_answer(browser: Client, owner: Client) -> None:
@@ -140,26 +150,81 @@ async def test_an_ended_session_replays_no_stored_answer(browser: Client, owner:
     assert (await browser.post("/api/v1/contacts", json=body, headers=headers)).status_code == 401
 
 
-async def test_another_process_refuses_an_ended_session_within_the_bound(browser: Client, database: Database) -> None:
-    elsewhere = LiveSessions(database)
+async def newest_session(database: Database) -> tuple[UUID, UUID]:
     async with database.transaction() as tx:
-        (session_id,) = (await tx.execute(text("SELECT id FROM sessions ORDER BY created_at DESC LIMIT 1"))).one()
-    now = clock.now()
-    with clock.frozen(now):
-        assert await elsewhere.is_live(session_id)
-        await browser.post("/api/v1/auth/logout")
-    with clock.frozen(now + timedelta(seconds=BELIEVED_SECONDS - 1)):
-        assert await elsewhere.is_live(session_id), "an answer is believed for a moment"
-    with clock.frozen(now + timedelta(seconds=BELIEVED_SECONDS)):
-        assert not await elsewhere.is_live(session_id)
+        query = "SELECT account_id, id FROM sessions ORDER BY created_at DESC LIMIT 1"
+        account_id, session_id = (await tx.execute(text(query))).one()
+    return account_id, session_id
+
+
+async def test_another_process_refuses_an_ended_session_within_the_bound(browser: Client, database: Database) -> None:
+    now = 0.0
+    elsewhere = Directory(database, lambda: now)
+    session = await newest_session(database)
+    assert isinstance(await elsewhere.person(*session, fresh=False), Principal)
+    await browser.post("/api/v1/auth/logout")
+    now = STALE_SECONDS * 0.9
+    assert isinstance(await elsewhere.person(*session, fresh=False), Principal), "an answer is believed for a moment"
+    assert await elsewhere.person(*session, fresh=True) == "no_session", "but not for what changes something"
+    now = STALE_SECONDS * 2
+    assert await elsewhere.person(*session, fresh=False) == "no_session"
+
+
+async def test_an_answer_under_way_while_a_session_ends_is_not_kept(browser: Client, database: Database) -> None:
+    directory = Directory(database, lambda: 0.0)
+    session = await newest_session(database)
+    asking = asyncio.create_task(directory.person(*session, fresh=False))
+    await asyncio.sleep(0)  # the look-up has begun
+    directory.forget(session[0])
+    assert isinstance(await asking, Principal)
+    await browser.post("/api/v1/auth/logout")
+    assert await directory.person(*session, fresh=False) == "no_session"
 
 
 async def test_what_is_remembered_of_sessions_is_bounded(database: Database) -> None:
-    known = LiveSessions(database)
-    now = clock.now()
-    known._live.update({new_id(): now for _ in range(KEPT_MAX)})
-    assert not await known.is_live(new_id())
-    assert len(known._live) == KEPT_MAX
+    known = Directory(database, lambda: 0.0)
+    for _ in range(3):
+        await known.person(new_id(), new_id(), fresh=False)
+    known._known.update({(new_id(), new_id()): (0.0, "no_session") for _ in range(KNOWN_MAX)})
+    await known.person(new_id(), new_id(), fresh=False)
+    assert len(known._known) == 1
+
+
+async def test_a_disabled_account_is_told_from_an_ended_session(
+    owner: Client, client_of: Callable[..., Client]
+) -> None:
+    member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
+    bo = client_of()
+    await bo.post(LOGIN, json=MEMBER)
+    await owner.post(f"{ACCOUNTS}/{member}/disable")
+    refused = await bo.get(ME)
+    assert (refused.status_code, refused.json()["detail"]) == (401, "This account is disabled or gone: ask an admin.")
+    await owner.post(f"{ACCOUNTS}/{member}/enable")
+    refused = await bo.post(f"{SESSIONS}/seen")
+    assert (refused.status_code, refused.json()["detail"]) == (401, "This session was ended: sign in again.")
+
+
+async def test_a_stream_that_was_begun_ends_with_its_session(app: FastAPI, browser: Client) -> None:
+    access = browser.cookies["ese_access"]
+    sent = [(b"authorization", f"Bearer {access}".encode())]
+    request = Request({"type": "http", "method": "GET", "path": "/api/v1/live", "headers": sent, "app": app})
+    goes_on = unchanged(request, await authenticate(request))
+    assert await goes_on()
+    await browser.delete(SESSIONS)
+    assert await goes_on(), "the others ended"
+    await browser.post("/api/v1/auth/logout")
+    assert not await goes_on()
+
+
+async def test_behind_a_trusted_proxy_a_session_shows_the_visitors_address(
+    owner: Client, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    application = create_app(settings_for(database_url, redis_url, tmp_path, ESE_TRUSTED_PROXIES="127.0.0.1"))
+    async with application.router.lifespan_context(application):
+        client = Client(application, headers={"x-forwarded-for": "198.51.100.9, 203.0.113.77"})
+        await client.post(LOGIN, json=CREDENTIALS)
+        found = (await client.get(SESSIONS)).json()["items"]
+    assert next(one["address"] for one in found if one["current"]) == "203.0.113.x"
 
 
 async def test_the_last_use_is_noted_to_the_minute(browser: Client, database: Database) -> None:

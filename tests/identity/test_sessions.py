@@ -71,7 +71,7 @@ async def test_a_one_time_link_works_once(anonymous: Client, client_of: Callable
         assert (page.status_code, "<form" in page.text) == (200, True), "looking at the link does not use it up"
     first = await anonymous.post("/sign-in/link", data={"token": token})
     assert (first.status_code, first.headers["location"]) == (303, "/")
-    assert (await anonymous.get(ME)).json()["role"] == "owner"
+    assert (await anonymous.get(ME)).json()["role"] == "admin"
     other = client_of()
     second = await other.post("/sign-in/link", data={"token": token})
     assert second.status_code == 401
@@ -104,12 +104,12 @@ async def test_only_the_first_account_registers_by_itself(owner: Client, anonymo
     refused = await anonymous.post("/api/v1/auth/register", json=body)
     assert (refused.status_code, refused.json()["code"]) == (403, "registration_closed")
     added = await owner.post("/api/v1/auth/register", json=body)
-    assert (added.status_code, added.json()["role"]) == (201, "member")
+    assert (added.status_code, added.json()["role"]) == (201, "operator")
     taken = await owner.post("/api/v1/auth/register", json=body)
     assert (taken.status_code, taken.json()["code"]) == (409, "email_taken")
 
 
-async def test_a_member_adds_no_accounts(owner: Client, client_of: Callable[..., Client]) -> None:
+async def test_an_operator_adds_no_accounts(owner: Client, client_of: Callable[..., Client]) -> None:
     body = {"email": "bo@example.com", "password": PASSWORD, "display_name": "Bo"}
     await owner.post("/api/v1/auth/register", json=body)
     member = client_of()
@@ -128,7 +128,9 @@ async def test_a_new_password_ends_every_other_session(browser: Client, client_o
     assert (await other.post(LOGIN, json=CREDENTIALS)).status_code == 401
 
 
-@pytest.mark.parametrize("change", [{"exp": 1}, {"sub": "not-a-uuid"}, {"sub": None}, {"role": None}])
+@pytest.mark.parametrize(
+    "change", [{"exp": 1}, {"sub": "not-a-uuid"}, {"sub": None}, {"sid": None}, {"sid": "x"}, {"exp": None}]
+)
 async def test_a_token_that_is_not_whole_is_refused(
     anonymous: Client, owner: Client, settings: Settings, change: Any
 ) -> None:

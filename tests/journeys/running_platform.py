@@ -68,6 +68,12 @@ class Api:
     def patch(self, path: str, body: Any) -> Any:
         return self._ask("PATCH", path, json.dumps(body).encode(), {"content-type": "application/json"})
 
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
+    def put(self, path: str, body: Any) -> Any:
+        return self._ask("PUT", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
     def upload(self, path: str, filename: str, content: bytes) -> Any:
         """A multipart form with one file."""
         boundary = uuid4().hex

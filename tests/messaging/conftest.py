@@ -31,7 +31,7 @@ from tests.sandbox.conftest import Receiver, Webhook, calm, gateway_to, receiver
 __all__ = ["calm", "gateway_to", "receiver", "start_sandbox"]
 
 SENDER = "+14155550100"
-BY = Principal(UUID(int=7), "owner")
+BY = Principal(UUID(int=7), "admin")
 SETTINGS = MessagingSettings(ESE_SEND_LEASE_SECONDS=15, ESE_SEND_UNKNOWN_GRACE_SECONDS=2)
 COUNTED = {
     cls.__name__: cls

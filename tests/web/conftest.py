@@ -13,6 +13,7 @@ from event_stream_engine import jobs
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.api import create_app
 from event_stream_engine.identity.actions import accounts as identity
+from event_stream_engine.permissions import Role
 from event_stream_engine.settings import Settings, load_settings
 from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
 from tests.web.client import ORIGIN, Client
@@ -94,6 +95,23 @@ def link_token(database: Database) -> Callable[..., Any]:
     async def make(valid_for: timedelta = timedelta(hours=1)) -> str:
         async with database.transaction() as tx:
             return await identity.make_sign_in_link(tx, valid_for=valid_for)
+
+    return make
+
+
+@pytest.fixture
+async def as_role(owner: Client, client_of: Callable[..., Client]) -> Callable[[Role], Any]:
+    """Makes a signed-in client of a role."""
+
+    async def make(role: Role) -> Client:
+        body = {"email": f"{role}@example.com", "password": PASSWORD, "display_name": role, "role": role}
+        added = await owner.post("/api/v1/accounts", json=body)
+        assert added.status_code == 201, added.text
+        client = client_of()
+        session = await client.post("/api/v1/auth/login", json={"email": body["email"], "password": PASSWORD})
+        client.cookies.clear()
+        client.headers["authorization"] = f"Bearer {session.json()['access_token']}"
+        return client
 
     return make
 

@@ -137,7 +137,7 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(
     assert (refused.status_code, bool(refused.json()["detail"])) == (status, True), refused.text
 
 
-async def test_a_member_reads_and_tries_and_only_an_owner_changes(owner: Client, member: Client) -> None:
+async def test_an_operator_reads_and_tries_and_only_an_admin_changes(owner: Client, member: Client) -> None:
     await made(owner)
     assert (await member.get(f"{FLAGS}/new-form")).status_code == 200
     assert (await member.post(f"{FLAGS}/evaluate", json={})).status_code == 200
@@ -148,7 +148,7 @@ async def test_a_member_reads_and_tries_and_only_an_owner_changes(owner: Client,
         ("POST", "change-sets", {"changes": [{"name": "new-form", "action": "kill"}], **reason}),
     ):  # fmt: skip
         refused = await member.request(method, f"{FLAGS}/{path}", json=body)
-        assert (refused.status_code, refused.json()["code"]) == (403, "owner_needed")
+        assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
     assert (await member.delete(f"{FLAGS}/new-form", params=reason)).status_code == 403
     assert (await owner.get(f"{FLAGS}/new-form")).json()["version"] == 1
 

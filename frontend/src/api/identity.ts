@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { client, unwrap } from "./client";
-import type { NewMember, ProfileInput, TwoStepProof } from "./types";
+import type { ProfileInput, TwoStepProof } from "./types";
 
 export const meQuery = () =>
   queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/auth/me", { signal })), staleTime: 300_000 });
@@ -9,7 +9,6 @@ export const updateMe = (body: ProfileInput) =>
   unwrap(client.PATCH("/api/v1/auth/me", { body }));
 
 export const signOut = () => unwrap(client.POST("/api/v1/auth/logout", {}));
-export const addMember = (body: NewMember) => unwrap(client.POST("/api/v1/auth/register", { body }));
 
 export const sessionsQuery = () =>
   queryOptions({ queryKey: ["sessions"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/auth/sessions", { signal })) });

@@ -15,7 +15,14 @@ export type Session = Schemas["SessionOut"];
 export type TwoStepSetup = Schemas["TwoStepSetupOut"];
 export type TwoStepProof = Schemas["TwoStepProofIn"];
 export type ProfileInput = Schemas["ProfileIn"];
-export type NewMember = Schemas["RegisterIn"];
+export type Role = Account["role"];
+export type Permission = Me["permissions"][number];
+export type AccountInput = Schemas["AccountIn"] & { role: Role };
+export type ApiKey = Schemas["ApiKeyShape"];
+export type NewApiKey = Schemas["NewApiKey"];
+export type ApiKeyInput = Schemas["ApiKeyIn"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type AuditProof = Schemas["AuditProof"];
 
 export type Contact = Schemas["Contact"];
 export type ContactInput = Schemas["ContactInput"];

@@ -1,11 +1,14 @@
-import { Activity, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
+import { Activity, ScrollText, UsersRound, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
+import type { Permission } from "../api/types";
 
 export interface Place {
-  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/settings";
+  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/accounts" | "/audit" | "/settings";
   label: string;
   icon: LucideIcon;
   /** The letter after `g`. */
   key: string;
+  /** Shown to whoever has it. */
+  needs?: Permission;
 }
 
 export const groups: { title: string; places: Place[] }[] = [
@@ -32,6 +35,8 @@ export const groups: { title: string; places: Place[] }[] = [
     places: [
       { to: "/streams", label: "Event streams", icon: Waypoints, key: "b" },
       { to: "/flags", label: "Feature flags", icon: Flag, key: "f" },
+      { to: "/accounts", label: "Accounts", icon: UsersRound, key: "a", needs: "accounts:manage" },
+      { to: "/audit", label: "Audit trail", icon: ScrollText, key: "l", needs: "audit:read" },
       { to: "/settings", label: "Settings", icon: Settings, key: "e" },
     ],
   },

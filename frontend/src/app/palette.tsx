@@ -11,11 +11,13 @@ import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { SearchField } from "react-aria-components/SearchField";
 import { useFilter } from "react-aria-components";
 import { contactPickerQuery } from "../api/contacts";
+import { useMay } from "../lib/permissions";
 import { setAppearance } from "../lib/appearance";
 import { masked } from "../lib/format";
 import { useDebounced } from "../lib/hooks";
 import { setPaused, useLiveState } from "../realtime/client";
 import { Kbd } from "../ui/layout";
+import { useAllowed } from "./allowed";
 import { places } from "./nav";
 import { recent } from "./recent";
 
@@ -32,20 +34,28 @@ interface Command {
 function useCommands(): { title: string; commands: Command[] }[] {
   const navigate = useNavigate();
   const live = useLiveState();
+  const allowed = useAllowed();
+  const mayWrite = useMay("campaigns:write");
+  const mayImport = useMay("contacts:write");
   const go = (to: string) => () => void navigate({ to });
   const dark = document.documentElement.dataset.theme === "dark";
   return [
     {
       title: "Go to",
-      commands: [...places.map((place) => ({ id: place.to, label: place.label, icon: <place.icon aria-hidden />, keys: ["g", place.key], run: go(place.to) })), { id: "/profile", label: "My profile", icon: <User aria-hidden />, run: go("/profile") }],
+      commands: [
+        ...places.filter(allowed).map((place) => ({ id: place.to, label: place.label, icon: <place.icon aria-hidden />, keys: ["g", place.key], run: go(place.to) })),
+        { id: "/profile", label: "My profile", icon: <User aria-hidden />, run: go("/profile") },
+      ],
     },
     {
       title: "Run",
       commands: [
+        ...(mayWrite ? [
         { id: "new-campaign", label: "New campaign", icon: <Plus aria-hidden />, run: go("/campaigns/new/edit") },
         { id: "new-template", label: "New template", icon: <Plus aria-hidden />, run: go("/templates/new") },
         { id: "new-segment", label: "New segment", icon: <Plus aria-hidden />, run: go("/segments/new") },
-        { id: "import", label: "Import contacts", icon: <Upload aria-hidden />, run: go("/imports/new") },
+        ] : []),
+        ...(mayImport ? [{ id: "import", label: "Import contacts", icon: <Upload aria-hidden />, run: go("/imports/new") }] : []),
         { id: "pause", label: live.paused ? "Resume live updates" : "Pause live updates", icon: <Pause aria-hidden />, run: () => setPaused(!live.paused) },
         { id: "theme", label: dark ? "Use the light theme" : "Use the dark theme", icon: <Moon aria-hidden />, run: () => setAppearance({ theme: dark ? "light" : "dark" }) },
       ],
@@ -56,9 +66,10 @@ function useCommands(): { title: string; commands: Command[] }[] {
 
 /** People whose name, number or attribute holds what was typed, by name and the end of their number. */
 function usePeople(typed: string): { title: string; commands: Command[] }[] {
+  const mayReveal = useMay("contacts:reveal");
   const navigate = useNavigate();
   const text = useDebounced(typed.trim(), 200);
-  const found = useQuery({ ...contactPickerQuery(text), enabled: text.length >= 2 });
+  const found = useQuery({ ...contactPickerQuery(text), enabled: text.length >= 2 && mayReveal === true });
   const commands = (text.length >= 2 ? (found.data?.items ?? []).slice(0, 6) : []).map((contact) => ({
     id: `contact ${contact.id}`,
     label: contact.attributes.name ? `${contact.attributes.name}, ${masked(contact.phone)}` : masked(contact.phone),

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import type { AuditFilters } from "../api/access";
 import type { EventFilters, LetterFilters } from "../api/backbone";
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
@@ -84,6 +85,15 @@ export const flagsRoute = createRoute({
   component: lazyRouteComponent(() => import("../features/flags/page")),
 });
 export const flagRoute = createRoute({ getParentRoute: () => root, path: "/flags/$flagName", component: lazyRouteComponent(() => import("../features/flags/detail")) });
+const accounts = createRoute({ getParentRoute: () => root, path: "/accounts", component: lazyRouteComponent(() => import("../features/accounts/page")) });
+export const accountRoute = createRoute({ getParentRoute: () => root, path: "/accounts/$accountId", component: lazyRouteComponent(() => import("../features/accounts/detail")) });
+export const auditRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: (raw: Raw): AuditFilters => ({ actor_id: str(raw.actor_id), action: str(raw.action), entity_id: str(raw.entity_id), since: str(raw.since), until: str(raw.until) }),
+  component: lazyRouteComponent(() => import("../features/audit/page")),
+});
+const apiKeys = createRoute({ getParentRoute: () => root, path: "/settings/api-keys", component: lazyRouteComponent(() => import("../features/accounts/api-keys")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
 const profile = createRoute({ getParentRoute: () => root, path: "/profile", component: lazyRouteComponent(() => import("../features/profile/page")) });
@@ -115,7 +125,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, settings, profile,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),
   defaultPreload: "intent",

@@ -4,7 +4,9 @@ import { Menu as MenuIcon, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { I18nProvider } from "react-aria-components/I18nProvider";
 import { RouterProvider as AriaRouterProvider } from "react-aria-components";
+import { meQuery } from "../api/identity";
 import { sandboxQuery } from "../api/monitoring";
+import { WhoContext } from "../lib/permissions";
 import { IconButton } from "../ui/button";
 import { Kbd } from "../ui/layout";
 import { Skeleton } from "../ui/states";
@@ -27,6 +29,7 @@ type Overlay = "palette" | "sheet" | "drawer" | null;
 
 export function Shell() {
   const navigate = useNavigate();
+  const me = useQuery(meQuery()).data ?? null;
   const [overlay, setOverlay] = useState<Overlay>(null);
   const [toasts, setToasts] = useState(false);
   useEffect(() => onFirstToast(() => setToasts(true)), []);
@@ -44,6 +47,7 @@ export function Shell() {
   );
   const close = () => setOverlay(null);
   return (
+    <WhoContext value={me}>
     <I18nProvider locale="en-US">
       <AriaRouterProvider navigate={(to) => void navigate({ to })}>
         <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:top-3 focus:left-3 focus:z-50 focus:rounded-md focus:bg-accent focus:px-4 focus:py-2 focus:text-on-accent">
@@ -71,6 +75,7 @@ export function Shell() {
         </Suspense>
       </AriaRouterProvider>
     </I18nProvider>
+    </WhoContext>
   );
 }
 

@@ -1,7 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { groups } from "./nav";
+import { useAllowed } from "./allowed";
 
 export function Sidebar() {
+  const allowed = useAllowed();
   return (
     <div className="flex h-full flex-col overflow-y-auto px-3 py-4">
       <Link to="/" className="mb-5 flex items-center gap-2.5 rounded-md px-2 py-1">
@@ -17,7 +19,7 @@ export function Sidebar() {
           <div key={group.title}>
             <h2 className="px-3 pb-1.5 text-xs font-medium tracking-wide text-muted">{group.title}</h2>
             <ul className="grid gap-0.5">
-              {group.places.map((place) => (
+              {group.places.filter(allowed).map((place) => (
                 <li key={place.to}>
                   <Link
                     to={place.to}

@@ -1,5 +1,7 @@
 import type { ReactNode } from "react";
 import { Button as AriaButton, type ButtonProps as AriaButtonProps } from "react-aria-components/Button";
+import { useLacks } from "../lib/permissions";
+import type { Permission } from "../api/types";
 import { cx } from "./cx";
 
 export type Variant = "primary" | "secondary" | "ghost" | "danger";
@@ -32,22 +34,28 @@ export interface ButtonProps extends Omit<AriaButtonProps, "className" | "childr
   className?: string;
   icon?: ReactNode;
   children?: ReactNode;
+  /** Without this permission it is disabled, and says why. */
+  needs?: Permission;
 }
 
-export function Button({ variant, size, className, icon, children, isPending, ...props }: ButtonProps) {
-  return (
-    <AriaButton {...props} isPending={isPending} className={buttonClass(variant, size, className)}>
+export function Button({ variant, size, className, icon, children, isPending, needs, isDisabled, ...props }: ButtonProps) {
+  const lacks = useLacks(needs);
+  const button = (
+    <AriaButton {...props} isDisabled={isDisabled || lacks !== null} isPending={isPending} className={buttonClass(variant, size, className)}>
       {isPending ? <Spinner /> : icon}
       {children}
     </AriaButton>
   );
+  return lacks === null ? button : <span title={lacks}>{button}</span>;
 }
 
 /** The label is its accessible name, and shows as a tip on hover and keyboard focus (see `[data-tip]` in app.css). */
-export function IconButton({ label, className, children, ...props }: Omit<ButtonProps, "icon"> & { label: string }) {
+export function IconButton({ label, className, children, needs, isDisabled, ...props }: Omit<ButtonProps, "icon"> & { label: string }) {
+  const lacks = useLacks(needs);
   return (
     <AriaButton
       {...props}
+      isDisabled={isDisabled || lacks !== null}
       aria-label={label}
       data-tip={label}
       className={cx(

@@ -10,6 +10,8 @@ import { Switch as AriaSwitch } from "react-aria-components/Switch";
 import { Text } from "react-aria-components/Text";
 import { TextField as AriaTextField } from "react-aria-components/TextField";
 import { cx } from "./cx";
+import { useLacks } from "../lib/permissions";
+import type { Permission } from "../api/types";
 import { useDebounced } from "../lib/hooks";
 
 export interface FieldProps {
@@ -65,8 +67,19 @@ export function TextField({ label, hint, error, required, className, value, onCh
   );
 }
 
+interface SearchProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  placeholder?: string;
+  className?: string;
+  /** Without this permission it is disabled, and says why. */
+  needs?: Permission;
+}
+
 /** A filter box: tells the outside only when typing has stopped, and takes its value back from the address. */
-export function SearchField({ label, value, onChange, placeholder, className }: { label: string; value: string; onChange: (value: string) => void; placeholder?: string; className?: string }) {
+export function SearchField({ label, value, onChange, placeholder, className, needs }: SearchProps) {
+  const lacks = useLacks(needs);
   const [draft, setDraft] = useState(value);
   const settled = useDebounced(draft, 220);
   const told = useRef(value);
@@ -80,9 +93,9 @@ export function SearchField({ label, value, onChange, placeholder, className }: 
     }
   }, [value]);
   return (
-    <AriaSearchField aria-label={label} value={draft} onChange={setDraft} className={cx("group relative block", className)}>
+    <AriaSearchField aria-label={label} isDisabled={lacks !== null} value={draft} onChange={setDraft} className={cx("group relative block", className)}>
       <Search aria-hidden className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-muted" />
-      <Input placeholder={placeholder ?? label} data-page-search className="field pr-9 pl-9 [&::-webkit-search-cancel-button]:hidden" />
+      <Input placeholder={lacks === null ? (placeholder ?? label) : "Search needs contacts:reveal"} title={lacks ?? undefined} data-page-search className="field pr-9 pl-9 [&::-webkit-search-cancel-button]:hidden" />
       <AriaButton className="absolute top-1/2 right-1.5 grid size-7 -translate-y-1/2 place-items-center rounded-md text-muted group-data-[empty]:hidden hover:text-text">
         <X aria-hidden className="size-4" />
       </AriaButton>

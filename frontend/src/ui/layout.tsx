@@ -1,6 +1,8 @@
 import { ChevronLeft } from "lucide-react";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, type ReactNode } from "react";
+import { useLacks } from "../lib/permissions";
+import type { Permission } from "../api/types";
 import { cx } from "./cx";
 
 interface HeaderProps {
@@ -9,10 +11,13 @@ interface HeaderProps {
   meta?: ReactNode;
   back?: { to: string; label: string };
   actions?: ReactNode;
+  /** What its actions need: without it they are not shown, and a line says why. */
+  needs?: Permission;
 }
 
 /** The page's name, focused on navigation so that a screen reader starts there. */
-export function PageHeader({ title, meta, back, actions }: HeaderProps) {
+export function PageHeader({ title, meta, back, actions, needs }: HeaderProps) {
+  const lacks = useLacks(needs);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Event Stream Engine`;
@@ -33,9 +38,14 @@ export function PageHeader({ title, meta, back, actions }: HeaderProps) {
         <h1 ref={heading} tabIndex={-1} className="min-w-0 flex-1 basis-60 text-xl font-semibold wrap-anywhere">
           {title}
         </h1>
-        {actions && <div className="flex flex-wrap items-center gap-2 max-sm:order-last">{actions}</div>}
+        {actions && lacks === null && <div className="flex flex-wrap items-center gap-2 max-sm:order-last">{actions}</div>}
       </div>
-      {meta && <div className="flex min-h-7 flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">{meta}</div>}
+      {(meta || lacks) && (
+        <div className="flex min-h-7 flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
+          {meta}
+          {lacks && <span>You may look. {lacks}</span>}
+        </div>
+      )}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 """Writing the audit trail."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.telemetry import correlation
 
 _LOCK = 0x617564  # "aud": one writer at a time, because each row hashes the one before
+_HASHED = ("at", "actor_id", "action", "entity", "entity_id", "detail", "request_id")
 
 
 async def record(
@@ -34,5 +36,10 @@ async def record(
         "detail": detail or {},
         "request_id": correlation.get(),
     }
-    content = previous.encode() + msgspec.json.encode(row, order="sorted")
-    await tx.execute(insert(audit_entries).values(**row, hash=hashlib.sha256(content).hexdigest()))
+    await tx.execute(insert(audit_entries).values(**row, hash=digest(previous, row)))
+
+
+def digest(previous: str, row: Mapping[str, Any]) -> str:
+    """The hash of an entry after the one whose hash is `previous`; `row` may hold more than what is hashed."""
+    hashed = {name: row[name] for name in _HASHED}
+    return hashlib.sha256(previous.encode() + msgspec.json.encode(hashed, order="sorted")).hexdigest()

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
@@ -15,17 +16,21 @@ from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import health, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import auditing, health, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
-from event_stream_engine.identity.live_sessions import LiveSessions
+from event_stream_engine.identity.access import routes as access
+from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
+from event_stream_engine.web.addresses import networks
+from event_stream_engine.web.guards import declared
+from event_stream_engine.web.limits import RateLimits
 from event_stream_engine.web.openapi import with_problems
 from event_stream_engine.web.platform import Platform
 
@@ -66,7 +71,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform = connect_platform(chosen, await opened.enter_async_context(open_transport(chosen)))
         hub = Hub(platform.redis, platform.transport)
         platform.shared["hub"] = hub
-        platform.shared["sessions"] = LiveSessions(platform.database)
         platform.shared["group_commit"] = GroupCommit(platform.database)
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
@@ -97,11 +101,33 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     add_routes(app, chosen)
+    declared(app)  # raises where a route does not say who may call it
     problems.install(app)
     plain = app.openapi
     app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]
-    app.add_middleware(problems.RequestContext)
+    add_middleware(app, chosen)
     return app
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first that a request meets."""
+    http = settings.http
+    app.add_middleware(
+        RateLimits,
+        per_address=http.requests_per_address,
+        per_key=http.requests_per_key,
+        trusted=networks(http.trusted_proxies),
+    )
+    if http.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=http.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "x-request-id"],
+            expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", problems.REQUEST_ID_HEADER],
+            max_age=600,
+        )
+    app.add_middleware(problems.RequestContext, over_https=http.origin.startswith("https://"))
 
 
 def begin_worker() -> Settings:
@@ -113,7 +139,7 @@ def begin_worker() -> Settings:
 
 def connect_platform(settings: Settings, transport: Transport) -> Platform:
     database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    return Platform(settings, database, connect(settings.redis_url), transport)
+    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database))
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:
@@ -121,10 +147,21 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(health.router)
     app.include_router(flags.router)
     app.include_router(flags.status)
-    for router in (sign_in.router, accounts.router, security.router, accounts.accounts, pages.router):
+    for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)
-    for feature in (contacts, imports, content, campaigns, reporting, live, running, *backbone, sandbox_panel):
+    for feature in (
+        auditing,
+        contacts,
+        imports,
+        content,
+        campaigns,
+        reporting,
+        live,
+        running,
+        *backbone,
+        sandbox_panel,
+    ):
         app.include_router(feature.router)
     ui.mount(app, ui.DIST)
 

@@ -83,9 +83,9 @@ def sandbox() -> None:
 
 @app.command("sign-in")
 def sign_in(
-    email: Annotated[str | None, typer.Option(help="Whose account; without it the first owner's.")] = None,
+    email: Annotated[str | None, typer.Option(help="Whose account; without it the first admin's.")] = None,
 ) -> None:
-    """Print a new one-time link that signs the owner, or another account, in (the platform must be running)."""
+    """Print a new one-time link that signs the first admin, or another account, in (the platform must be running)."""
     import asyncio
 
     from event_stream_engine.entrypoints.supervisor import sign_in_link
@@ -106,6 +106,22 @@ def doctor(
 
 
 app.add_typer(flags.app, name="flags")
+
+audit = typer.Typer(no_args_is_help=True, help="The audit trail.")
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    known: Annotated[
+        str, typer.Option(help="<id>:<hash> that an earlier run printed and that was kept elsewhere.")
+    ] = "",
+) -> None:
+    """Follow the hash chain of the whole audit trail; exit status 1 where it breaks."""
+    from event_stream_engine.entrypoints.auditing import verify
+
+    raise typer.Exit(verify(known))
+
 
 events = typer.Typer(help="Follow events.", no_args_is_help=True)
 app.add_typer(events, name="events")

@@ -15,6 +15,7 @@ from event_stream_engine import __version__, clock
 from event_stream_engine.backbone.streams import StreamBusy
 from event_stream_engine.entrypoints.backbone.metrics import exposition
 from event_stream_engine.events.base import stream_names
+from event_stream_engine.web.guards import PUBLIC
 from event_stream_engine.web.platform import Platform
 
 router = APIRouter(tags=["health"])
@@ -27,12 +28,12 @@ class HealthResponse(JSONResponse):
     media_type = "application/health+json"
 
 
-@router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
+@router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse, dependencies=[PUBLIC])
 async def livez() -> str:
     return "ok"
 
 
-@router.get("/readyz", summary="Can it serve requests", response_class=PlainTextResponse)
+@router.get("/readyz", summary="Can it serve requests", response_class=PlainTextResponse, dependencies=[PUBLIC])
 async def readyz(request: Request) -> Response:
     """200 when PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
     what they commit waits in the outbox, and the answer says so."""
@@ -45,7 +46,7 @@ async def readyz(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-@router.get("/health", summary="Health per component", response_class=HealthResponse)
+@router.get("/health", summary="Health per component", response_class=HealthResponse, dependencies=[PUBLIC])
 async def health(request: Request) -> HealthResponse:
     """`application/health+json` from real probes, each with the time it took in milliseconds."""
     checks = await _checks(request.app.state.platform)
@@ -58,7 +59,7 @@ async def health(request: Request) -> HealthResponse:
     return HealthResponse(body, 200 if passing else 503)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse, dependencies=[PUBLIC])
 async def metrics(request: Request) -> Response:
     """This process's own figures, and those of the backbone as PostgreSQL has them."""
     platform: Platform = request.app.state.platform

@@ -7,7 +7,9 @@ from fastapi.responses import StreamingResponse
 
 from event_stream_engine.errors import Invalid
 from event_stream_engine.live import Hub, stream
-from event_stream_engine.web.auth import Account
+from event_stream_engine.messaging.routes.masking import live_patch
+from event_stream_engine.web.auth import Account, unchanged
+from event_stream_engine.web.guards import needs
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 
@@ -16,10 +18,16 @@ LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
 
 
-@router.get("/live", summary="Live updates", response_class=StreamingResponse, responses={429: {}})
+@router.get(
+    "/live",
+    summary="Live updates",
+    response_class=StreamingResponse,
+    responses={429: {}},
+    dependencies=[needs("monitoring:read")],
+)
 async def live(
     request: Request,
-    _: Account,
+    by: Account,
     topics: Annotated[
         str,
         Query(
@@ -38,7 +46,9 @@ async def live(
         raise Invalid.field("topics", f"Name 1 to {TOPICS_MAX} topics.")
     hub: Hub = request.app.state.platform.shared["hub"]
     return StreamingResponse(
-        stream(hub, wanted, last_event_id or after, LIFETIME_SECONDS),
+        stream(
+            hub, wanted, last_event_id or after, LIFETIME_SECONDS, goes_on=unchanged(request, by), shown=live_patch(by)
+        ),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )

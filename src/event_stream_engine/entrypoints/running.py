@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine.live.heartbeats import heard
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route
 
@@ -28,8 +28,8 @@ class RunningProcesses(BaseModel):
     missing: list[str] = Field(description="What campaigns need and is not alive.", examples=[["work"]])
 
 
-@router.get("/processes", summary="The processes of the platform")
-async def list_processes(_: Account, platform: ThePlatform) -> RunningProcesses:
+@router.get("/processes", summary="The processes of the platform", dependencies=[needs("monitoring:read")])
+async def list_processes(platform: ThePlatform) -> RunningProcesses:
     """Those heard within the last hour, the last heard first; at most 200."""
     found = await heard(platform.redis)
     items = [RunningProcess.model_validate(process) for process in found.processes]

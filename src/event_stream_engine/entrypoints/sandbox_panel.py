@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from event_stream_engine.errors import Conflict, Unavailable
 from event_stream_engine.settings import Settings
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.platform import ThePlatform
 
 router = APIRouter(prefix="/api/v1/sandbox", tags=["sandbox"])
@@ -36,14 +36,16 @@ class SandboxInbound(BaseModel):
     )
 
 
-@router.get("", summary="Does the sandbox stand in for Twilio")
-async def sandbox_state(_: Account, platform: ThePlatform) -> SandboxState:
+@router.get("", summary="Does the sandbox stand in for Twilio", dependencies=[needs("monitoring:read")])
+async def sandbox_state(platform: ThePlatform) -> SandboxState:
     url = _sandbox_url(platform.settings)
     return SandboxState(active=url is not None, url=url)
 
 
-@router.post("/inbound", status_code=202, summary="Play a person who writes a message")
-async def play_inbound(body: SandboxInbound, _: Account, platform: ThePlatform) -> None:
+@router.post(
+    "/inbound", status_code=202, summary="Play a person who writes a message", dependencies=[needs("sandbox:use")]
+)
+async def play_inbound(body: SandboxInbound, platform: ThePlatform) -> None:
     """The sandbox signs it and calls the inbound webhook, as Twilio would."""
     url = _sandbox_url(platform.settings)
     if url is None:

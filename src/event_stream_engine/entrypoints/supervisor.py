@@ -272,7 +272,7 @@ class Supervisor:
 
 
 async def sign_in_link(database_url: str, origin: str, email: str | None = None) -> str:
-    """An address of the UI with a one-time token that signs the owner in, or the account with this address."""
+    """An address of the UI with a one-time token that signs in the first admin, or the account with this address."""
     database = Database(database_url, pool_size=1, application="ese")
     try:
         return await identity.sign_in_link(database, origin, email)
@@ -285,7 +285,7 @@ async def sign_in_line(database_url: str, origin: str) -> str:
     database = Database(database_url, pool_size=1, application="ese")
     try:
         link = await identity.sign_in_link(database, origin)
-        if await identity.owner_has_password(database):
+        if await identity.admin_has_password(database):
             return f"Sign in with your password, or once with this link: {link}"
         return f"Sign in (once, then set a password): {link}"
     finally:

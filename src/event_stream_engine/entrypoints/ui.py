@@ -9,6 +9,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from event_stream_engine.web.guards import PUBLIC
+
 DIST = Path(__file__).resolve().parents[3] / "frontend" / "dist"
 _NOT_THE_UI = ("/api/", "/webhooks/", "/metrics", "/assets/")
 
@@ -37,7 +39,7 @@ def mount(app: FastAPI, dist: Path) -> None:
         app.mount("/assets", assets, name="assets")
     root = dist.resolve()
 
-    @app.get("/{path:path}", include_in_schema=False)
+    @app.get("/{path:path}", include_in_schema=False, dependencies=[PUBLIC])
     async def page(request: Request, path: str) -> Response:
         if request.url.path.startswith(_NOT_THE_UI):
             raise HTTPException(404, "There is nothing at this address.")

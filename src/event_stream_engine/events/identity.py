@@ -7,7 +7,7 @@ from event_stream_engine.events.base import Event
 
 
 class UserCreated(Event, frozen=True, kw_only=True):
-    """An account exists. The first owner has no e-mail address until they set one."""
+    """An account exists. The first admin has no e-mail address until they set one."""
 
     stream: ClassVar[str] = "identity.user.v1"
     for_the_record: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Feature flags: values that an owner changes while the platform runs, and that every process sees within a second.
+"""Feature flags: values that an admin changes while the platform runs, and that every process sees within a second.
 
 Owns the flags, their versions and their own append-only audit. Emits no events: a change is a row of the audit, written
 in the same transaction, and a nudge over Redis after the commit. Processes read one injected `Flags` (`api`), which

@@ -14,18 +14,18 @@ _LINK_LIFETIME = timedelta(hours=24)
 
 
 async def sign_in_link(database: Database, origin: str, email: str | None = None) -> str:
-    """A one-time link (24 h) that signs in the account with this address, or the first owner, creating them on an
+    """A one-time link (24 h) that signs in the account with this address, or the first admin, creating them on an
     empty platform. It needs no second step: whoever runs the server may let people in."""
     async with database.transaction() as tx:
         token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME, email=email)
     return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"
 
 
-async def owner_has_password(database: Database) -> bool:
-    """Whether the first owner, who a link signs in, can also sign in with a password."""
+async def admin_has_password(database: Database) -> bool:
+    """Whether the first admin, who a link signs in, can also sign in with a password."""
     async with database.transaction() as tx:
-        owner = await store.first_owner(tx)
-    return owner is not None and owner.password_hash is not None
+        admin = await store.first_admin(tx)
+    return admin is not None and admin.password_hash is not None
 
 
 async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:

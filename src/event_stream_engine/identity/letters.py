@@ -10,7 +10,7 @@ RESET_PATH = "/reset-password/link"
 Kind = Literal["password_reset", "password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"]
 NOTICES = frozenset({"password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"})
 
-_NOT_YOU = "If this was not you, reset your password and ask an owner of the platform to look at the audit trail."
+_NOT_YOU = "If this was not you, reset your password and ask an admin of the platform to look at the audit trail."
 
 _TEXTS: dict[str, tuple[str, str]] = {
     "password_reset": (

@@ -10,8 +10,7 @@ from uuid import UUID
 from zxcvbn import zxcvbn
 
 from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized
-
-Role = Literal["owner", "member"]
+from event_stream_engine.permissions import Role
 
 PASSWORD_MIN = 12
 PASSWORD_MAX = 200
@@ -24,7 +23,7 @@ REFRESH_GRACE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Account:
-    """A person who may sign in. The first owner has neither e-mail address nor password until they set them."""
+    """A person who may sign in. The first admin has neither e-mail address nor password until they set them."""
 
     id: UUID
     email: str | None
@@ -47,7 +46,7 @@ class Account:
 
 SignInMethod = Literal["password", "password_and_code", "password_and_backup_code", "link"]
 EndReason = Literal[
-    "signed_out", "ended", "ended_by_owner", "token_reused", "password_changed", "password_reset", "account_disabled"
+    "signed_out", "ended", "ended_by_admin", "token_reused", "password_changed", "password_reset", "account_disabled"
 ]
 
 
@@ -114,6 +113,10 @@ class TokenReused(SessionEnded):
     code = "token_reused"
     title = "This session was ended for safety"
 
+    def __init__(self, detail: str, account_id: UUID) -> None:
+        super().__init__(detail)
+        self.account_id = account_id
+
 
 class WrongCode(WrongCredentials):
     """Neither the authenticator's code nor an unused backup code; or a code that was used already."""
@@ -153,12 +156,8 @@ class AccountNotFound(NotFound):
     code = "account_not_found"
 
 
-class LastOwner(Conflict):
-    code = "last_owner"
-
-
-class OwnersOnly(Forbidden):
-    code = "owners_only"
+class LastAdmin(Conflict):
+    code = "last_admin"
 
 
 class RegistrationClosed(Forbidden):

@@ -1,6 +1,6 @@
 """Identity's tables."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, Table, Text, Uuid, func
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, ForeignKey, Index, Integer, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from event_stream_engine.database import metadata
@@ -102,3 +102,19 @@ mails = Table(
     Column("outcome", Text),
 )
 Index("ix_mails_due_at", mails.c.due_at, postgresql_where=mails.c.settled_at.is_(None))
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("last_used_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("revoked_by", Uuid),
+)

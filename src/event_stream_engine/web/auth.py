@@ -1,12 +1,17 @@
-"""Who is asking: access tokens, and the guard of every route.
+"""Who is asking: access tokens and API keys, and what stands behind them now.
 
-A browser carries the access token in an httpOnly cookie (SameSite=Strict), a program in `Authorization: Bearer`.
-An unsafe request that came with the cookie must come from our own origin.
+A browser carries the access token in an httpOnly cookie (SameSite=Strict), a program in `Authorization: Bearer`, where
+an API key may stand instead. An unsafe request that came with the cookie must come from our own origin.
+
+A token says who asks, never what they may, nor whether its session goes on: that comes from `Accounts`. What changes
+something (any method but GET and HEAD) asks it anew and is exact; a read may be `STALE_SECONDS` behind a change of a
+role or the end of a session, but not in the process where the session was ended.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol, cast
 from uuid import UUID
 
 import jwt
@@ -14,27 +19,50 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from event_stream_engine import clock
+from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.errors import Forbidden, Unauthorized
+from event_stream_engine.permissions import KEY_PREFIX, ROLES, Permission, Role
 
 ACCESS_COOKIE = "ese_access"
+STALE_SECONDS = 1.0
+"""So long a read may go on with the role that an account had, or in a session that was ended elsewhere."""
 _ALGORITHM = "HS256"
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
 class Principal:
-    """The account behind a request."""
+    """The account behind a request; with an API key only what its scopes and its maker's role both allow."""
 
     account_id: UUID
-    role: str
+    role: Role
     session_id: UUID | None = None
-    """The sign-in that its access token belongs to; None where there is none to end."""
+    """The sign-in that its access token belongs to; None with an API key."""
+    key_id: UUID | None = None
+    scopes: frozenset[Permission] | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        granted = ROLES[self.role]
+        return granted if self.scopes is None else granted & self.scopes
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
 
 
-class Sessions(Protocol):
-    """Who knows whether a sign-in goes on: `platform.shared["sessions"]`."""
+Absence = Literal["no_account", "no_session"]
+"""Why a person may not come in: the account is disabled or gone, or this session was ended."""
 
-    async def is_live(self, session_id: UUID) -> bool: ...
+
+class Accounts(Protocol):
+    """What identity knows of a credential; None: nobody who may come in."""
+
+    async def person(self, account_id: UUID, session_id: UUID, *, fresh: bool) -> Principal | Absence: ...
+
+    async def key(self, secret: str, *, fresh: bool) -> Principal | None: ...
+
+    def forget(self, account_id: UUID) -> None:
+        """Ask anew about this account's sessions: some were ended here."""
 
 
 class NotSignedIn(Unauthorized):
@@ -45,20 +73,18 @@ class ForeignOrigin(Forbidden):
     code = "foreign_origin"
 
 
-def issue_access_token(secret: str, principal: Principal, lifetime: timedelta) -> str:
-    """A signed token that says who holds it until it expires."""
+def issue_access_token(secret: str, account_id: UUID, session_id: UUID, lifetime: timedelta) -> str:
+    """A signed token that says who holds it, and by which sign-in, until it expires."""
     now = clock.now()
-    claims = {"sub": str(principal.account_id), "role": principal.role, "iat": now, "exp": now + lifetime}
-    if principal.session_id is not None:
-        claims["sid"] = str(principal.session_id)
+    claims = {"sub": str(account_id), "sid": str(session_id), "iat": now, "exp": now + lifetime}
     return jwt.encode(claims, secret, algorithm=_ALGORITHM)
 
 
-def read_access_token(secret: str, token: str) -> Principal:
-    """The principal of a valid token; whether its session has been ended is asked apart. Raises `NotSignedIn`."""
+def read_access_token(secret: str, token: str) -> tuple[UUID, UUID]:
+    """The account and the session that a valid token names. Raises `NotSignedIn`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub", "sid"]})
-        return Principal(UUID(claims["sub"]), str(claims["role"]), UUID(claims["sid"]))
+        return UUID(claims["sub"]), UUID(claims["sid"])
     except (jwt.InvalidTokenError, ValueError, KeyError) as error:
         expired = isinstance(error, jwt.ExpiredSignatureError)
         raise NotSignedIn(
@@ -68,7 +94,12 @@ def read_access_token(secret: str, token: str) -> Principal:
         ) from error
 
 
-_bearer = HTTPBearer(auto_error=False, description="An access token from POST /api/v1/auth/login")
+_REFUSALS: dict[Absence, str] = {
+    "no_account": "This account is disabled or gone: ask an admin.",
+    "no_session": "This session was ended: sign in again.",
+}
+
+_bearer = HTTPBearer(auto_error=False, description="An access token from POST /api/v1/auth/login, or an API key")
 _cookie = APIKeyCookie(name=ACCESS_COOKIE, auto_error=False, description="Set by the sign-in page")
 
 
@@ -78,28 +109,66 @@ async def current_principal(
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Principal:
     """The signed-in account. Raises `NotSignedIn`, or `ForeignOrigin` for a write from another site."""
-    token = getattr(bearer, "credentials", None)
-    if token is None and cookie:
-        require_own_origin(request)
-        token = cookie
-    if not token:
-        raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
-    principal = await require_live(request, read_access_token(request.app.state.platform.settings.secret_key, token))
+    return await authenticate(request)
+
+
+async def authenticate(request: Request) -> Principal:
+    """As `current_principal`; looked up once per request."""
+    known = getattr(request.state, "principal", None)
+    if known is not None:
+        return cast(Principal, known)
+    principal = await still(request, presented(request), fresh=request.method not in SAFE_METHODS)
     request.state.principal = principal
     return principal
 
 
-async def require_live(request: Request, principal: Principal) -> Principal:
-    """Refuse a token whose session was ended before it expired. Raises `NotSignedIn`."""
-    sessions: Sessions = request.app.state.platform.shared["sessions"]
-    if principal.session_id is not None and not await sessions.is_live(principal.session_id):
-        raise NotSignedIn("This session was ended: sign in again.")
-    return principal
+def presented(request: Request) -> str:
+    """The credential that came with a request. Raises `NotSignedIn` or `ForeignOrigin`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token
+    cookie = request.cookies.get(ACCESS_COOKIE)
+    if not cookie:
+        raise NotSignedIn("Sign in first: this needs a session cookie or an `Authorization: Bearer` header.")
+    require_own_origin(request)
+    return cookie
+
+
+async def still(request: Request, credential: str, *, fresh: bool = False) -> Principal:
+    """Who a credential stands for now. Raises `NotSignedIn`."""
+    accounts: Accounts = request.app.state.platform.accounts
+    if credential.startswith(KEY_PREFIX):
+        holder = await accounts.key(credential, fresh=fresh)
+        if holder is None:
+            raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
+        return holder
+    account_id, session_id = read_access_token(request.app.state.platform.settings.secret_key, credential)
+    person = await accounts.person(account_id, session_id, fresh=fresh)
+    if not isinstance(person, Principal):
+        raise NotSignedIn(_REFUSALS[person])
+    return person
+
+
+def unchanged(request: Request, principal: Principal) -> Callable[[], Awaitable[bool]]:
+    """Whether a stream that was begun for `principal` may go on: the same account, role and scopes, and the session not
+    ended.
+
+    Not while the database does not answer: the client comes back and is judged anew.
+    """
+    credential = presented(request)
+
+    async def may_go_on() -> bool:
+        try:
+            return await still(request, credential) == principal
+        except (NotSignedIn, *DATABASE_ERRORS):
+            return False
+
+    return may_go_on
 
 
 def require_own_origin(request: Request) -> None:
     """Refuse an unsafe request that a foreign page sent with our cookie."""
-    if request.method in _SAFE:
+    if request.method in SAFE_METHODS:
         return
     if request.headers.get("sec-fetch-site") in {"same-origin", "none"}:
         return

@@ -51,6 +51,8 @@ def _possible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     possible = {401, 422, 503} | declared
     if any(place == "path" for place, _ in parameters) or ("query", "segment_id") in parameters:
         possible.add(404)
+    if path.startswith("/api/"):
+        possible |= {403, 429}  # a permission is missing; a rate limit is used up
     if method != "get":
         possible |= {400, 403, 404, 409}
     if ("header", "if-match") in parameters:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.database import Database
 from event_stream_engine.settings import Settings
+from event_stream_engine.web.auth import Accounts
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Platform:
     database: Database
     redis: "Redis"
     transport: Transport
+    accounts: Accounts
     shared: dict[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -39,6 +39,8 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     errors: list[ProblemField] | None = None
+    permission: str | None = Field(None, description="Of `permission_missing`: what was needed.")
+    roles: list[str] | None = Field(None, description="Of `permission_missing`: the roles that have it.")
 
 
 def problem(
@@ -48,6 +50,7 @@ def problem(
     detail: str,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """A problem response."""
     body: dict[str, Any] = {
@@ -57,6 +60,7 @@ def problem(
         "code": code,
         "detail": detail,
         "request_id": str(correlation.get() or ""),
+        **(members or {}),
     }
     if errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in errors]
@@ -69,7 +73,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
         headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequests) else None
-        return problem(error.status, error.code, error.title, error.detail, error.errors, headers)
+        return problem(error.status, error.code, error.title, error.detail, error.errors, headers, error.members)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -123,22 +127,39 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self'; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'self'"
-    ),
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# Scripts and styles come from our own files only, but for the one style that the toaster (sonner) writes into the page,
+# empty first. Its hash changes with its version, and the browser tests then say so.
+_TOASTER_STYLE = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-StEaX+se6YS7pqjzrzMIA0KaX9zF/8zAhvQXZAe5epY='"
+)
+PAGE_POLICY = (
+    f"default-src 'none'; script-src 'self'; script-src-attr 'none'; style-src 'self' {_TOASTER_STYLE}; "
+    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+_DATA = ("/api/", "/webhooks/", "/livez", "/readyz", "/health", "/metrics", "/flags/status")
 
 
-_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+def security_headers(path: str, *, over_https: bool) -> list[tuple[bytes, bytes]]:
+    """Of an answer at `path`; over https browsers are told to stay with it."""
+    policy = DATA_POLICY if path.startswith(_DATA) else PAGE_POLICY
+    headers = {**SECURITY_HEADERS, "content-security-policy": policy}
+    if over_https:
+        headers["strict-transport-security"] = "max-age=31536000"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 class RequestContext:
     """Gives each request an id (kept from `X-Request-ID` when it is a UUID) and each answer its headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, over_https: bool = False) -> None:
         self.app = app
+        self._data = security_headers("/api/", over_https=over_https)
+        self._page = security_headers("/", over_https=over_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -148,12 +169,14 @@ class RequestContext:
         correlation.set(request_id)
         structlog.contextvars.bind_contextvars(request_id=str(request_id))
 
+        security = self._data if scope["path"].startswith(_DATA) else self._page
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 given = {name for name, _ in headers}
                 headers.append((REQUEST_ID_HEADER.encode(), str(request_id).encode()))
-                headers.extend(pair for pair in _SECURITY if pair[0] not in given)
+                headers.extend(pair for pair in security if pair[0] not in given)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -23,7 +23,6 @@ _INSERT = """
 INSERT INTO idempotency_keys (holder, key, fingerprint) VALUES (:holder, :key, :fingerprint)
 ON CONFLICT DO NOTHING
 """
-_RELEASE = "DELETE FROM idempotency_keys WHERE holder = :holder AND key = :key"
 _FORGET = """
 DELETE FROM idempotency_keys WHERE (holder, key) IN (
     SELECT holder, key FROM idempotency_keys WHERE created_at < :before LIMIT 10000)
@@ -48,11 +47,6 @@ async def claim(tx: Transaction, row: dict[str, str]) -> Any:
 async def keep(tx: Transaction, row: dict[str, str], status: int, content_type: str, body: bytes) -> None:
     """Store the answer under the key."""
     await tx.execute(text(_UPDATE), {**row, "status": status, "headers": content_type, "body": body})
-
-
-async def release(tx: Transaction, row: dict[str, str]) -> None:
-    """Give a key back, as if it had not been used."""
-    await tx.execute(text(_RELEASE), {"holder": row["holder"], "key": row["key"]})
 
 
 async def forget(tx: Transaction, before: datetime) -> int:

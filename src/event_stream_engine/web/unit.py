@@ -1,8 +1,8 @@
 """A request is one transaction: opened when a route asks for it, committed after the answer is made.
 
 `Idempotency-Key` on POST: the key's row is written first in the same transaction, the answer last. A second
-request with the key waits for the first and gets the same answer; with another body it is refused. An answer that
-says `cache-control: no-store` holds a secret and is not kept: the second request is then handled anew.
+request with the key waits for the first and gets the same answer; with another body it is refused. An answer with
+`Cache-Control: no-store` holds a secret: it is not kept, and the second request is told so.
 """
 
 import hashlib
@@ -16,7 +16,9 @@ from fastapi.routing import APIRoute
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
 from event_stream_engine.web import store
-from event_stream_engine.web.auth import ACCESS_COOKIE, NotSignedIn, read_access_token, require_live
+from event_stream_engine.web.auth import authenticate
+from event_stream_engine.web.guards import Guard, Public, guard_of
+from event_stream_engine.web.problems import problem
 
 _KEY_MAX = 200
 
@@ -32,11 +34,16 @@ class UnitOfWork:
         self._database = database
         self._stack = AsyncExitStack()
         self._tx: Transaction | None = None
+        self._afterwards: list[Callable[[], None]] = []
 
     async def transaction(self) -> Transaction:
         if self._tx is None:
             self._tx = await self._stack.enter_async_context(self._database.transaction())
         return self._tx
+
+    def afterwards(self, do: Callable[[], None]) -> None:
+        """Do it once the transaction is committed, before the answer leaves."""
+        self._afterwards.append(do)
 
     async def __aenter__(self) -> "UnitOfWork":
         await self._stack.__aenter__()
@@ -44,19 +51,22 @@ class UnitOfWork:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._stack.__aexit__(*error)
+        if error[0] is None:
+            for do in self._afterwards:
+                do()
 
 
 class Route(APIRoute):
     """A route whose transaction commits before the answer leaves, and that honours `Idempotency-Key`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, guard = super().get_route_handler(), guard_of(self)
 
         async def in_one_transaction(request: Request) -> Response:
             async with UnitOfWork(request.app.state.platform.database) as unit:
                 request.state.unit = unit
                 key = request.headers.get("idempotency-key") if request.method == "POST" else None
-                return await (_once(request, unit, key, handle) if key else handle(request))
+                return await (_once(request, unit, key, handle, guard) if key else handle(request))
 
         return in_one_transaction
 
@@ -70,13 +80,15 @@ Tx = Annotated[Transaction, Depends(_transaction)]
 
 
 async def _once(
-    request: Request, unit: UnitOfWork, key: str, handle: Callable[[Request], Awaitable[Response]]
+    request: Request, unit: UnitOfWork, key: str, handle: Callable[[Request], Awaitable[Response]], guard: Guard
 ) -> Response:
     if len(key) > _KEY_MAX:
         raise Invalid.field("Idempotency-Key", f"At most {_KEY_MAX} characters.")
-    holder = await _account(request)
-    if holder is None:
-        return await handle(request)
+    if isinstance(guard, Public):
+        return await handle(request)  # a key belongs to an account, so that nobody reads another's answer
+    principal = await authenticate(request)
+    guard.check(principal)  # what was answered before is shown again only to who may still ask for it
+    holder = str(principal.key_id or principal.account_id)
     tx = await unit.transaction()
     is_json = request.headers.get("content-type", "").startswith("application/json")
     body = await request.body() if is_json else b""
@@ -89,22 +101,11 @@ async def _once(
         return Response(stored.body, stored.status, {"idempotency-replayed": "true"}, media_type=stored.headers)
     response = await handle(request)
     if response.headers.get("cache-control") == "no-store":
-        await store.release(tx, row)
+        again = problem(409, "answered_once", "This was answered before", "What it showed is shown once, and not kept.")
+        await store.keep(tx, row, again.status_code, again.headers["content-type"], bytes(again.body))
         return response
     await store.keep(tx, row, response.status_code, response.headers.get("content-type", ""), bytes(response.body))
     return response
-
-
-async def _account(request: Request) -> str | None:
-    """A key belongs to an account, so nobody reads another's answer; None where nobody is signed in."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    presented = token if scheme.lower() == "bearer" else request.cookies.get(ACCESS_COOKIE, "")
-    try:
-        secret = request.app.state.platform.settings.secret_key
-        principal = await require_live(request, read_access_token(secret, presented))
-    except NotSignedIn:
-        return None
-    return str(principal.account_id)
 
 
 def _digest(content: bytes) -> str:

@@ -85,7 +85,7 @@ class Importer:
 async def importer(database: Database, tmp_path: Path) -> Importer:
     settings = load_settings({"ESE_HOME": str(tmp_path)})
     runtime = Runtime(settings, database, None)  # type: ignore[arg-type]  # imports use no Redis of their own
-    return Importer(runtime, Principal(new_id(), "owner"))
+    return Importer(runtime, Principal(new_id(), "admin"))
 
 
 def counted(done: Import) -> dict[str, int]:

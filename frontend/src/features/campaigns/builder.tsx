@@ -82,7 +82,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
   return (
     <>
       <LeaveGuard dirty={campaign !== undefined && dirty && !save.isPending} onSave={savable(draft) ? () => save.mutateAsync() : undefined} />
-      <PageHeader
+      <PageHeader needs="campaigns:write"
         title={campaign ? campaign.name : draft.name.trim() || "New campaign"}
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={<span>{campaign ? (dirty ? "Unsaved changes" : "Draft saved") : dirty && !savable(draft) ? "Kept in this browser until it has a name and a template" : "Not saved yet"}</span>}

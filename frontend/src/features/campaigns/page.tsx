@@ -79,7 +79,7 @@ export default function Campaigns() {
   );
   return (
     <>
-      <PageHeader title="Campaigns" meta={campaigns.data && <LiveControls at={campaigns.dataUpdatedAt} />} actions={add} />
+      <PageHeader needs="campaigns:write" title="Campaigns" meta={campaigns.data && <LiveControls at={campaigns.dataUpdatedAt} />} actions={add} />
       <Filters filters={filters} />
       <div className="card overflow-hidden">
         <QueryState query={campaigns} skeleton={<Skeleton rows={8} className="p-4" />}>

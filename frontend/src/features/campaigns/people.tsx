@@ -64,7 +64,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
         }
       >
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
-          <SearchField label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
+          <SearchField needs="contacts:reveal" label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
           <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts, filters.status)} />
           {filters.reason && <span className="text-sm text-muted">Reason: {rows[0]?.reason_title ?? sentence(filters.reason)}</span>}
           {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}

@@ -35,7 +35,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
   const { campaign } = data;
   return (
     <>
-      <PageHeader
+      <PageHeader needs="campaigns:launch"
         title={campaign.name}
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={

@@ -35,7 +35,7 @@ function Profile({ contact }: { contact: Contact }) {
   const close = () => setAsking(null);
   return (
     <>
-      <PageHeader
+      <PageHeader needs="contacts:write"
         title={name ? `${name}, ${contact.phone}` : contact.phone}
         back={{ to: "/contacts", label: "Contacts" }}
         meta={

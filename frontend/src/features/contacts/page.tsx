@@ -58,7 +58,7 @@ export default function Contacts() {
   const total = contacts.data?.pages[0]?.total;
   return (
     <PageDrop onFile={takeFile}>
-      <PageHeader
+      <PageHeader needs="contacts:write"
         title="Contacts"
         meta={
           typeof total === "number" && (
@@ -131,7 +131,7 @@ function Filters({ filters }: { filters: ContactFilters }) {
   const search = useCallback((text: string) => change({ search: text || undefined }), [change]);
   return (
     <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(9rem,1fr)_minmax(9rem,1fr)]">
-      <SearchField label="Search by phone or attribute" value={filters.search ?? ""} onChange={search} />
+      <SearchField needs="contacts:reveal" label="Search by phone or attribute" value={filters.search ?? ""} onChange={search} />
       <Select
         label="Consent"
         bare

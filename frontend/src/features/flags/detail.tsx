@@ -32,7 +32,7 @@ function Shown({ flag }: { flag: Flag }) {
   const close = () => setAsking(null);
   return (
     <>
-      <PageHeader
+      <PageHeader needs="flags:write"
         title={flag.name}
         back={{ to: "/flags", label: "Feature flags" }}
         meta={
@@ -70,7 +70,6 @@ function Shown({ flag }: { flag: Flag }) {
           )
         }
       />
-      {!mayChange && <p className="mb-4 text-sm text-muted">You may look and try a context; only an owner changes flags.</p>}
       {flag.killed && flag.reason && (
         <p role="status" className="mb-4 rounded-md border border-bad bg-bad-soft px-4 py-3 text-sm wrap-anywhere">
           Killed: everybody gets “{shownValue(flag.off)}”. “{flag.reason}”

@@ -1,8 +1,8 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 import { createFlag, killFlag, removeFlag } from "../../api/flags";
-import { meQuery } from "../../api/identity";
+import { useMay } from "../../lib/permissions";
 import { asProblem } from "../../api/problem";
 import type { Flag, FlagKind } from "../../api/types";
 import { Button } from "../../ui/button";
@@ -14,8 +14,8 @@ import { toast } from "../../ui/toast";
 import { parseValue, shownValue } from "./model";
 import { ValueField } from "./parts";
 
-/** Members look, owners change. */
-export const useMayChange = (): boolean => useQuery(meQuery()).data?.role === "owner";
+/** Whoever has the permission changes, the others look. */
+export const useMayChange = (): boolean => useMay("flags:write") === true;
 
 interface ReasonProps {
   title: string;

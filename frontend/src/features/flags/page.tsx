@@ -33,7 +33,7 @@ export default function Flags() {
   const shown = all.filter((flag) => (!filters.state || flag.state === filters.state) && `${flag.name} ${flag.description}`.toLowerCase().includes(wanted));
   return (
     <>
-      <PageHeader
+      <PageHeader needs="flags:write"
         title="Feature flags"
         meta={
           flags.data && (

@@ -28,7 +28,7 @@ export default function ImportPage() {
 function NewImport() {
   return (
     <>
-      <PageHeader title="Import contacts" back={{ to: "/imports", label: "Imports" }} />
+      <PageHeader needs="contacts:write" title="Import contacts" back={{ to: "/imports", label: "Imports" }} />
       <Stepper label="Import phases" steps={[...steps]} current="upload" />
       <UploadPhase />
     </>
@@ -51,7 +51,7 @@ function Phases({ item, at }: { item: Import; at: number }) {
   const phase: Phase = item.status === "uploaded" || remap ? "map" : "apply";
   return (
     <>
-      <PageHeader
+      <PageHeader needs="contacts:write"
         title={item.name}
         back={{ to: "/imports", label: "Imports" }}
         meta={

@@ -119,10 +119,10 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
         </Card>
         <Problems error={start.error} placed={["default_region", "consent_source"]} />
         <div className="flex flex-wrap gap-2">
-          <Button variant="primary" isDisabled={blocked} isPending={start.isPending && start.variables} onPress={() => start.mutate(true)}>
+          <Button needs="contacts:write" variant="primary" isDisabled={blocked} isPending={start.isPending && start.variables} onPress={() => start.mutate(true)}>
             Dry run
           </Button>
-          <Button isDisabled={blocked} isPending={start.isPending && !start.variables} onPress={() => start.mutate(false)}>
+          <Button needs="contacts:write" isDisabled={blocked} isPending={start.isPending && !start.variables} onPress={() => start.mutate(false)}>
             Import now
           </Button>
           {item.status === "uploaded" && <Discard item={item} />}

@@ -58,7 +58,7 @@ export default function Imports() {
   );
   return (
     <PageDrop onFile={takeFile}>
-      <PageHeader title="Imports" meta={imports.data && <LiveControls at={imports.dataUpdatedAt} />} actions={choose} />
+      <PageHeader needs="contacts:write" title="Imports" meta={imports.data && <LiveControls at={imports.dataUpdatedAt} />} actions={choose} />
       <div className="card overflow-hidden">
         <QueryState query={imports} skeleton={<Skeleton rows={8} className="p-4" />}>
           {rows.length === 0 ? (

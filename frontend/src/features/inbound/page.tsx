@@ -81,7 +81,7 @@ export default function Inbound() {
       />
       {sandbox.data?.active && <SandboxForm />}
       <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(10rem,1fr)] lg:max-w-2xl">
-        <SearchField label="Search in the text" value={filters.search ?? ""} onChange={search} />
+        <SearchField needs="contacts:reveal" label="Search in the text" value={filters.search ?? ""} onChange={search} />
         <Select label="Kind" bare value={filters.kind ?? "any"} onChange={(kind) => change({ kind: kind === "any" ? undefined : kind })} options={kinds} />
       </div>
       <div className="card overflow-hidden">

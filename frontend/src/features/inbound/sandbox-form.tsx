@@ -55,7 +55,7 @@ export function SandboxForm() {
           <ComboBox label="From" free value={typed} onChange={write} onSearch={() => undefined} placeholder="A name, or any number" options={options} error={problem?.field("from")} />
           <Select label="To" value={to} onChange={setChosen} options={numbers.map((entry) => ({ id: entry.id, label: entry.name, hint: entry.address }))} error={problem?.field("to")} />
           <TextField label="Text" value={body} onChange={setBody} error={problem?.field("body")} />
-          <Button type="submit" variant="primary" className="md:mt-[26px]" icon={<Send aria-hidden />} isDisabled={from === "" || !sender} isPending={inject.isPending}>
+          <Button needs="sandbox:use" type="submit" variant="primary" className="md:mt-[26px]" icon={<Send aria-hidden />} isDisabled={from === "" || !sender} isPending={inject.isPending}>
             Send as them
           </Button>
         </form>

@@ -11,7 +11,7 @@ export const methods: Record<Session["method"], string> = {
 export const endings: Record<NonNullable<Session["ended_reason"]>, string> = {
   signed_out: "signed out",
   ended: "ended by you",
-  ended_by_owner: "ended by an owner",
+  ended_by_admin: "ended by an admin",
   token_reused: "a copy of its key was used",
   password_changed: "the password was changed",
   password_reset: "the password was reset",

@@ -92,7 +92,7 @@ function Builder({ segment }: { segment?: Segment }) {
   return (
     <>
       <LeaveGuard dirty={dirty} />
-      <PageHeader
+      <PageHeader needs="campaigns:write"
         title={segment ? segment.name : "New segment"}
         back={{ to: "/segments", label: "Segments" }}
         meta={<span>{dirty ? "Unsaved changes" : segment ? `Saved ${dateTime(segment.updated_at)}` : "Not saved yet"}</span>}

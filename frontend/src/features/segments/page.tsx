@@ -38,7 +38,7 @@ export default function Segments() {
   );
   return (
     <>
-      <PageHeader title="Segments" meta={segments.data && <span>{plural(rows.length, "segment")}</span>} actions={add} />
+      <PageHeader needs="campaigns:write" title="Segments" meta={segments.data && <span>{plural(rows.length, "segment")}</span>} actions={add} />
       <div className="card overflow-hidden">
         <QueryState query={segments} skeleton={<Skeleton rows={6} className="p-4" />}>
           {rows.length === 0 ? (

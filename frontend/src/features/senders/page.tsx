@@ -19,13 +19,13 @@ export default function Senders() {
   const [asking, setAsking] = useState<Asking>(null);
   const items = senders.data?.items ?? [];
   const add = (
-    <Button variant="primary" icon={<Plus aria-hidden />} onPress={() => setAsking({ what: "add" })}>
+    <Button needs="senders:write" variant="primary" icon={<Plus aria-hidden />} onPress={() => setAsking({ what: "add" })}>
       Add sender
     </Button>
   );
   return (
     <>
-      <PageHeader title="Senders" meta={senders.data && <span>{plural(items.length, "sender")}</span>} actions={add} />
+      <PageHeader needs="senders:write" title="Senders" meta={senders.data && <span>{plural(items.length, "sender")}</span>} actions={add} />
       <QueryState query={senders} skeleton={<Skeleton rows={2} height={130} />}>
         {items.length === 0 ? (
           <div className="card">
@@ -63,10 +63,10 @@ function SenderCard({ sender, onAsk }: { sender: Sender; onAsk: (what: "edit" | 
           <span className="font-medium text-text tabular">{perSecond(sender.messages_per_second)}</span> · added {date(sender.created_at)}
         </p>
         <span className="-mr-2 flex">
-          <IconButton label={`Edit ${sender.name}`} onPress={() => onAsk("edit")}>
+          <IconButton needs="senders:write" label={`Edit ${sender.name}`} onPress={() => onAsk("edit")}>
             <Pencil />
           </IconButton>
-          <IconButton label={`Delete ${sender.name}`} onPress={() => onAsk("delete")}>
+          <IconButton needs="senders:write" label={`Delete ${sender.name}`} onPress={() => onAsk("delete")}>
             <Trash2 />
           </IconButton>
         </span>

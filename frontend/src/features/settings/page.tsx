@@ -1,30 +1,21 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { addMember, meQuery } from "../../api/identity";
-import { asProblem } from "../../api/problem";
 import { setAppearance, useAppearance } from "../../lib/appearance";
-import { Button } from "../../ui/button";
+import { buttonClass } from "../../ui/button";
 import { Segmented } from "../../ui/choice";
-import { Switch, TextField } from "../../ui/field";
+import { Switch } from "../../ui/field";
 import { Card, PageHeader } from "../../ui/layout";
-import { Problems } from "../../ui/states";
-import { toast } from "../../ui/toast";
 
 export default function Settings() {
-  const me = useQuery(meQuery());
   return (
     <>
       <PageHeader title="Settings" meta={<span>Your name, password and sessions are in <Link to="/profile" className="text-accent underline underline-offset-4">your profile</Link>.</span>} />
       <div className="grid items-start gap-4 lg:grid-cols-2">
         <Appearance />
-        {me.data?.role === "owner" && <Members />}
+        <ApiKeys />
       </div>
     </>
   );
 }
-
-const SHORTEST = 12;
 
 function Appearance() {
   const { theme, glass, shortcuts } = useAppearance();
@@ -48,37 +39,13 @@ function Appearance() {
   );
 }
 
-function Members() {
-  const [email, setEmail] = useState("");
-  const [name, setName] = useState("");
-  const [password, setPassword] = useState("");
-  const add = useMutation({
-    mutationFn: () => addMember({ email: email.trim(), display_name: name.trim(), password }),
-    onSuccess: (account) => {
-      toast.done(`${account.display_name} can sign in now`);
-      setEmail("");
-      setName("");
-      setPassword("");
-    },
-  });
-  const problem = add.error ? asProblem(add.error) : null;
+function ApiKeys() {
   return (
-    <Card title="Add a colleague">
-      <form
-        className="grid gap-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          add.mutate();
-        }}
-      >
-        <TextField label="Colleague’s name" value={name} onChange={setName} autoComplete="off" error={problem?.field("display_name")} />
-        <TextField label="Colleague’s email" type="email" value={email} onChange={setEmail} autoComplete="off" error={problem?.field("email")} />
-        <TextField label="First password" type="password" value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters; they can change it in their profile.`} error={problem?.field("password")} />
-        <Problems error={add.error} />
-        <Button type="submit" className="justify-self-start" isDisabled={!email.includes("@") || name.trim() === "" || password.length < SHORTEST} isPending={add.isPending}>
-          Add colleague
-        </Button>
-      </form>
+    <Card title="API keys">
+      <p className="mb-4 text-muted">A program signs in with a key of its own: a part of your permissions, for a limited time.</p>
+      <Link to="/settings/api-keys" className={buttonClass()}>
+        Go to API keys
+      </Link>
     </Card>
   );
 }

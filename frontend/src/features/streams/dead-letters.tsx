@@ -44,10 +44,10 @@ export default function DeadLetters() {
       <Filters filters={filters} change={change} />
       {status === "open" && rows.length > 0 && (
         <div className="mb-3 flex flex-wrap items-center gap-2">
-          <Button size="sm" variant="primary" icon={<RotateCw aria-hidden />} onPress={() => setAsking({ what: "redrive", chosen: chosen.length > 0 ? selected : everything })}>
+          <Button needs="streams:operate" size="sm" variant="primary" icon={<RotateCw aria-hidden />} onPress={() => setAsking({ what: "redrive", chosen: chosen.length > 0 ? selected : everything })}>
             {chosen.length > 0 ? `Redrive ${count(chosen.length)} selected…` : narrowed ? "Redrive all that match…" : "Redrive all…"}
           </Button>
-          <Button size="sm" variant="danger" onPress={() => setAsking({ what: "discard", chosen: chosen.length > 0 ? selected : everything })}>
+          <Button needs="streams:operate" size="sm" variant="danger" onPress={() => setAsking({ what: "discard", chosen: chosen.length > 0 ? selected : everything })}>
             {chosen.length > 0 ? `Discard ${count(chosen.length)} selected…` : narrowed ? "Discard all that match…" : "Discard all…"}
           </Button>
           {chosen.length > 0 && (
@@ -144,7 +144,7 @@ function columnsFor({ picked, pick, open, redriveOne, busy }: RowActions): Colum
       align: "end",
       cell: (row) =>
         row.status === "open" ? (
-          <Button size="sm" icon={<RotateCw aria-hidden />} isPending={busy === row.id} onPress={() => redriveOne(row)} aria-label={`Redrive ${row.type} of ${row.key}`}>
+          <Button needs="streams:operate" size="sm" icon={<RotateCw aria-hidden />} isPending={busy === row.id} onPress={() => redriveOne(row)} aria-label={`Redrive ${row.type} of ${row.key}`}>
             Redrive
           </Button>
         ) : (
@@ -172,7 +172,7 @@ function LetterCard({ letter, picked, onPick, onOpen, onRedrive, busy }: { lette
           <Checkbox checked={picked} onChange={onPick}>
             Select
           </Checkbox>
-          <Button size="sm" icon={<RotateCw aria-hidden />} isPending={busy} onPress={onRedrive} aria-label={`Redrive ${letter.type} of ${letter.key}`}>
+          <Button needs="streams:operate" size="sm" icon={<RotateCw aria-hidden />} isPending={busy} onPress={onRedrive} aria-label={`Redrive ${letter.type} of ${letter.key}`}>
             Redrive
           </Button>
         </div>

@@ -101,11 +101,11 @@ function GroupCard({ group }: { group: Group }) {
       </dl>
       <div className="flex md:justify-end">
         {group.state === "paused" ? (
-          <Button size="sm" variant="primary" icon={<Play aria-hidden />} isPending={resume.isPending} onPress={() => resume.mutate()} aria-label={`Resume ${group.group}`}>
+          <Button needs="streams:operate" size="sm" variant="primary" icon={<Play aria-hidden />} isPending={resume.isPending} onPress={() => resume.mutate()} aria-label={`Resume ${group.group}`}>
             Resume
           </Button>
         ) : (
-          <Button size="sm" icon={<Pause aria-hidden />} onPress={() => setAsking("pause")} aria-label={`Pause ${group.group}`}>
+          <Button needs="streams:operate" size="sm" icon={<Pause aria-hidden />} onPress={() => setAsking("pause")} aria-label={`Pause ${group.group}`}>
             Pause
           </Button>
         )}

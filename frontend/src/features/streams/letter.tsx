@@ -40,10 +40,10 @@ function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: ()
         <LetterChip status={letter.status} />
         {letter.status === "open" && (
           <>
-            <Button size="sm" variant="primary" icon={<RotateCw aria-hidden />} isPending={one.isPending} onPress={() => one.mutate(letter)}>
+            <Button needs="streams:operate" size="sm" variant="primary" icon={<RotateCw aria-hidden />} isPending={one.isPending} onPress={() => one.mutate(letter)}>
               Redrive
             </Button>
-            <Button size="sm" variant="danger" onPress={onDiscard}>
+            <Button needs="streams:operate" size="sm" variant="danger" onPress={onDiscard}>
               Discard…
             </Button>
           </>

@@ -28,7 +28,7 @@ export function ParkedDrawer({ group, onClose }: { group: string; onClose: () =>
     <Drawer title={`Parked in ${group}`} open onClose={onClose}>
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-5">
         <p className="text-sm text-muted">A parked event holds up its own key and nothing else. It is tried again by itself, later each time, until it becomes a dead letter. What a replay or a redrive gives back waits here for its turn, too.</p>
-        <Button size="sm" className="justify-self-start" icon={<RotateCw aria-hidden />} isDisabled={items.length === 0} isPending={retry.isPending} onPress={() => retry.mutate()}>
+        <Button needs="streams:operate" size="sm" className="justify-self-start" icon={<RotateCw aria-hidden />} isDisabled={items.length === 0} isPending={retry.isPending} onPress={() => retry.mutate()}>
           Try them all now
         </Button>
         <QueryState query={parked} skeleton={<Skeleton rows={4} height={72} />}>

@@ -18,7 +18,7 @@ export default function Replays() {
   const [starting, setStarting] = useState(false);
   const items = replays.data?.items ?? [];
   const start = (
-    <Button variant="primary" icon={<Plus aria-hidden />} onPress={() => setStarting(true)}>
+    <Button needs="streams:operate" variant="primary" icon={<Plus aria-hidden />} onPress={() => setStarting(true)}>
       Replay events
     </Button>
   );
@@ -83,7 +83,7 @@ function ReplayCard({ replay }: { replay: Replay }) {
           <p className="mt-1 text-sm wrap-anywhere text-muted">{rangeOf(replay)}</p>
         </div>
         {open && (
-          <Button size="sm" variant="danger" onPress={() => setAsking(true)}>
+          <Button needs="streams:operate" size="sm" variant="danger" onPress={() => setAsking(true)}>
             Cancel
           </Button>
         )}

@@ -80,7 +80,7 @@ function Editor({ template }: { template?: Template }) {
   return (
     <>
       <LeaveGuard dirty={dirty && !save.isPending && (template !== undefined || storedId === undefined)} />
-      <PageHeader
+      <PageHeader needs="campaigns:write"
         title={template ? saved.name : "New template"}
         back={{ to: "/templates", label: "Templates" }}
         meta={<span>{dirty ? "Unsaved changes" : template ? `Saved ${dateTime(template.updated_at)}` : "Not saved yet"}</span>}

@@ -24,7 +24,7 @@ export default function Templates() {
   );
   return (
     <>
-      <PageHeader title="Templates" meta={templates.data && <span>{plural(items.length, "template")}</span>} actions={add} />
+      <PageHeader needs="campaigns:write" title="Templates" meta={templates.data && <span>{plural(items.length, "template")}</span>} actions={add} />
       <QueryState query={templates} skeleton={<Skeleton rows={3} height={150} />}>
         {items.length === 0 ? (
           <div className="card">

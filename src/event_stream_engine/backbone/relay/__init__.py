@@ -108,12 +108,14 @@ class Relay:
         loop = asyncio.get_running_loop()
         busy_until = 0.0
         while not self.stop.is_set():
+            looked = loop.time()
             tick = await self.step(previous)
             previous = tick or previous
             if tick is not None:
                 busy_until = loop.time() + _STAYS_BUSY_SECONDS
             busy = loop.time() < busy_until
-            await self._pause((self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000)
+            rhythm = (self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000
+            await self._pause(max(0.0, looked + rhythm - loop.time()))
         await self._save()
 
     async def step(self, previous: Tick) -> Tick | None:

@@ -11,8 +11,10 @@ from pydantic import BaseModel, Field, model_validator
 from event_stream_engine import audit
 from event_stream_engine.backbone import dead_letters
 from event_stream_engine.backbone.dead_letters import Chosen
-from event_stream_engine.entrypoints.backbone.people import named, shown_key
+from event_stream_engine.entrypoints.backbone.people import check_search, named, shown_event, shown_key
+from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
@@ -106,9 +108,9 @@ class Discarded(BaseModel):
     discarded: int
 
 
-@router.get("/dead-letters", summary="Dead letters")
+@router.get("/dead-letters", summary="Dead letters", dependencies=[needs("streams:read")])
 async def list_dead_letters(
-    _: Account,
+    by: Account,
     tx: Tx,
     group: Text = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -119,6 +121,7 @@ async def list_dead_letters(
     cursor: Cursor = None,
 ) -> Page[DeadLetter]:
     """Events that a group gave up, newest first."""
+    check_search(by, key, search)
     chosen = Chosen(None, group, type_, key, status, search)
     before = decode_cursor(cursor, UUID)
     found = await dead_letters.page(tx, chosen, before[0] if before else None, limit + 1)
@@ -127,12 +130,15 @@ async def list_dead_letters(
     return Page(items=await named(tx, [_in_list(row) for row in found[:limit]]), next_cursor=more, total=total)
 
 
-@router.get("/dead-letters/{letter_id}", summary="A dead letter, whole")
-async def show_dead_letter(letter_id: UUID, _: Account, tx: Tx) -> DeadLetterDetail:
-    return (await named(tx, [DeadLetterDetail.model_validate(await dead_letters.one(tx, letter_id))]))[0]
+@router.get("/dead-letters/{letter_id}", summary="A dead letter, whole", dependencies=[needs("streams:read")])
+async def show_dead_letter(letter_id: UUID, by: Account, tx: Tx) -> DeadLetterDetail:
+    found = shown_event(await dead_letters.one(tx, letter_id), by)
+    return (await named(tx, [DeadLetterDetail.model_validate(found)]))[0]
 
 
-@router.post("/dead-letters/redrive", summary="Give dead letters back to their groups")
+@router.post(
+    "/dead-letters/redrive", summary="Give dead letters back to their groups", dependencies=[needs("streams:operate")]
+)
 async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Redriven:
     """Each goes to the one group that gave it up, in the order of its key; no other group sees it again."""
     by = str(account.account_id)
@@ -143,7 +149,9 @@ async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Red
     return Redriven(matched=done.matched, redriven=done.redriven, dry_run=body.dry_run, sample=sample)
 
 
-@router.post("/dead-letters/discard", summary="Settle dead letters without their effect")
+@router.post(
+    "/dead-letters/discard", summary="Settle dead letters without their effect", dependencies=[needs("streams:operate")]
+)
 async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Discarded:
     by = str(account.account_id)
     matched, done = await dead_letters.discard(tx, body.chosen(), by=by, reason=body.reason, dry_run=body.dry_run)
@@ -154,7 +162,7 @@ async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Dis
 
 
 def _in_list(row: Mapping[str, Any]) -> DeadLetter:
-    return DeadLetter.model_validate({**row, "key": shown_key(row["key"])})
+    return DeadLetter.model_validate({**row, "key": shown_key(row["key"]), "error": scrubbed(row["error"])})
 
 
 def _detail(body: ChosenIn, done: int) -> dict[str, Any]:

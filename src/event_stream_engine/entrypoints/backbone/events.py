@@ -1,13 +1,13 @@
 """`/api/v1/backbone/events` and the live tail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from event_stream_engine.backbone import reports, tracing
 from event_stream_engine.backbone.reports import EventFilter
 from event_stream_engine.database import DATABASE_ERRORS, Database
-from event_stream_engine.entrypoints.backbone.people import shown_key
+from event_stream_engine.entrypoints.backbone.people import check_search, shown_event, shown_key
 from event_stream_engine.errors import Invalid, NotFound
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.auth import Account, unchanged
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -71,9 +72,9 @@ class TracedShape(BaseModel):
     groups: list[GroupState]
 
 
-@router.get("/events", summary="Events, newest first")
+@router.get("/events", summary="Events, newest first", dependencies=[needs("streams:read")])
 async def list_events(
-    _: Account,
+    by: Account,
     tx: Tx,
     stream: Name = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -84,6 +85,7 @@ async def list_events(
 ) -> Page[EventShape]:
     """As far back as the outbox is kept. Without data, and with phone numbers masked in keys: both are shown whole one
     event at a time."""
+    check_search(by, key)
     after = decode_cursor(cursor, UUID)
     wanted = EventFilter(stream, type_, key, event_id, after[0] if after else None)
     try:
@@ -96,16 +98,20 @@ async def list_events(
     return Page(items=[EventShape.model_validate(in_list(row)) for row in found[:limit]], next_cursor=more)
 
 
-@router.get("/events/{event_id}", summary="One event, whole, and what became of it")
-async def show_event(event_id: UUID, _: Account, tx: Tx) -> EventDetail:
+@router.get(
+    "/events/{event_id}", summary="One event, whole, and what became of it", dependencies=[needs("streams:read")]
+)
+async def show_event(event_id: UUID, by: Account, tx: Tx) -> EventDetail:
     found = await reports.event(tx, event_id)
     if found is None:
         raise NotFound("The outbox holds no event with this id (any more).")
-    return EventDetail.model_validate(found)
+    return EventDetail.model_validate(shown_event(found, by))
 
 
-@router.get("/events/{event_id}/trace", summary="Everything that shares its correlation")
-async def trace_event(event_id: UUID, _: Account, tx: Tx) -> Page[TracedShape]:
+@router.get(
+    "/events/{event_id}/trace", summary="Everything that shares its correlation", dependencies=[needs("streams:read")]
+)
+async def trace_event(event_id: UUID, tx: Tx) -> Page[TracedShape]:
     """A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there."""
     found = await tracing.trace(tx, event_id)
     if not found:
@@ -118,9 +124,15 @@ def _traced(event: tracing.TracedEvent, groups: list[dict[str, str]]) -> TracedS
     return TracedShape.model_validate({**in_list(vars(event)), "groups": groups})
 
 
-@router.get("/tail", summary="Events as they are published", response_class=StreamingResponse)
+@router.get(
+    "/tail",
+    summary="Events as they are published",
+    response_class=StreamingResponse,
+    dependencies=[needs("streams:read")],
+)
 async def tail_events(
-    _: Account,
+    request: Request,
+    by: Account,
     platform: ThePlatform,
     stream: Name = None,
     type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -129,16 +141,19 @@ async def tail_events(
     """Server-Sent Events: `event: event` with one event (without its data), a comment every 10 s. It ends after ten
     minutes; `Last-Event-ID` is not needed, since the tail shows what comes. When more come than are shown, `event:
     skipped` says so."""
-    body = _tail(platform.database, EventFilter(stream, type_, key))
+    check_search(by, key)
+    body = _tail(platform.database, EventFilter(stream, type_, key), unchanged(request, by))
     return StreamingResponse(body, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-async def _tail(database: Database, wanted: EventFilter) -> AsyncIterator[bytes]:
+async def _tail(
+    database: Database, wanted: EventFilter, goes_on: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     ends, spoke = loop.time() + TAIL_SECONDS, loop.time()
     yield b"retry: 2000\n: connected\n\n"
     at: int | None = None
-    while loop.time() < ends:
+    while loop.time() < ends and await goes_on():
         try:
             async with database.transaction() as tx:
                 newest = await reports.newest_tick(tx)

@@ -12,6 +12,7 @@ from event_stream_engine.backbone import groups
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named, shown_key
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Limit, Page
 from event_stream_engine.web.unit import Route, Tx
 
@@ -71,17 +72,17 @@ class Retried(BaseModel):
     retried: int
 
 
-@router.get("/groups", summary="Consumer groups")
-async def list_groups(_: Account, tx: Tx) -> Page[GroupShape]:
+@router.get("/groups", summary="Consumer groups", dependencies=[needs("streams:read")])
+async def list_groups(tx: Tx) -> Page[GroupShape]:
     return Page(items=await named(tx, [GroupShape.model_validate(found) for found in await groups.reports(tx)]))
 
 
-@router.get("/groups/{group}", summary="A consumer group")
-async def show_group(group: GroupName, _: Account, tx: Tx) -> GroupShape:
+@router.get("/groups/{group}", summary="A consumer group", dependencies=[needs("streams:read")])
+async def show_group(group: GroupName, tx: Tx) -> GroupShape:
     return await _group(tx, group)
 
 
-@router.post("/groups/{group}/pause", summary="Pause a group")
+@router.post("/groups/{group}/pause", summary="Pause a group", dependencies=[needs("streams:operate")])
 async def pause_group(group: GroupName, body: PauseIn, account: Account, tx: Tx) -> GroupShape:
     """Its owner stops within a second, after the batch in hand; events wait in the stream."""
     await groups.pause(tx, group, by=str(account.account_id), reason=body.reason)
@@ -89,20 +90,24 @@ async def pause_group(group: GroupName, body: PauseIn, account: Account, tx: Tx)
     return await _group(tx, group)
 
 
-@router.post("/groups/{group}/resume", summary="Resume a group")
+@router.post("/groups/{group}/resume", summary="Resume a group", dependencies=[needs("streams:operate")])
 async def resume_group(group: GroupName, account: Account, tx: Tx) -> GroupShape:
     await groups.resume(tx, group)
     await audit.record(tx, account.account_id, "consumer_group.resume", group)
     return await _group(tx, group)
 
 
-@router.get("/groups/{group}/parked", summary="Events that failed, and those that wait behind them")
-async def list_parked(group: GroupName, _: Account, tx: Tx, limit: Limit = 50) -> Page[ParkedShape]:
+@router.get(
+    "/groups/{group}/parked",
+    summary="Events that failed, and those that wait behind them",
+    dependencies=[needs("streams:read")],
+)
+async def list_parked(group: GroupName, tx: Tx, limit: Limit = 50) -> Page[ParkedShape]:
     rows = await groups.parked(tx, group, limit)
     return Page(items=[ParkedShape.model_validate({**row, "key": shown_key(row["key"])}) for row in rows])
 
 
-@router.post("/groups/{group}/parked/retry", summary="Try what is parked now")
+@router.post("/groups/{group}/parked/retry", summary="Try what is parked now", dependencies=[needs("streams:operate")])
 async def retry_parked(group: GroupName, account: Account, tx: Tx) -> Retried:
     retried = await groups.retry_now(tx, group)
     await audit.record(tx, account.account_id, "consumer_group.retry", group, {"retried": retried})

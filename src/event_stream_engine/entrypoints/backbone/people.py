@@ -1,7 +1,7 @@
 """Names and numbers as lists show them: people by name, a key that is a phone number masked."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -10,6 +10,10 @@ from pydantic import BaseModel
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.messaging.model.contacts import masked
+from event_stream_engine.messaging.model.personal import hidden, looks_personal, scrubbed
+from event_stream_engine.permissions import Permission
+from event_stream_engine.web.auth import Principal
+from event_stream_engine.web.guards import PermissionMissing
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -20,6 +24,23 @@ _PHONE = re.compile(r"\+?[0-9]{7,15}")
 def shown_key(key: str) -> str:
     """The key, masked if it is a phone number."""
     return masked(key) if _PHONE.fullmatch(key) else key
+
+
+_REVEAL: Permission = "contacts:reveal"
+
+
+def check_search(by: Principal, *given: str | None) -> None:
+    """Looking for a number or an address tells whether it is here. Raises `PermissionMissing`."""
+    if any(text and looks_personal(text) for text in given) and not by.may(_REVEAL):
+        raise PermissionMissing(by, _REVEAL)
+
+
+def shown_event(row: Mapping[str, Any], by: Principal) -> dict[str, Any]:
+    """An event or a dead letter, whole for whoever may see personal data."""
+    if by.may(_REVEAL):
+        return dict(row)
+    texts = {name: scrubbed(row[name]) for name in ("error", "stack") if row.get(name)}
+    return {**row, **texts, "key": shown_key(row["key"]), "data": hidden(row["data"])}
 
 
 async def named(tx: Transaction, shapes: Sequence[Shape]) -> list[Shape]:

@@ -13,6 +13,7 @@ from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
@@ -58,7 +59,12 @@ class ReplayShape(BaseModel):
     to_time: datetime | None = None
 
 
-@router.post("/replays", status_code=201, summary="Replay a part of the log to one group")
+@router.post(
+    "/replays",
+    status_code=201,
+    summary="Replay a part of the log to one group",
+    dependencies=[needs("streams:operate")],
+)
 async def start_replay(body: ReplayIn, account: Account, tx: Tx, response: Response) -> ReplayShape:
     """`dry_run` answers 200 with how many events match. Other groups are not touched."""
     wanted = Range(
@@ -73,20 +79,20 @@ async def start_replay(body: ReplayIn, account: Account, tx: Tx, response: Respo
     return await _replay(tx, replay_id)
 
 
-@router.get("/replays", summary="Replays")
-async def list_replays(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[ReplayShape]:
+@router.get("/replays", summary="Replays", dependencies=[needs("streams:read")])
+async def list_replays(tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[ReplayShape]:
     before = decode_cursor(cursor, UUID)
     found = await replay.page(tx, before[0] if before else None, limit + 1)
     more = encode_cursor(found[limit - 1]["id"]) if len(found) > limit else None
     return Page(items=await named(tx, [ReplayShape.model_validate(row) for row in found[:limit]]), next_cursor=more)
 
 
-@router.get("/replays/{replay_id}", summary="A replay")
-async def show_replay(replay_id: UUID, _: Account, tx: Tx) -> ReplayShape:
+@router.get("/replays/{replay_id}", summary="A replay", dependencies=[needs("streams:read")])
+async def show_replay(replay_id: UUID, tx: Tx) -> ReplayShape:
     return await _replay(tx, replay_id)
 
 
-@router.post("/replays/{replay_id}/cancel", summary="Cancel a replay")
+@router.post("/replays/{replay_id}/cancel", summary="Cancel a replay", dependencies=[needs("streams:operate")])
 async def cancel_replay(replay_id: UUID, account: Account, tx: Tx) -> ReplayShape:
     """What it has applied stays applied."""
     await replay.cancel(tx, replay_id)

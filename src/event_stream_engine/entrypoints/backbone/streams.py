@@ -13,6 +13,7 @@ from event_stream_engine.backbone.relay import positions
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, StreamWriter, position
 from event_stream_engine.errors import NotFound
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Limit, Page
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -84,8 +85,8 @@ class ParkedRow(BaseModel):
     parked_at: datetime
 
 
-@router.get("/streams", summary="Streams and what waits to be published")
-async def list_streams(_: Account, tx: Tx, platform: ThePlatform) -> Page[StreamShape]:
+@router.get("/streams", summary="Streams and what waits to be published", dependencies=[needs("streams:read")])
+async def list_streams(tx: Tx, platform: ThePlatform) -> Page[StreamShape]:
     transport, name = platform.transport, platform.settings.kafka.streams
     asked = [_stream(transport, found, name) for found in await reports.streams(tx)]
     return Page(items=list(await asyncio.gather(*asked)))
@@ -117,7 +118,11 @@ def _moment(entry_id: str | None) -> datetime | None:
     return datetime.fromtimestamp(position(entry_id)[0] / 1000, UTC)
 
 
-@router.post("/streams/{stream}/rebuild", summary="Empty a stream and fill it again from the outbox")
+@router.post(
+    "/streams/{stream}/rebuild",
+    summary="Empty a stream and fill it again from the outbox",
+    dependencies=[needs("streams:operate")],
+)
 async def rebuild_stream(stream: str, account: Account, tx: Tx) -> dict[str, str]:
     """Groups keep their place: what they have taken charge of is recognised."""
     if not await positions.ask_to_rebuild(tx, stream):
@@ -126,8 +131,8 @@ async def rebuild_stream(stream: str, account: Account, tx: Tx) -> dict[str, str
     return {"stream": stream, "state": "rebuilding"}
 
 
-@router.get("/relay", summary="The relay")
-async def show_relay(_: Account, tx: Tx, platform: ThePlatform) -> RelayShape:
+@router.get("/relay", summary="The relay", dependencies=[needs("streams:read")])
+async def show_relay(tx: Tx, platform: ThePlatform) -> RelayShape:
     found = await reports.relay(tx)
     used = found.pop("memory_used")
     memory_max = found.pop("memory_max")
@@ -145,7 +150,7 @@ async def show_relay(_: Account, tx: Tx, platform: ThePlatform) -> RelayShape:
     })  # fmt: skip
 
 
-@router.get("/parked-rows", summary="Events that no stream took")
-async def list_parked_rows(_: Account, tx: Tx, limit: Limit = 50) -> Page[ParkedRow]:
+@router.get("/parked-rows", summary="Events that no stream took", dependencies=[needs("streams:read")])
+async def list_parked_rows(tx: Tx, limit: Limit = 50) -> Page[ParkedRow]:
     rows = await reports.parked_rows(tx, limit)
     return Page(items=[ParkedRow.model_validate({**row, "event_id": str(row["event_id"])}) for row in rows])

@@ -10,14 +10,15 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.entrypoints.flags import shapes
 from event_stream_engine.entrypoints.flags.shapes import FlagName, FlagShape
-from event_stream_engine.errors import Forbidden, Stale
+from event_stream_engine.errors import Stale
 from event_stream_engine.flags import actions, store
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.following import Follower, nudge
 from event_stream_engine.flags.model import Change
 from event_stream_engine.flags.model.planning import Unknown
 from event_stream_engine.flags.store import AuditRow
-from event_stream_engine.web.auth import Account, Principal
+from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import PUBLIC, needs
 from event_stream_engine.web.pages import Cursor, IfMatch, Limit, Page, decode_cursor, encode_cursor, set_version
 from event_stream_engine.web.platform import Platform, ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -30,25 +31,14 @@ _ETAG = re.compile(r'(?:W/)?"(\d{1,15})"')
 Name = Annotated[FlagName, Path()]
 
 
-class OwnerNeeded(Forbidden):
-    code = "owner_needed"
-
-
-async def _owner(principal: Account) -> Principal:
-    if principal.role != "owner":
-        raise OwnerNeeded("Only an owner may change flags: ask one.")
-    return principal
-
-
-Owner = Annotated[Principal, Depends(_owner)]
 Apply = Callable[[Sequence[Change], str], Awaitable[list[AuditRow]]]
 
 
-async def _applying(owner: Owner, tx: Tx, platform: ThePlatform, background: BackgroundTasks) -> Apply:
-    """Changes by this request's owner; every process is told once they are committed."""
+async def _applying(by: Account, tx: Tx, platform: ThePlatform, background: BackgroundTasks) -> Apply:
+    """Changes by this request's account; every process is told once they are committed."""
 
     async def apply(changes: Sequence[Change], reason: str) -> list[AuditRow]:
-        account = owner.account_id
+        account = by.account_id
         facts = _flags(platform).facts
         background.add_task(_tell, platform)  # runs after the commit, and only then
         return await actions.change(tx, changes, actor=str(account), account_id=account, reason=reason, facts=facts)
@@ -70,19 +60,19 @@ def _flags(platform: Platform) -> Flags:
     return flags
 
 
-@router.get("", summary="Feature flags")
-async def list_flags(_: Account, tx: Tx) -> Page[FlagShape]:
+@router.get("", summary="Feature flags", dependencies=[needs("flags:read")])
+async def list_flags(tx: Tx) -> Page[FlagShape]:
     """All of them, by name; at most 1,000."""
     found = await _shown(tx, None)
     return Page(items=found, total=len(found))
 
 
-@router.get("/{name}", summary="A feature flag")
-async def show_flag(name: Name, _: Account, tx: Tx, response: Response) -> FlagShape:
+@router.get("/{name}", summary="A feature flag", dependencies=[needs("flags:read")])
+async def show_flag(name: Name, tx: Tx, response: Response) -> FlagShape:
     return await _one(tx, name, response)
 
 
-@router.put("/{name}", summary="Make a flag, or replace its definition")
+@router.put("/{name}", summary="Make a flag, or replace its definition", dependencies=[needs("flags:write")])
 async def put_flag(
     name: Name, body: shapes.FlagPutIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
 ) -> FlagShape:
@@ -91,7 +81,7 @@ async def put_flag(
     return await _one(tx, name, response)
 
 
-@router.patch("/{name}", summary="Change a flag")
+@router.patch("/{name}", summary="Change a flag", dependencies=[needs("flags:write")])
 async def change_flag(
     name: Name, body: shapes.FlagPatchIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
 ) -> FlagShape:
@@ -100,7 +90,7 @@ async def change_flag(
     return await _one(tx, name, response)
 
 
-@router.delete("/{name}", status_code=204, summary="Remove a flag")
+@router.delete("/{name}", status_code=204, summary="Remove a flag", dependencies=[needs("flags:write")])
 async def remove_flag(
     name: Name, apply: Applying, reason: Annotated[shapes.Reason, Query()], if_match: IfMatch = None
 ) -> None:
@@ -108,7 +98,9 @@ async def remove_flag(
     await apply([Change(name, None, "remove", expected=_version(if_match))], reason)
 
 
-@router.post("/change-sets", summary="Change several flags at once", responses={412: {}})
+@router.post(
+    "/change-sets", summary="Change several flags at once", responses={412: {}}, dependencies=[needs("flags:write")]
+)
 async def change_set(body: shapes.FlagChangeSetIn, apply: Applying, tx: Tx) -> Page[FlagShape]:
     """All of the changes or none, judged together. The answer holds the flags that are there afterwards."""
     await apply([_change(one) for one in body.changes], body.reason)
@@ -116,8 +108,8 @@ async def change_set(body: shapes.FlagChangeSetIn, apply: Applying, tx: Tx) -> P
     return Page(items=found, total=len(found))
 
 
-@router.post("/evaluate", summary="What flags give in a context")
-async def evaluate_flags(body: shapes.FlagEvaluateIn, _: Account, platform: ThePlatform) -> shapes.FlagEvaluations:
+@router.post("/evaluate", summary="What flags give in a context", dependencies=[needs("flags:read")])
+async def evaluate_flags(body: shapes.FlagEvaluateIn, platform: ThePlatform) -> shapes.FlagEvaluations:
     """As this process has them in force, with the reason of each."""
     flags = _flags(platform)
     names = sorted(flags.get_all()) if body.names is None else body.names
@@ -130,14 +122,14 @@ async def evaluate_flags(body: shapes.FlagEvaluateIn, _: Account, platform: TheP
     )
 
 
-@router.post("/{name}/kill", summary="The kill switch")
+@router.post("/{name}/kill", summary="The kill switch", dependencies=[needs("flags:write")])
 async def kill_flag(name: Name, body: shapes.FlagKillIn, apply: Applying, tx: Tx, response: Response) -> FlagShape:
     """From now on the flag gives `off` to everybody, whatever version you read."""
     await apply([actions.kill(name)], body.reason)
     return await _one(tx, name, response)
 
 
-@router.post("/{name}/rollback", summary="Go back to an earlier version")
+@router.post("/{name}/rollback", summary="Go back to an earlier version", dependencies=[needs("flags:write")])
 async def roll_flag_back(
     name: Name, body: shapes.FlagRollbackIn, apply: Applying, tx: Tx, response: Response, if_match: IfMatch = None
 ) -> FlagShape:
@@ -146,10 +138,8 @@ async def roll_flag_back(
     return await _one(tx, name, response)
 
 
-@router.get("/{name}/history", summary="Who changed a flag, when and why")
-async def flag_history(
-    name: Name, _: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None
-) -> Page[shapes.FlagChangeShape]:
+@router.get("/{name}/history", summary="Who changed a flag, when and why", dependencies=[needs("flags:read")])
+async def flag_history(name: Name, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[shapes.FlagChangeShape]:
     """Newest first; also of a flag that was removed."""
     after = decode_cursor(cursor, int)
     rows = await store.history(tx, name, after[0] if after else None, limit + 1)
@@ -157,13 +147,13 @@ async def flag_history(
     return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
-@status.get("/flags/status", summary="The flags in force in this process")
-async def flags_status(_: Account, platform: ThePlatform) -> shapes.FlagsStatus:
+@status.get("/flags/status", summary="The flags in force in this process", dependencies=[needs("flags:read")])
+async def flags_status(platform: ThePlatform) -> shapes.FlagsStatus:
     flags = _flags(platform)
     return shapes.FlagsStatus.model_validate({**_health(flags).model_dump(), "values": flags.get_all()})
 
 
-@status.get("/health/flags", summary="Whether the flags in force are new and go together")
+@status.get("/health/flags", summary="Whether the flags in force are new and go together", dependencies=[PUBLIC])
 async def flags_health(platform: ThePlatform) -> shapes.FlagsHealth:
     """`degraded` is still 200: the last good flags are in force. Needs no session, and gives no values."""
     return _health(_flags(platform))

@@ -1,4 +1,4 @@
-"""Add, change, disable and enable accounts; one-time links."""
+"""Add accounts, change one's own; one-time links."""
 
 import asyncio
 import secrets
@@ -9,18 +9,15 @@ from uuid import UUID
 from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
-from event_stream_engine.events.identity import UserCreated, UserDisabled, UserUpdated
+from event_stream_engine.identity import facts
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.actions.sessions import HASHER, end_sessions, password_matches
 from event_stream_engine.identity.model import (
     Account,
     AccountNotFound,
     EmailTaken,
-    LastOwner,
     LinkEnded,
-    OwnersOnly,
     RegistrationClosed,
-    Role,
     SessionEnded,
     WrongPassword,
     checked_email,
@@ -29,24 +26,32 @@ from event_stream_engine.identity.model import (
 )
 from event_stream_engine.identity.store import accounts as store
 from event_stream_engine.ids import new_id
+from event_stream_engine.permissions import Role
 from event_stream_engine.web.auth import Principal
 
 
 async def register(tx: Transaction, email: str, password: str, display_name: str, *, by: Principal | None) -> Account:
-    """Add an account: the first is an owner, later ones are added by an owner.
+    """Add an account: the first is an admin; later ones are added by an admin, and are operators.
 
     Raises `RegistrationClosed`, `EmailTaken` or `Invalid`.
     """
     is_first = await store.count_accounts(tx) == 0
-    if not is_first and (by is None or by.role != "owner"):
-        raise RegistrationClosed("Only an owner adds accounts. Ask one, or sign in as one.")
-    role: Role = "owner" if is_first else "member"
+    if not is_first and (by is None or not by.may("accounts:manage")):
+        raise RegistrationClosed("Only an admin adds accounts. Ask one, or sign in as one.")
+    role: Role = "admin" if is_first else "operator"
+    return await add_account(tx, email, password, display_name, role, by=by.account_id if by else None)
+
+
+async def add_account(
+    tx: Transaction, email: str, password: str, display_name: str, role: Role, *, by: UUID | None
+) -> Account:
+    """`by` None: it adds itself. Raises `EmailTaken` or `Invalid`."""
     hashed = await hashed_password(password, email, display_name)
     account = Account(new_id(), checked_email(email), display_name.strip(), role, hashed, clock.now())
     if not await store.add_account(tx, account):
         raise EmailTaken("Another account has this e-mail address.")
-    await outbox.record(tx, _created(account))
-    await audit.record(tx, by.account_id if by else account.id, "account.register", account.id)
+    await outbox.record(tx, facts.created(account))
+    await audit.record(tx, by or account.id, "account.register", account.id, {"role": role})
     return account
 
 
@@ -92,7 +97,7 @@ async def _save_profile(tx: Transaction, before: Account, after: Account) -> Non
     await store.save_account(tx, after)
     if "password" in names or "email" in names:
         await mails.end_resets(tx, before)
-    await outbox.record(tx, updated(after, names))
+    await outbox.record(tx, facts.updated(after, names))
     if "email" in names:
         await mails.notify(tx, before.email, "email_changed")
     if "password" in names and before.password_hash:
@@ -110,7 +115,7 @@ async def reset_password(tx: Transaction, token: str, password: str) -> Account:
     changed = replace(account, password_hash=hashed)
     await store.save_account(tx, changed)
     await mails.end_resets(tx, account)
-    await outbox.record(tx, updated(changed, ["password"]))
+    await outbox.record(tx, facts.updated(changed, ["password"]))
     await mails.notify(tx, account.email, "password_changed")
     await end_sessions(tx, account.id, "password_reset", by=account.id)
     await audit.record(tx, account.id, "account.reset_password", account.id)
@@ -126,7 +131,7 @@ async def current(tx: Transaction, account_id: UUID) -> Account:
 
 
 async def require_password(account: Account, password: str | None) -> None:
-    """Raises `WrongPassword`, unless the account has none (its owner came by a link)."""
+    """Raises `WrongPassword`, unless the account has none (its holder came by a link)."""
     if account.password_hash is None:
         return
     if not await asyncio.to_thread(password_matches, account.password_hash, password or ""):
@@ -138,102 +143,22 @@ async def hashed_password(password: str, *about: str | None) -> str:
     return await asyncio.to_thread(lambda: HASHER.hash(checked_password(password, *about)))
 
 
-async def end_sessions_of(tx: Transaction, account_id: UUID, *, by: Principal) -> int:
-    """End every session of another's account; how many. Raises `OwnersOnly` or `AccountNotFound`."""
-    await changeable(tx, account_id, by)
-    return await end_sessions(tx, account_id, "ended_by_owner", by=by.account_id)
-
-
-async def disable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
-    """End an account's sessions and refuse new ones. Disabling one that is disabled changes nothing.
-
-    Raises `OwnersOnly`, `AccountNotFound` or `LastOwner`.
-    """
-    account = await changeable(tx, account_id, by)
-    if account.disabled_at is not None:
-        return account
-    if account.role == "owner" and await store.count_active_owners(tx) == 1:
-        raise LastOwner("This is the last owner who can sign in. Make somebody else an owner first.")
-    disabled = replace(account, disabled_at=clock.now())
-    await store.save_account(tx, disabled)
-    await end_sessions(tx, account_id, "account_disabled", by=by.account_id)
-    await outbox.record(tx, _disabled(disabled, by))
-    await audit.record(tx, by.account_id, "account.disable", account_id)
-    return disabled
-
-
-async def enable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
-    """Let a disabled account sign in again. Raises `OwnersOnly` or `AccountNotFound`."""
-    account = await changeable(tx, account_id, by)
-    if account.disabled_at is None:
-        return account
-    enabled = replace(account, disabled_at=None)
-    await store.save_account(tx, enabled)
-    await outbox.record(tx, updated(enabled, ["status"]))
-    await audit.record(tx, by.account_id, "account.enable", account_id)
-    return enabled
-
-
-async def changeable(tx: Transaction, account_id: UUID, by: Principal) -> Account:
-    if by.role != "owner":
-        raise OwnersOnly("Only an owner changes other people's accounts.")
-    account = await store.account_for_change(tx, account_id)
-    if account is None:
-        raise AccountNotFound("There is no such account.")
-    return account
-
-
-def _created(account: Account) -> UserCreated:
-    return UserCreated(
-        user_id=str(account.id),
-        email=account.email,
-        display_name=account.display_name,
-        role=account.role,
-        created_at=account.created_at,
-        mfa_enabled=account.mfa_enabled,
-    )
-
-
-def updated(account: Account, names: list[str]) -> UserUpdated:
-    return UserUpdated(
-        user_id=str(account.id),
-        email=account.email,
-        display_name=account.display_name,
-        role=account.role,
-        status=account.status,
-        updated_at=clock.now(),
-        changed_fields=names,
-        mfa_enabled=account.mfa_enabled,
-    )
-
-
-def _disabled(account: Account, by: Principal) -> UserDisabled:
-    return UserDisabled(
-        user_id=str(account.id),
-        email=account.email,
-        disabled_at=account.disabled_at or clock.now(),
-        disabled_by=str(by.account_id),
-        mfa_enabled=account.mfa_enabled,
-        reason="self_deletion" if by.account_id == account.id else "admin_action",
-    )
-
-
 async def make_sign_in_link(tx: Transaction, *, valid_for: timedelta, email: str | None = None) -> str:
-    """A one-time token for the account with this address, or for the first owner, created if there is no account.
+    """A one-time token for the account with this address, or for the first admin, created if there is no account.
 
     Raises `AccountNotFound`.
     """
-    found = await (store.account_by_email(tx, checked_email(email)) if email else store.first_owner(tx))
+    found = await (store.account_by_email(tx, checked_email(email)) if email else store.first_admin(tx))
     if found is None and email:
         raise AccountNotFound("No account has this e-mail address.")
-    owner = found or await _first_account(tx)
+    account = found or await _first_account(tx)
     token = secrets.token_urlsafe(32)
-    await store.add_sign_in_link(tx, digest(token), owner.id, clock.now() + valid_for)
+    await store.add_sign_in_link(tx, digest(token), account.id, clock.now() + valid_for)
     return token
 
 
 async def _first_account(tx: Transaction) -> Account:
-    owner = Account(new_id(), None, "Owner", "owner", None, clock.now())
-    await store.add_account(tx, owner)
-    await outbox.record(tx, _created(owner))
-    return owner
+    admin = Account(new_id(), None, "Admin", "admin", None, clock.now())
+    await store.add_account(tx, admin)
+    await outbox.record(tx, facts.created(admin))
+    return admin

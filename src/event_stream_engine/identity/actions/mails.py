@@ -31,7 +31,7 @@ class Mail:
 
 
 async def notify(tx: Transaction, recipient: str | None, kind: Kind, detail: dict[str, Any] | None = None) -> None:
-    """Tell an account's owner, if they have an address."""
+    """Tell whose account it is, if they have an address."""
     if recipient:
         await _add(tx, recipient, kind, detail or {}, NOTICE_LIFETIME)
 

@@ -80,7 +80,7 @@ async def sign_in(tx: Transaction, email: str, password: str, issuer: Issuer) ->
     if account is None or not matches:
         raise WrongCredentials("The e-mail address or the password is wrong.")
     if account.disabled_at is not None:
-        raise AccountDisabled("This account is disabled. Ask an owner.")
+        raise AccountDisabled("This account is disabled. Ask an admin.")
     if account.mfa_enabled:
         return await _challenge(tx, account)
     return await open_session(tx, account, "password", issuer)
@@ -118,7 +118,7 @@ async def _issue(tx: Transaction, account: Account, session: Session, issuer: Is
     refresh_token = secrets.token_urlsafe(32)
     await store.add_token(tx, digest(refresh_token), session)
     access = timedelta(minutes=issuer.settings.access_minutes)
-    token = issue_access_token(issuer.secret, Principal(account.id, account.role, session.id), access)
+    token = issue_access_token(issuer.secret, account.id, session.id, access)
     left = timedelta(days=issuer.settings.refresh_days)
     return Tokens(account, token, int(access.total_seconds()), refresh_token, int(left.total_seconds()))
 
@@ -150,14 +150,17 @@ async def _end_reused(tx: Transaction, account: Account, session: Session) -> To
     REUSED.inc()
     await mails.notify(tx, account.email, "token_reused", {"device": session.device})
     await audit.record(tx, None, "session.token_reused", session.id, {"account": str(account.id)})
-    return TokenReused("A copy of this session's key was used. The session was ended: sign in again.")
+    return TokenReused("A copy of this session's key was used. The session was ended: sign in again.", account.id)
 
 
-async def sign_out(tx: Transaction, refresh_token: str | None) -> None:
-    """End the session that a refresh token belongs to, if it goes on."""
+async def sign_out(tx: Transaction, refresh_token: str | None) -> UUID | None:
+    """End the session that a refresh token belongs to, if it goes on; whose it was."""
     found = await store.by_token(tx, digest(refresh_token), clock.now()) if refresh_token else None
-    if found and found[0].ended_at is None:
-        await end_sessions(tx, found[0].account_id, "signed_out", by=found[0].account_id, only=found[0].id)
+    if found is None or found[0].ended_at is not None:
+        return None
+    account_id = found[0].account_id
+    await end_sessions(tx, account_id, "signed_out", by=account_id, only=found[0].id)
+    return account_id
 
 
 async def sessions_of(tx: Transaction, account_id: UUID) -> list[Session]:

@@ -13,8 +13,9 @@ from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.encryption import Keyring
+from event_stream_engine.identity import facts
 from event_stream_engine.identity.actions import mails
-from event_stream_engine.identity.actions.accounts import changeable, current, require_password, updated
+from event_stream_engine.identity.actions.accounts import current, require_password
 from event_stream_engine.identity.actions.sessions import Issuer, Tokens, open_session
 from event_stream_engine.identity.model import (
     Account,
@@ -86,9 +87,8 @@ async def new_backup_codes(
     return codes
 
 
-async def reset(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
-    """Turn another's off, when their authenticator is lost. Raises `OwnersOnly`, `AccountNotFound`, `TwoStepState`."""
-    account = await changeable(tx, account_id, by)
+async def reset(tx: Transaction, account: Account, *, by: Principal) -> Account:
+    """Turn another's (locked) off, when their authenticator is lost. Raises `TwoStepState`."""
     if not account.mfa_enabled:
         raise TwoStepState("Two-step sign-in is not on for this account.")
     return await _off(tx, account, by=by)
@@ -151,7 +151,7 @@ async def _off(tx: Transaction, account: Account, *, by: Principal) -> Account:
 
 async def _changed(tx: Transaction, account: Account, *, by: Principal) -> None:
     await account_store.save_account(tx, account)
-    await outbox.record(tx, updated(account, ["mfa_enabled"]))
+    await outbox.record(tx, facts.updated(account, ["mfa_enabled"]))
     await mails.notify(tx, account.email, "two_step_on" if account.mfa_enabled else "two_step_off")
     action = "account.two_step_on" if account.mfa_enabled else "account.two_step_off"
     await audit.record(tx, by.account_id, action, account.id)

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine.identity import model as rules
 from event_stream_engine.identity.actions.sessions import Tokens
+from event_stream_engine.permissions import Permission, Role
+from event_stream_engine.web.auth import Principal
 
 _CODE = "A code of the authenticator, or a backup code."
 
@@ -17,7 +19,7 @@ class AccountOut(BaseModel):
     id: UUID
     email: str | None
     display_name: str
-    role: Literal["owner", "member"]
+    role: Role
     has_password: bool
     mfa_enabled: bool
     created_at: datetime
@@ -26,6 +28,7 @@ class AccountOut(BaseModel):
 
 class MeOut(AccountOut):
     model_config = ConfigDict(title="Me")
+    permissions: list[Permission] = Field(description="Of this request: an API key has a part of its maker's.")
     backup_codes_left: int
     alarms: int = Field(description="Sessions ended because a copied key was used, which you have not confirmed yet.")
 
@@ -130,8 +133,9 @@ def account_out(account: rules.Account) -> AccountOut:
     return AccountOut.model_validate(_fields(account))
 
 
-def me_out(account: rules.Account, backup_codes_left: int, alarms: int) -> MeOut:
-    return MeOut.model_validate({**_fields(account), "backup_codes_left": backup_codes_left, "alarms": alarms})
+def me_out(account: rules.Account, by: Principal, backup_codes_left: int, alarms: int) -> MeOut:
+    more = {"permissions": sorted(by.permissions), "backup_codes_left": backup_codes_left, "alarms": alarms}
+    return MeOut.model_validate({**_fields(account), **more})
 
 
 def tokens_out(tokens: Tokens) -> TokensOut:

@@ -1,16 +1,19 @@
 """What the routes of a sign-in share: who visits, what tokens are made with, the cookies."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Cookie, Request, Response
 
 from event_stream_engine.encryption import Keyring
 from event_stream_engine.identity.actions.sessions import Issuer, Tokens
 from event_stream_engine.identity.devices import visitor
-from event_stream_engine.identity.live_sessions import LiveSessions
 from event_stream_engine.settings import Settings
-from event_stream_engine.web.auth import ACCESS_COOKIE
+from event_stream_engine.web.addresses import client_address, networks
+from event_stream_engine.web.auth import ACCESS_COOKIE, Accounts
+from event_stream_engine.web.unit import UnitOfWork
 
 REFRESH_COOKIE = "ese_refresh"
 REFRESH_PATH = "/api/v1/auth"
@@ -24,8 +27,8 @@ def settings_of(request: Request) -> Settings:
 
 
 def address(request: Request) -> str:
-    """The connection's own: what a header says, anybody can write."""
-    return request.client.host if request.client else "unknown"
+    """The visitor's, as far as trusted proxies tell it."""
+    return client_address(request.scope, networks(settings_of(request).http.trusted_proxies))
 
 
 def issuer(request: Request) -> Issuer:
@@ -39,10 +42,11 @@ def keyring(request: Request) -> Keyring:
     return Keyring.of(settings.secret_key, *settings.former_secret_keys)
 
 
-def sessions_ended(request: Request) -> None:
-    """Let this process ask anew whose session goes on."""
-    sessions: LiveSessions = request.app.state.platform.shared["sessions"]
-    sessions.forget()
+def sessions_ended(request: Request, account_id: UUID) -> None:
+    """Once it is committed, let this process ask anew which sessions of the account go on."""
+    accounts: Accounts = request.app.state.platform.accounts
+    unit: UnitOfWork = request.state.unit
+    unit.afterwards(partial(accounts.forget, account_id))
 
 
 def set_cookies(request: Request, response: Response, tokens: Tokens) -> None:

@@ -27,12 +27,12 @@ from event_stream_engine.identity.routes.entering import (
     settings_of,
 )
 from event_stream_engine.identity.throttling import spend, throttled
-from event_stream_engine.web.auth import require_own_origin
+from event_stream_engine.web.guards import PUBLIC
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.problems import problem
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route, dependencies=[PUBLIC])
 
 NO_MAIL = "This platform has no mail server. Whoever runs it prints a sign-in link with `ese sign-in --email …`."
 
@@ -76,10 +76,9 @@ async def refresh(
 
     A cookie that was replaced more than 20 seconds ago is a copy: the whole session ends (401, `token_reused`).
     """
-    require_own_origin(request)
     renewed = await sessions.refresh(tx, refresh_token, issuer(request))
     if isinstance(renewed, rules.TokenReused):
-        sessions_ended(request)
+        sessions_ended(request, renewed.account_id)
         refused = problem(renewed.status, renewed.code, renewed.title, renewed.detail)
         drop_cookies(refused)
         return refused
@@ -89,9 +88,9 @@ async def refresh(
 
 @router.post("/logout", status_code=204, summary="Sign out")
 async def logout(request: Request, response: Response, tx: Tx, refresh_token: RefreshToken = None) -> None:
-    require_own_origin(request)
-    await sessions.sign_out(tx, refresh_token)
-    sessions_ended(request)
+    account_id = await sessions.sign_out(tx, refresh_token)
+    if account_id is not None:
+        sessions_ended(request, account_id)
     drop_cookies(response)
 
 
@@ -108,8 +107,8 @@ async def ask_for_reset(body: ResetRequestIn, request: Request, platform: ThePla
 @router.post("/password-reset/confirm", status_code=204, summary="Set a new password with a mailed link")
 async def reset_password(body: ResetIn, request: Request, tx: Tx) -> None:
     """Ends every session of the account; it does not sign in. 409 `link_ended` after 30 minutes or the first use."""
-    await account_actions.reset_password(tx, body.token, body.password)
-    sessions_ended(request)
+    account = await account_actions.reset_password(tx, body.token, body.password)
+    sessions_ended(request, account.id)
 
 
 CHALLENGE_LIFETIME = timedelta(seconds=sessions.CHALLENGE_SECONDS)

@@ -22,27 +22,9 @@ async def account_by_email(tx: Transaction, email: str) -> Account | None:
     return Account(**row._mapping) if row else None
 
 
-async def account_for_change(tx: Transaction, account_id: UUID) -> Account | None:
-    """Locked until the transaction ends, and every owner with it: two owners cannot disable each other at once."""
-    await tx.execute(select(accounts.c.id).where(accounts.c.role == "owner").order_by(accounts.c.id).with_for_update())
-    row = (await tx.execute(select(accounts).where(accounts.c.id == account_id).with_for_update())).one_or_none()
-    return Account(**row._mapping) if row else None
-
-
-async def all_accounts(tx: Transaction, limit: int) -> list[Account]:
-    """Oldest first."""
-    rows = await tx.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id).limit(limit))
-    return [Account(**row._mapping) for row in rows]
-
-
 async def display_names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:
     query = select(accounts.c.id, accounts.c.display_name).where(accounts.c.id.in_(account_ids))
     return {row.id: row.display_name for row in await tx.execute(query)}
-
-
-async def count_active_owners(tx: Transaction) -> int:
-    owners = select(func.count()).where(accounts.c.role == "owner", accounts.c.disabled_at.is_(None))
-    return (await tx.execute(owners)).scalar_one()
 
 
 async def count_accounts(tx: Transaction) -> int:
@@ -54,8 +36,8 @@ async def account_locked(tx: Transaction, account_id: UUID) -> Account | None:
     return Account(**row._mapping) if row else None
 
 
-async def first_owner(tx: Transaction) -> Account | None:
-    query = select(accounts).where(accounts.c.role == "owner").order_by(accounts.c.created_at).limit(1)
+async def first_admin(tx: Transaction) -> Account | None:
+    query = select(accounts).where(accounts.c.role == "admin").order_by(accounts.c.created_at).limit(1)
     row = (await tx.execute(query)).one_or_none()
     return Account(**row._mapping) if row else None
 

@@ -1,6 +1,6 @@
 """Sessions and the refresh tokens that keep them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,15 +49,10 @@ async def renew(tx: Transaction, session_id: UUID, now: datetime, expires_at: da
     await tx.execute(renewed.values(last_used_at=now, expires_at=expires_at))
 
 
-async def is_live(tx: Transaction, session_id: UUID, now: datetime, noted_every: timedelta) -> bool:
-    """Whether the session goes on; its last use is noted when the note is older than `noted_every`."""
-    query = select(sessions.c.last_used_at).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
-    last_used_at = (await tx.execute(query)).scalar_one_or_none()
-    if last_used_at is None:
-        return False
-    if last_used_at < now - noted_every:
-        await tx.execute(update(sessions).where(sessions.c.id == session_id).values(last_used_at=now))
-    return True
+async def note_use(tx: Transaction, session_id: UUID, now: datetime, before: datetime) -> None:
+    """Keep when a session was used, unless that was noted after `before`."""
+    unnoted = (sessions.c.id == session_id) & (sessions.c.last_used_at < before)
+    await tx.execute(update(sessions).where(unnoted).values(last_used_at=now))
 
 
 async def listed(tx: Transaction, account_id: UUID, now: datetime, ended_after: datetime) -> list[Session]:

@@ -13,10 +13,11 @@ from event_stream_engine.messaging.actions import preflight as preflight_action
 from event_stream_engine.messaging.actions import test_send
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.reports import campaigns as reports
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -32,9 +33,8 @@ from event_stream_engine.web.unit import Route, Tx
 router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=Route)
 
 
-@router.get("", summary="List campaigns")
+@router.get("", summary="List campaigns", dependencies=[needs("campaigns:read")])
 async def list_campaigns(
-    _: Account,
     tx: Tx,
     status: Annotated[list[schemas.CampaignStatus] | None, Query()] = None,
     search: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -50,18 +50,18 @@ async def list_campaigns(
     return Page(items=await shapes(tx, items), next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, summary="Draft a campaign")
+@router.post("", status_code=201, summary="Draft a campaign", dependencies=[needs("campaigns:write")])
 async def add_campaign(body: schemas.CampaignInput, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     change = _change(body, set(schemas.CampaignInput.model_fields))
     return await _answer(tx, response, await actions.add_campaign(tx, change, by=by))
 
 
-@router.get("/{campaign_id}", summary="One campaign")
-async def get_campaign(campaign_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Campaign:
+@router.get("/{campaign_id}", summary="One campaign", dependencies=[needs("campaigns:read")])
+async def get_campaign(campaign_id: UUID, tx: Tx, response: Response) -> schemas.Campaign:
     return await _answer(tx, response, await actions.find_campaign(tx, campaign_id))
 
 
-@router.patch("/{campaign_id}", summary="Change a draft or scheduled campaign")
+@router.patch("/{campaign_id}", summary="Change a draft or scheduled campaign", dependencies=[needs("campaigns:write")])
 async def change_campaign(
     campaign_id: UUID,
     body: schemas.CampaignPatch,
@@ -75,52 +75,58 @@ async def change_campaign(
     return await _answer(tx, response, changed)
 
 
-@router.delete("/{campaign_id}", status_code=204, summary="Delete a draft")
+@router.delete("/{campaign_id}", status_code=204, summary="Delete a draft", dependencies=[needs("campaigns:write")])
 async def remove_campaign(campaign_id: UUID, by: Account, tx: Tx) -> None:
     await actions.remove_campaign(tx, campaign_id, by=by)
 
 
-@router.post("/{campaign_id}/preflight", summary="What a launch would do")
-async def preflight(campaign_id: UUID, _: Account, tx: Tx) -> schemas.Preflight:
+@router.post("/{campaign_id}/preflight", summary="What a launch would do", dependencies=[needs("campaigns:read")])
+async def preflight(campaign_id: UUID, by: Account, tx: Tx) -> schemas.Preflight:
     """Audience, exclusions by reason, SMS segments, expected finish, previews and problems. Changes nothing."""
-    return schemas.Preflight.model_validate(await preflight_action.preflight(tx, campaign_id))
+    found = schemas.Preflight.model_validate(await preflight_action.preflight(tx, campaign_id))
+    return masking.preflight(found, by)
 
 
-@router.post("/{campaign_id}/launch", status_code=202, summary="Launch now")
+@router.post("/{campaign_id}/launch", status_code=202, summary="Launch now", dependencies=[needs("campaigns:launch")])
 async def launch(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     return await _answer(tx, response, await actions.launch_campaign(tx, campaign_id, by=by))
 
 
-@router.post("/{campaign_id}/schedule", summary="Launch at a time")
+@router.post("/{campaign_id}/schedule", summary="Launch at a time", dependencies=[needs("campaigns:launch")])
 async def schedule(
     campaign_id: UUID, body: schemas.ScheduleInput, by: Account, tx: Tx, response: Response
 ) -> schemas.Campaign:
     return await _answer(tx, response, await actions.schedule_campaign(tx, campaign_id, body.at, by=by))
 
 
-@router.post("/{campaign_id}/unschedule", summary="Back to a draft")
+@router.post("/{campaign_id}/unschedule", summary="Back to a draft", dependencies=[needs("campaigns:launch")])
 async def unschedule(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     return await _answer(tx, response, await actions.unschedule_campaign(tx, campaign_id, by=by))
 
 
-@router.post("/{campaign_id}/pause", summary="Pause")
+@router.post("/{campaign_id}/pause", summary="Pause", dependencies=[needs("campaigns:launch")])
 async def pause(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     """No message is claimed after this is answered; those already claimed (at most a second's worth) leave."""
     return await _answer(tx, response, await actions.pause_campaign(tx, campaign_id, by=by))
 
 
-@router.post("/{campaign_id}/resume", summary="Resume")
+@router.post("/{campaign_id}/resume", summary="Resume", dependencies=[needs("campaigns:launch")])
 async def resume(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     return await _answer(tx, response, await actions.resume_campaign(tx, campaign_id, by=by))
 
 
-@router.post("/{campaign_id}/cancel", summary="Cancel")
+@router.post("/{campaign_id}/cancel", summary="Cancel", dependencies=[needs("campaigns:launch")])
 async def cancel(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Campaign:
     """Messages that nobody claimed yet are never sent."""
     return await _answer(tx, response, await actions.cancel_campaign(tx, campaign_id, by=by))
 
 
-@router.post("/{campaign_id}/test-send", status_code=202, summary="Send one message to yourself")
+@router.post(
+    "/{campaign_id}/test-send",
+    status_code=202,
+    summary="Send one message to yourself",
+    dependencies=[needs("campaigns:launch")],
+)
 async def send_test(
     campaign_id: UUID, body: schemas.TestSendInput, by: Account, tx: Tx, platform: ThePlatform
 ) -> schemas.TestSend:

@@ -10,16 +10,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from event_stream_engine import audit
 from event_stream_engine.database import Database
 from event_stream_engine.messaging.actions import contacts as actions
 from event_stream_engine.messaging.actions.segments import rule_of
 from event_stream_engine.messaging.model.compliance import reason_title
 from event_stream_engine.messaging.model.contacts import Contact, ContactNotFound
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import contacts as store
 from event_stream_engine.messaging.store.segments import clause
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -38,9 +40,9 @@ Search = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Sort = Literal["created_at", "-created_at", "phone"]
 
 
-@router.get("", summary="List and search contacts")
+@router.get("", summary="List and search contacts", dependencies=[needs("contacts:read")])
 async def list_contacts(
-    _: Account,
+    by: Account,
     tx: Tx,
     search: Search = None,
     consent: schemas.Consent | None = None,
@@ -50,7 +52,9 @@ async def list_contacts(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[schemas.Contact]:
-    """`search` finds parts of numbers and of attribute values; `total` counts all that match."""
+    """`search` finds parts of numbers and of attribute values; `total` counts all that match. Searching and sorting by
+    number need contacts:reveal."""
+    masking.check_search(by, search, "phone" if sort == "phone" else None)
     rule = clause(await rule_of(tx, segment_id)) if segment_id else None
     where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
     first = str if sort == "phone" else datetime
@@ -59,25 +63,28 @@ async def list_contacts(
     last = items[-1] if more else None
     next_cursor = encode_cursor(last.phone if sort == "phone" else last.created_at, last.id) if last else None
     total = await store.count(tx, where)
-    return Page(items=[shape(item) for item in items], next_cursor=next_cursor, total=total)
+    return Page(items=[masking.contact(shape(item), by) for item in items], next_cursor=next_cursor, total=total)
 
 
-@router.post("", status_code=201, summary="Add a contact")
+@router.post("", status_code=201, summary="Add a contact", dependencies=[needs("contacts:write")])
 async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.Contact:
     contact = await actions.add_contact(tx, actions.ContactChange(**body.model_dump()), by=by)
     set_version(response, contact.version)
-    return shape(contact)
+    return masking.contact(shape(contact), by)
 
 
-@router.get("/attributes", summary="The attributes that contacts have")
-async def list_attributes(_: Account, tx: Tx) -> schemas.AttributeList:
+@router.get("/attributes", summary="The attributes that contacts have", dependencies=[needs("contacts:read")])
+async def list_attributes(by: Account, tx: Tx) -> schemas.AttributeList:
     """Names, how many of the newest 20,000 contacts have them, and sample values."""
-    return schemas.AttributeList.model_validate({"items": await store.attributes(tx)})
+    found = schemas.AttributeList.model_validate({"items": await store.attributes(tx)})
+    return masking.attributes(found, by)
 
 
-@router.get("/export.csv", summary="Export contacts", response_class=StreamingResponse)
+@router.get(
+    "/export.csv", summary="Export contacts", response_class=StreamingResponse, dependencies=[needs("contacts:export")]
+)
 async def export_contacts(
-    _: Account,
+    by: Account,
     tx: Tx,
     platform: ThePlatform,
     search: Search = None,
@@ -89,6 +96,9 @@ async def export_contacts(
     rule = clause(await rule_of(tx, segment_id)) if segment_id else None
     where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
     names = [row["name"] for row in await store.attributes(tx)]
+    given = {"search": search, "consent": consent, "topic": topic, "segment_id": segment_id and str(segment_id)}
+    detail = {"filter": {name: value for name, value in given.items() if value}, "rows": await store.count(tx, where)}
+    await audit.record(tx, by.account_id, "contact.export", "all", detail)
     return StreamingResponse(
         _csv(platform.database, where, names),
         media_type="text/csv; charset=utf-8",
@@ -96,16 +106,16 @@ async def export_contacts(
     )
 
 
-@router.get("/{contact_id}", summary="One contact")
-async def get_contact(contact_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Contact:
+@router.get("/{contact_id}", summary="One contact", dependencies=[needs("contacts:read")])
+async def get_contact(contact_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.Contact:
     contact = await store.contact(tx, contact_id)
     if contact is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
     set_version(response, contact.version)
-    return shape(contact)
+    return masking.contact(shape(contact), by)
 
 
-@router.patch("/{contact_id}", summary="Change a contact")
+@router.patch("/{contact_id}", summary="Change a contact", dependencies=[needs("contacts:write")])
 async def change_contact(
     contact_id: UUID,
     body: schemas.ContactPatch,
@@ -118,22 +128,23 @@ async def change_contact(
     change = actions.ContactChange(**body.model_dump())
     contact = await actions.change_contact(tx, contact_id, change, by=by, if_match=if_match)
     set_version(response, contact.version)
-    return shape(contact)
+    return masking.contact(shape(contact), by)
 
 
-@router.delete("/{contact_id}", status_code=204, summary="Delete a contact")
+@router.delete("/{contact_id}", status_code=204, summary="Delete a contact", dependencies=[needs("contacts:write")])
 async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
     await actions.remove_contact(tx, contact_id, by=by)
 
 
-@router.get("/{contact_id}/timeline", summary="What happened to a contact")
-async def contact_timeline(contact_id: UUID, _: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
+@router.get("/{contact_id}/timeline", summary="What happened to a contact", dependencies=[needs("contacts:read")])
+async def contact_timeline(contact_id: UUID, by: Account, tx: Tx, limit: Limit = 100) -> schemas.Timeline:
     if await store.contact(tx, contact_id) is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
     entries = await store.timeline(tx, contact_id, limit)
-    return schemas.Timeline.model_validate(
+    found = schemas.Timeline.model_validate(
         {"items": [{**entry, "reason_title": reason_title(entry["reason"])} for entry in entries]}
     )
+    return masking.timeline(found, by)
 
 
 def shape(contact: Contact) -> schemas.Contact:

@@ -9,12 +9,13 @@ from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.actions import segments, senders, templates
 from event_stream_engine.messaging.model.segments import Segment
 from event_stream_engine.messaging.model.templates import Template, placeholders
-from event_stream_engine.messaging.routes import schemas
+from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.routes import segment_schemas as shapes
 from event_stream_engine.messaging.store import segments as segment_store
 from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.store import templates as template_store
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -29,14 +30,16 @@ from event_stream_engine.web.unit import Route, Tx
 router = APIRouter(prefix="/api/v1", route_class=Route)
 
 
-@router.get("/templates", tags=["templates"], summary="List templates")
-async def list_templates(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.Template]:
+@router.get("/templates", tags=["templates"], summary="List templates", dependencies=[needs("campaigns:read")])
+async def list_templates(tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.Template]:
     after = decode_cursor(cursor, str)
     found = await template_store.page(tx, after[0] if after else None, limit + 1)
     return _page([_template(item) for item in found], limit)
 
 
-@router.post("/templates", tags=["templates"], status_code=201, summary="Add a template")
+@router.post(
+    "/templates", tags=["templates"], status_code=201, summary="Add a template", dependencies=[needs("campaigns:write")]
+)
 async def add_template(body: schemas.TemplateInput, by: Account, tx: Tx, response: Response) -> schemas.Template:
     """`{name}` takes an attribute of the contact, `{name|there}` has a default."""
     template = await templates.add_template(tx, templates.TemplateChange(**body.model_dump()), by=by)
@@ -44,8 +47,10 @@ async def add_template(body: schemas.TemplateInput, by: Account, tx: Tx, respons
     return _template(template)
 
 
-@router.post("/templates/preview", tags=["templates"], summary="Preview a text")
-async def preview_template(body: schemas.PreviewInput, _: Account, tx: Tx) -> schemas.TemplatePreview:
+@router.post(
+    "/templates/preview", tags=["templates"], summary="Preview a text", dependencies=[needs("campaigns:write")]
+)
+async def preview_template(body: schemas.PreviewInput, tx: Tx) -> schemas.TemplatePreview:
     """The text as one contact reads it, and what it costs as SMS."""
     preview = await templates.preview(tx, body.body, contact_id=body.contact_id, attributes=body.attributes)
     length = sms.measure(preview.rendered.text)
@@ -62,14 +67,18 @@ async def preview_template(body: schemas.PreviewInput, _: Account, tx: Tx) -> sc
     )
 
 
-@router.get("/templates/{template_id}", tags=["templates"], summary="One template")
-async def get_template(template_id: UUID, _: Account, tx: Tx, response: Response) -> schemas.Template:
+@router.get(
+    "/templates/{template_id}", tags=["templates"], summary="One template", dependencies=[needs("campaigns:read")]
+)
+async def get_template(template_id: UUID, tx: Tx, response: Response) -> schemas.Template:
     template = await templates.find_template(tx, template_id)
     set_version(response, template.version)
     return _template(template)
 
 
-@router.patch("/templates/{template_id}", tags=["templates"], summary="Change a template")
+@router.patch(
+    "/templates/{template_id}", tags=["templates"], summary="Change a template", dependencies=[needs("campaigns:write")]
+)
 async def change_template(
     template_id: UUID,
     body: schemas.TemplatePatch,
@@ -85,45 +94,60 @@ async def change_template(
     return _template(template)
 
 
-@router.delete("/templates/{template_id}", tags=["templates"], status_code=204, summary="Delete a template")
+@router.delete(
+    "/templates/{template_id}",
+    tags=["templates"],
+    status_code=204,
+    summary="Delete a template",
+    dependencies=[needs("campaigns:write")],
+)
 async def remove_template(template_id: UUID, by: Account, tx: Tx) -> None:
     await templates.remove_template(tx, template_id, by=by)
 
 
-@router.get("/segments", tags=["segments"], summary="List segments")
-async def list_segments(_: Account, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[shapes.Segment]:
+@router.get("/segments", tags=["segments"], summary="List segments", dependencies=[needs("campaigns:read")])
+async def list_segments(tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[shapes.Segment]:
     after = decode_cursor(cursor, str)
     found = await segment_store.page(tx, after[0] if after else None, limit + 1)
     return _page([_segment(item) for item in found], limit)
 
 
-@router.post("/segments", tags=["segments"], status_code=201, summary="Add a segment")
+@router.post(
+    "/segments", tags=["segments"], status_code=201, summary="Add a segment", dependencies=[needs("campaigns:write")]
+)
 async def add_segment(body: shapes.SegmentInput, by: Account, tx: Tx, response: Response) -> shapes.Segment:
     segment = await segments.add_segment(tx, segments.SegmentChange(**body.model_dump()), by=by)
     set_version(response, segment.version)
     return _segment(segment)
 
 
-@router.post("/segments/evaluate", tags=["segments"], summary="Size and sample of a rule")
-async def evaluate_segment(body: shapes.EvaluateInput, _: Account, tx: Tx) -> shapes.SegmentEvaluation:
+@router.post(
+    "/segments/evaluate",
+    tags=["segments"],
+    summary="Size and sample of a rule",
+    dependencies=[needs("campaigns:write")],
+)
+async def evaluate_segment(body: shapes.EvaluateInput, by: Account, tx: Tx) -> shapes.SegmentEvaluation:
     found = await segments.evaluate(tx, body.definition, body.sample)
     return shapes.SegmentEvaluation(
         size=found.size,
-        sample=[schemas.Contact.model_validate(contact) for contact in found.sample],
+        sample=[masking.contact(schemas.Contact.model_validate(contact), by) for contact in found.sample],
         took_ms=found.took_ms,
         warnings=found.warnings,
         unreadable=[shapes.Unreadable.model_validate(entry) for entry in found.unreadable],
     )
 
 
-@router.get("/segments/{segment_id}", tags=["segments"], summary="One segment")
-async def get_segment(segment_id: UUID, _: Account, tx: Tx, response: Response) -> shapes.Segment:
+@router.get("/segments/{segment_id}", tags=["segments"], summary="One segment", dependencies=[needs("campaigns:read")])
+async def get_segment(segment_id: UUID, tx: Tx, response: Response) -> shapes.Segment:
     segment = await segments.find_segment(tx, segment_id)
     set_version(response, segment.version)
     return _segment(segment)
 
 
-@router.patch("/segments/{segment_id}", tags=["segments"], summary="Change a segment")
+@router.patch(
+    "/segments/{segment_id}", tags=["segments"], summary="Change a segment", dependencies=[needs("campaigns:write")]
+)
 async def change_segment(
     segment_id: UUID,
     body: shapes.SegmentPatch,
@@ -139,18 +163,26 @@ async def change_segment(
     return _segment(segment)
 
 
-@router.delete("/segments/{segment_id}", tags=["segments"], status_code=204, summary="Delete a segment")
+@router.delete(
+    "/segments/{segment_id}",
+    tags=["segments"],
+    status_code=204,
+    summary="Delete a segment",
+    dependencies=[needs("campaigns:write")],
+)
 async def remove_segment(segment_id: UUID, by: Account, tx: Tx) -> None:
     await segments.remove_segment(tx, segment_id, by=by)
 
 
-@router.get("/senders", tags=["senders"], summary="List senders")
-async def list_senders(_: Account, tx: Tx) -> schemas.SenderList:
+@router.get("/senders", tags=["senders"], summary="List senders", dependencies=[needs("campaigns:read")])
+async def list_senders(tx: Tx) -> schemas.SenderList:
     found = await sender_store.all_senders(tx)
     return schemas.SenderList(items=[schemas.Sender.model_validate(item) for item in found])
 
 
-@router.post("/senders", tags=["senders"], status_code=201, summary="Add a sender")
+@router.post(
+    "/senders", tags=["senders"], status_code=201, summary="Add a sender", dependencies=[needs("senders:write")]
+)
 async def add_sender(body: schemas.SenderInput, by: Account, tx: Tx, response: Response) -> schemas.Sender:
     """A number, short code or Messaging Service that Twilio lets this account send from."""
     sender = await senders.add_sender(tx, senders.SenderChange(**body.model_dump()), by=by)
@@ -158,7 +190,9 @@ async def add_sender(body: schemas.SenderInput, by: Account, tx: Tx, response: R
     return schemas.Sender.model_validate(sender)
 
 
-@router.patch("/senders/{sender_id}", tags=["senders"], summary="Change a sender")
+@router.patch(
+    "/senders/{sender_id}", tags=["senders"], summary="Change a sender", dependencies=[needs("senders:write")]
+)
 async def change_sender(
     sender_id: UUID,
     body: schemas.SenderPatch,
@@ -174,7 +208,13 @@ async def change_sender(
     return schemas.Sender.model_validate(sender)
 
 
-@router.delete("/senders/{sender_id}", tags=["senders"], status_code=204, summary="Delete a sender")
+@router.delete(
+    "/senders/{sender_id}",
+    tags=["senders"],
+    status_code=204,
+    summary="Delete a sender",
+    dependencies=[needs("senders:write")],
+)
 async def remove_sender(sender_id: UUID, by: Account, tx: Tx) -> None:
     await senders.remove_sender(tx, sender_id, by=by)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from event_stream_engine import clock
+from event_stream_engine import audit, clock
 from event_stream_engine.errors import BadRequest
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions import imports as actions
@@ -36,6 +36,7 @@ from event_stream_engine.messaging.routes.import_schemas import (
 )
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -62,7 +63,13 @@ _UPLOAD_FORM = {
 }
 
 
-@router.post("/imports", status_code=201, summary="Upload a contact file", openapi_extra=_UPLOAD_FORM)
+@router.post(
+    "/imports",
+    status_code=201,
+    summary="Upload a contact file",
+    openapi_extra=_UPLOAD_FORM,
+    dependencies=[needs("contacts:write")],
+)
 async def upload_import(request: Request, account: Account, platform: ThePlatform) -> Import:
     """CSV, JSON or JSON lines, told from the content. Nothing is imported before the start."""
     limit = platform.settings.http.max_upload_bytes
@@ -89,7 +96,7 @@ def _check_length(request: Request, limit: int) -> None:
         raise too_large(limit)
 
 
-@router.get("/imports", summary="List imports, newest first")
+@router.get("/imports", summary="List imports, newest first", dependencies=[needs("contacts:read")])
 async def list_imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None) -> Page[Import]:
     found = await store.page(tx, after=decode_cursor(cursor, datetime, UUID), limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
@@ -99,18 +106,18 @@ async def list_imports(tx: Tx, account: Account, limit: Limit = 50, cursor: Curs
     )
 
 
-@router.get("/imports/{import_id}", summary="How an import stands")
+@router.get("/imports/{import_id}", summary="How an import stands", dependencies=[needs("contacts:read")])
 async def get_import(import_id: UUID, tx: Tx, account: Account) -> Import:
     return _import(await actions.the_import(tx, import_id))
 
 
-@router.delete("/imports/{import_id}", summary="Cancel an import")
+@router.delete("/imports/{import_id}", summary="Cancel an import", dependencies=[needs("contacts:write")])
 async def cancel_import(import_id: UUID, tx: Tx, account: Account) -> Import:
     """What was imported so far stays. A running import stops with its next chunk."""
     return _import(await actions.cancel_import(tx, import_id, by=account))
 
 
-@router.get("/imports/{import_id}/preview", summary="What a file holds")
+@router.get("/imports/{import_id}/preview", summary="What a file holds", dependencies=[needs("contacts:write")])
 async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> ImportPreview:
     found = await actions.the_import(tx, import_id)
     shape = actions.shape_of(found)
@@ -128,7 +135,9 @@ async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: Th
     )
 
 
-@router.post("/imports/{import_id}/start", status_code=202, summary="Start an import")
+@router.post(
+    "/imports/{import_id}/start", status_code=202, summary="Start an import", dependencies=[needs("contacts:write")]
+)
 async def start_import(import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform) -> Import:
     """With `dry_run` every row is accounted for as a real run would, and no contact is written."""
     found = await actions.the_import(tx, import_id)
@@ -144,7 +153,11 @@ async def start_import(import_id: UUID, body: ImportStart, tx: Tx, account: Acco
     )
 
 
-@router.get("/imports/{import_id}/rejects", summary="Rows that were refused, with the reason")
+@router.get(
+    "/imports/{import_id}/rejects",
+    summary="Rows that were refused, with the reason",
+    dependencies=[needs("contacts:reveal")],
+)
 async def list_import_rejects(
     import_id: UUID, tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Reject]:
@@ -158,7 +171,12 @@ async def list_import_rejects(
     )
 
 
-@router.get("/imports/{import_id}/rejects.csv", summary="Refused rows as CSV", response_class=StreamingResponse)
+@router.get(
+    "/imports/{import_id}/rejects.csv",
+    summary="Refused rows as CSV",
+    response_class=StreamingResponse,
+    dependencies=[needs("contacts:export")],
+)
 async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """The columns of the file, then the line, the reason, and the row as it stood where it does not fit the columns.
     Corrected, it can be uploaded as it is: the last three columns are not imported.
@@ -166,10 +184,15 @@ async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platf
     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
     """
     found = await actions.the_import(tx, import_id)
+    await audit.record(tx, account.account_id, "import.export_rejects", import_id, {"rows": found.rejected})
     return _download(f"Rejected rows of {found.name}", _rejects_csv(platform, found))
 
 
-@router.get("/imports/{import_id}/merges", summary="Rows that were merged into an earlier one")
+@router.get(
+    "/imports/{import_id}/merges",
+    summary="Rows that were merged into an earlier one",
+    dependencies=[needs("contacts:reveal")],
+)
 async def list_import_merges(
     import_id: UUID, tx: Tx, account: Account, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MergedRow]:
@@ -183,10 +206,16 @@ async def list_import_merges(
     )
 
 
-@router.get("/imports/{import_id}/merges.csv", summary="Merged rows as CSV", response_class=StreamingResponse)
+@router.get(
+    "/imports/{import_id}/merges.csv",
+    summary="Merged rows as CSV",
+    response_class=StreamingResponse,
+    dependencies=[needs("contacts:export")],
+)
 async def export_import_merges(import_id: UUID, tx: Tx, account: Account, platform: ThePlatform) -> StreamingResponse:
     """The line, the line it was merged into, the number, and what the row says; cells are made harmless as above."""
     found = await actions.the_import(tx, import_id)
+    await audit.record(tx, account.account_id, "import.export_merges", import_id, {"rows": found.merged})
     return _download(f"Merged rows of {found.name}", _merges_csv(platform, import_id))
 
 

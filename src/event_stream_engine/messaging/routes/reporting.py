@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from redis.exceptions import RedisError
 
+from event_stream_engine import audit
 from event_stream_engine.database import Database
 from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
@@ -20,6 +21,7 @@ from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
+from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
@@ -28,7 +30,8 @@ from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
-from event_stream_engine.web.auth import Account
+from event_stream_engine.web.auth import Account, Principal
+from event_stream_engine.web.guards import needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
@@ -41,8 +44,13 @@ Code = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
 Moment = Annotated[datetime | None, Query()]
 
 
-@router.get("/reporting/campaigns/{campaign_id}/summary", tags=["reporting"], summary="A campaign's report")
-async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform) -> schemas.CampaignSummary:
+@router.get(
+    "/reporting/campaigns/{campaign_id}/summary",
+    tags=["reporting"],
+    summary="A campaign's report",
+    dependencies=[needs("campaigns:read")],
+)
+async def campaign_summary(campaign_id: UUID, platform: ThePlatform) -> schemas.CampaignSummary:
     """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
     known = await _heard(platform)
     async with platform.database.transaction() as tx:
@@ -56,10 +64,15 @@ async def campaign_summary(campaign_id: UUID, _: Account, platform: ThePlatform)
     return schemas.CampaignSummary.model_validate(values)
 
 
-@router.get("/reporting/campaigns/{campaign_id}/recipients", tags=["reporting"], summary="A campaign's people")
+@router.get(
+    "/reporting/campaigns/{campaign_id}/recipients",
+    tags=["reporting"],
+    summary="A campaign's people",
+    dependencies=[needs("campaigns:read")],
+)
 async def campaign_recipients(
     campaign_id: UUID,
-    _: Account,
+    by: Account,
     tx: Tx,
     status: Statuses = None,
     reason: Text = None,
@@ -69,13 +82,14 @@ async def campaign_recipients(
     cursor: Cursor = None,
 ) -> Page[schemas.Recipient]:
     """One row per person, the most recently changed first."""
+    masking.check_search(by, search)
     await find_campaign(tx, campaign_id)
     where = messages.of_campaign(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
     total = await messages.count(tx, where)
-    return Page(items=[_recipient(row) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
+    return Page(items=[_recipient(row, by) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
 
 
 @router.get(
@@ -83,10 +97,11 @@ async def campaign_recipients(
     tags=["reporting"],
     summary="Export a campaign's people",
     response_class=StreamingResponse,
+    dependencies=[needs("contacts:export")],
 )
 async def export_recipients(
     campaign_id: UUID,
-    _: Account,
+    by: Account,
     tx: Tx,
     platform: ThePlatform,
     status: Statuses = None,
@@ -99,6 +114,9 @@ async def export_recipients(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     day = (campaign.launched_at or campaign.created_at).date()
+    await audit.record(
+        tx, by.account_id, "campaign.export_recipients", campaign_id, {"rows": await messages.count(tx, where)}
+    )
     return StreamingResponse(
         _csv(platform.database, where),
         media_type="text/csv; charset=utf-8",
@@ -106,9 +124,11 @@ async def export_recipients(
     )
 
 
-@router.get("/reporting/messages/status", tags=["reporting"], summary="The message log")
+@router.get(
+    "/reporting/messages/status", tags=["reporting"], summary="The message log", dependencies=[needs("campaigns:read")]
+)
 async def message_log(
-    _: Account,
+    by: Account,
     tx: Tx,
     campaign_id: UUID | None = None,
     status: Statuses = None,
@@ -122,23 +142,30 @@ async def message_log(
         campaign_id=campaign_id, statuses=[*(status or [])], start=_aware(start_date), end=_aware(end_date)
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
-    items = [schemas.Message.model_validate(_message(row)) for row in found[:limit]]
+    items = [schemas.Message.model_validate(_message(row, by)) for row in found[:limit]]
     summary = _sums(await messages.by_status(tx, where))
     return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
 
 
-@router.get("/messages/{message_id}", tags=["reporting"], summary="One message and its receipts")
-async def get_message(message_id: UUID, _: Account, tx: Tx) -> schemas.MessageDetail:
+@router.get(
+    "/messages/{message_id}",
+    tags=["reporting"],
+    summary="One message and its receipts",
+    dependencies=[needs("campaigns:read")],
+)
+async def get_message(message_id: UUID, by: Account, tx: Tx) -> schemas.MessageDetail:
     row = await ledger.message_row(tx, message_id)
     if row is None:
         raise MessageNotFound("There is no message with this id.")
     receipts = await ledger.receipts(tx, message_id)
-    return schemas.MessageDetail.model_validate({**_message(row), "body": row.body, "receipts": receipts})
+    return schemas.MessageDetail.model_validate({**_message(row, by), "receipts": receipts})
 
 
-@router.get("/monitoring/inbound", tags=["monitoring"], summary="What people wrote")
+@router.get(
+    "/monitoring/inbound", tags=["monitoring"], summary="What people wrote", dependencies=[needs("monitoring:read")]
+)
 async def list_inbound(
-    _: Account,
+    by: Account,
     tx: Tx,
     kind: Annotated[list[str] | None, Query(max_length=6)] = None,
     search: Text = None,
@@ -146,15 +173,18 @@ async def list_inbound(
     cursor: Cursor = None,
 ) -> Page[schemas.Inbound]:
     """Newest first; numbers are masked."""
+    masking.check_search(by, search)
     after = decode_cursor(cursor, datetime, UUID)
     found = await inbound_store.page(tx, kinds=kind or [], search=search, after=after, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     next_cursor = encode_cursor(last.received_at, last.id) if last else None
-    return Page(items=[_inbound(row) for row in found[:limit]], next_cursor=next_cursor)
+    return Page(items=[masking.inbound(_inbound(row), by) for row in found[:limit]], next_cursor=next_cursor)
 
 
-@router.get("/monitoring/dashboard", tags=["monitoring"], summary="The overview")
-async def get_dashboard(_: Account, tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
+@router.get(
+    "/monitoring/dashboard", tags=["monitoring"], summary="The overview", dependencies=[needs("monitoring:read")]
+)
+async def get_dashboard(tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
     figures = await dashboard.figures(tx, await _heard(platform))
     running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
     ended = await campaign_store.page(tx, statuses=["completed", "canceled"], search=None, after=None, limit=5)
@@ -181,13 +211,14 @@ def _next(found: Any, limit: int) -> str | None:
     return encode_cursor(found[limit - 1].updated_at, found[limit - 1].id)
 
 
-def _message(row: Any) -> dict[str, Any]:
+def _message(row: Any, by: Principal) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    return {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
+    fields = {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
+    return masking.message(fields, by)
 
 
-def _recipient(row: Any) -> schemas.Recipient:
-    return schemas.Recipient.model_validate(_message(row))
+def _recipient(row: Any, by: Principal) -> schemas.Recipient:
+    return schemas.Recipient.model_validate(_message(row, by))
 
 
 def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:

@@ -18,6 +18,7 @@ from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavaila
 from event_stream_engine.messaging.actions import inbound, receipts
 from event_stream_engine.messaging.twilio.signature import verify
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
+from event_stream_engine.web.guards import PUBLIC
 from event_stream_engine.web.platform import Platform
 
 log = structlog.get_logger()
@@ -45,7 +46,9 @@ class ForgedSignature(Forbidden):
     code = "forged_signature"
 
 
-@router.post("/status", status_code=204, summary="Twilio's status callbacks", response_class=Response)
+@router.post(
+    "/status", status_code=204, summary="Twilio's status callbacks", response_class=Response, dependencies=[PUBLIC]
+)
 async def status(request: Request) -> Response:
     """Signed by Twilio (`X-Twilio-Signature`); `m` is our id of the message."""
     platform: Platform = request.app.state.platform
@@ -56,7 +59,7 @@ async def status(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/inbound", summary="Messages from people", response_class=Response)
+@router.post("/inbound", summary="Messages from people", response_class=Response, dependencies=[PUBLIC])
 async def receive(request: Request) -> Response:
     """Signed by Twilio. A STOP is in force when this is answered. We send no reply: Twilio answers keywords."""
     platform: Platform = request.app.state.platform

@@ -1,0 +1,174 @@
+import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { Download, ScrollText, ShieldCheck } from "lucide-react";
+import { useCallback } from "react";
+import { accountsQuery, auditActionsQuery, auditExport, auditQuery, verifyAudit, type AuditFilters } from "../../api/access";
+import { useMay } from "../../lib/permissions";
+import type { AuditEntry, AuditProof } from "../../api/types";
+import { ago, count, dateTime, plural } from "../../lib/format";
+import { useNow } from "../../lib/hooks";
+import { Button, buttonClass } from "../../ui/button";
+import { SearchField } from "../../ui/field";
+import { PageHeader } from "../../ui/layout";
+import { Select } from "../../ui/select";
+import { EmptyState, Problems, QueryState, Skeleton } from "../../ui/states";
+
+const DAY_MS = 86_400_000;
+const spans = [
+  { id: "any", label: "Any time" },
+  { id: "1", label: "Last 24 hours" },
+  { id: "7", label: "Last 7 days" },
+  { id: "30", label: "Last 30 days" },
+];
+
+export default function Audit() {
+  const filters = useSearch({ from: "/audit" });
+  const navigate = useNavigate();
+  const entries = useInfiniteQuery(auditQuery(filters));
+  const verify = useMutation({ mutationFn: verifyAudit });
+  const set = useCallback((change: AuditFilters) => void navigate({ to: "/audit", search: (old) => ({ ...old, ...change }), replace: true }), [navigate]);
+  const shown = entries.data?.pages.flatMap((page) => page.items) ?? [];
+  const isFiltered = Object.values(filters).some((value) => value !== undefined);
+  return (
+    <>
+      <PageHeader
+        title="Audit trail"
+        meta={<span>Who changed what, newest first. Nothing here can be edited.</span>}
+        actions={
+          <>
+            <a className={buttonClass()} href={auditExport(filters)} download>
+              <Download aria-hidden />
+              Export CSV
+            </a>
+            <Button icon={<ShieldCheck aria-hidden />} onPress={() => verify.mutate()} isPending={verify.isPending}>
+              Verify
+            </Button>
+          </>
+        }
+      />
+      {verify.data && <Proof proof={verify.data} />}
+      <Problems error={verify.error} className="mb-4" />
+      <Filters filters={filters} set={set} />
+      <QueryState query={entries} skeleton={<Skeleton rows={10} height={56} />}>
+        {shown.length === 0 ? (
+          <div className="card">
+            <EmptyState icon={<ScrollText aria-hidden />} title={isFiltered ? "No entry matches" : "Nothing was recorded yet"} action={isFiltered && <Button onPress={() => set({ actor_id: undefined, action: undefined, entity_id: undefined, since: undefined, until: undefined })}>Show everything</Button>}>
+              Every change that a person makes is recorded here.
+            </EmptyState>
+          </div>
+        ) : (
+          <ol className="card divide-y divide-line overflow-hidden" aria-label="Audit trail">
+            {shown.map((entry) => (
+              <Row key={entry.id} entry={entry} set={set} />
+            ))}
+          </ol>
+        )}
+        {entries.hasNextPage && (
+          <Button className="mt-4" onPress={() => void entries.fetchNextPage()} isPending={entries.isFetchingNextPage}>
+            Show older
+          </Button>
+        )}
+      </QueryState>
+    </>
+  );
+}
+
+function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditFilters) => void }) {
+  const mayManage = useMay("accounts:manage");
+  const people = useInfiniteQuery({ ...accountsQuery(), enabled: mayManage === true }).data?.pages.flatMap((page) => page.items) ?? [];
+  const actions = useQuery(auditActionsQuery()).data?.items ?? [];
+  const groups = [...new Set(actions.map((action) => action.split(".")[0]!))];
+  const search = useCallback((text: string) => set({ entity_id: text.trim() || undefined }), [set]);
+  const now = useNow();
+  const span = spans.find((entry) => filters.since && entry.id !== "any" && Math.abs(now - Number(entry.id) * DAY_MS - Date.parse(filters.since)) < DAY_MS / 2)?.id;
+  return (
+    <div className="mb-4 grid gap-3 sm:grid-cols-2 xl:grid-cols-[minmax(0,20rem)_14rem_14rem_11rem]">
+      <SearchField label="Subject (id or name)" value={filters.entity_id ?? ""} onChange={search} />
+      <Select
+        label="Person"
+        bare
+        value={filters.actor_id ?? "any"}
+        onChange={(id) => set({ actor_id: id === "any" ? undefined : id })}
+        options={[{ id: "any", label: "Anybody" }, ...people.map((account) => ({ id: account.id, label: account.display_name }))]}
+      />
+      <Select
+        label="Action"
+        bare
+        value={filters.action ?? "any"}
+        onChange={(action) => set({ action: action === "any" ? undefined : action })}
+        options={[{ id: "any", label: "Any action" }, ...groups.map((group) => ({ id: `${group}.*`, label: `${group}: all` })), ...actions.map((action) => ({ id: action, label: action }))]}
+      />
+      <Select
+        label="Time"
+        bare
+        value={span ?? "any"}
+        onChange={(days) => set({ since: days === "any" ? undefined : new Date(Date.now() - Number(days) * DAY_MS).toISOString(), until: undefined })}
+        options={spans}
+      />
+    </div>
+  );
+}
+
+function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) => void }) {
+  const facts = Object.entries(entry.detail);
+  return (
+    <li className="grid gap-x-6 gap-y-1 px-5 py-3 md:grid-cols-[9rem_minmax(0,11rem)_minmax(0,1fr)]">
+      <time dateTime={entry.at} title={dateTime(entry.at)} className="text-sm text-muted tabular">
+        {ago(entry.at)}
+      </time>
+      <span className="min-w-0 text-sm wrap-anywhere">{entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}</span>
+      <div className="min-w-0 text-sm">
+        <p className="flex flex-wrap items-center gap-x-3">
+          <span className="font-mono">{entry.action}</span>
+          <Button size="sm" variant="ghost" className="max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
+            {entry.entity_id}
+          </Button>
+        </p>
+        {facts.length > 0 && (
+          <details className="text-muted">
+            <summary className="min-h-6 w-fit cursor-pointer underline-offset-4 hover:underline pointer-coarse:min-h-11">{plural(facts.length, "fact")}</summary>
+            <dl className="mt-1 grid gap-1">
+              {facts.map(([name, value]) => (
+                <div key={name} className="flex flex-wrap gap-x-2">
+                  <dt className="font-medium">{name}</dt>
+                  <dd className="min-w-0 font-mono text-xs wrap-anywhere">{typeof value === "string" ? value : JSON.stringify(value)}</dd>
+                </div>
+              ))}
+            </dl>
+          </details>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function PersonLink({ id, name }: { id: string; name: string | null }) {
+  if (!useMay("accounts:manage")) return <>{name ?? id}</>;
+  return (
+    <Link to="/accounts/$accountId" params={{ accountId: id }} className="inline-flex min-h-6 items-center underline-offset-4 hover:underline">
+      {name ?? id}
+    </Link>
+  );
+}
+
+function Proof({ proof }: { proof: AuditProof }) {
+  return (
+    <div role="status" className={`mb-4 rounded-md border px-4 py-3 text-sm ${proof.holds ? "border-ok bg-ok-soft" : "border-bad bg-bad-soft"}`}>
+      {proof.holds ? (
+        <p>
+          <span className="font-medium text-ok">Unchanged.</span> {count(proof.checked)} entries follow from one another{proof.complete ? "" : ", the newest ones; `ese audit verify` follows all"}.
+          {proof.last_hash && (
+            <>
+              {" "}
+              Keep this elsewhere, to prove later that nothing was cut off: <code className="font-mono text-xs wrap-anywhere">{`${proof.last_id}:${proof.last_hash}`}</code>
+            </>
+          )}
+        </p>
+      ) : (
+        <p>
+          <span className="font-medium text-bad">Changed.</span> Entry {proof.broken_at} does not follow from the one before: it, or that one, was changed after it was written.
+        </p>
+      )}
+    </div>
+  );
+}
