@@ -10,7 +10,6 @@ import time
 import urllib.request
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
 from multiprocessing import get_context
 
 import msgspec
@@ -18,7 +17,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from benchmarks._figures import record
-from benchmarks._processes import SECRET, started
+from benchmarks._processes import started
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
@@ -29,7 +28,6 @@ from event_stream_engine.ids import new_id
 from event_stream_engine.live import Hub, redis_channel
 from event_stream_engine.monitoring.adapters import RedisAdapter
 from event_stream_engine.monitoring.api import Broadcaster
-from event_stream_engine.web.auth import Principal, issue_access_token
 
 CLIENTS = 200
 PER_SECOND = 100
@@ -57,7 +55,8 @@ async def measure() -> None:
         try:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 await until(port, clients=0)
-                following = asyncio.get_running_loop().run_in_executor(pool, follow, port)
+                token = await asyncio.to_thread(signed_in, port)
+                following = asyncio.get_running_loop().run_in_executor(pool, follow, port, token)
                 await until(port, clients=CLIENTS)
                 await asyncio.sleep(2)  # the shared channel is followed at the latest a second after the flags
                 await publish(redis)
@@ -121,13 +120,30 @@ def websocket() -> Flags:
     return flags
 
 
-def follow(port: int) -> tuple[list[float], int]:
+def signed_in(port: int) -> str:
+    """The access token of the first account, which this makes."""
+    person = {"email": "benchmark@example.com", "password": new_id().hex, "display_name": "Benchmark"}
+    post(port, "register", person)
+    return str(post(port, "login", {name: person[name] for name in ("email", "password")})["access_token"])
+
+
+def post(port: int, what: str, body: dict[str, str]) -> dict[str, str]:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(  # our own server
+        f"http://127.0.0.1:{port}/api/v1/auth/{what}", msgspec.json.encode(body), headers
+    )
+    with direct.open(request, timeout=10) as answer:
+        found: dict[str, str] = msgspec.json.decode(answer.read())
+    return found
+
+
+def follow(port: int, token: str) -> tuple[list[float], int]:
     """Every delay in milliseconds, and how many events came out of order; the clients' own process."""
-    return uvloop.run(_follow_all(port))
+    return uvloop.run(_follow_all(port, token))
 
 
-async def _follow_all(port: int) -> tuple[list[float], int]:
-    token = issue_access_token(SECRET, Principal(new_id(), "admin"), timedelta(minutes=10))
+async def _follow_all(port: int, token: str) -> tuple[list[float], int]:
     readers = [await _connected(port, token) for _ in range(CLIENTS)]
     found = await asyncio.gather(*(_follow_one(*each) for each in readers))
     return [delay for delays, _ in found for delay in delays], sum(wrong for _, wrong in found)

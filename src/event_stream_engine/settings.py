@@ -150,9 +150,34 @@ class TwilioSettings(Section):
 
 
 class IdentitySettings(Section):
-    secret_key: OptionalSecret = Field(None, alias="ESE_SECRET_KEY", description="Signs access tokens.")
+    secret_key: OptionalSecret = Field(
+        None, alias="ESE_SECRET_KEY", description="Signs access tokens and encrypts stored secrets."
+    )
+    secret_key_previous: OptionalSecret = Field(
+        None, alias="ESE_SECRET_KEY_PREVIOUS",
+        description="Former secret keys, comma-separated, until `ese secrets rotate` has run.",
+    )  # fmt: skip
     access_minutes: int = Field(15, alias="ESE_ACCESS_MINUTES", ge=1, le=1440)
     refresh_days: int = Field(30, alias="ESE_REFRESH_DAYS", ge=1, le=365)
+
+
+class MailSettings(Section):
+    """The server that sends e-mail: password resets and security notices."""
+
+    url: OptionalSecret = Field(
+        None, alias="ESE_SMTP_URL",
+        description="smtp://user:password@host:587 (STARTTLS is demanded) or smtps://…:465; smtp+plain://… without "
+        "TLS, for a relay on this machine. Empty: no e-mail is sent.",
+    )  # fmt: skip
+    sender: OptionalText = Field(
+        None, alias="ESE_MAIL_FROM", description="The From address; empty: ese@ and the host of ESE_PUBLIC_URL."
+    )
+    ca_file: OptionalText = Field(None, alias="ESE_SMTP_CA_FILE", description="PEM; empty: the system's certificates.")
+    timeout_seconds: float = Field(20, alias="ESE_SMTP_TIMEOUT_SECONDS", gt=0, le=120)
+
+    @property
+    def is_configured(self) -> bool:
+        return self.url is not None
 
 
 class BackboneSettings(Section):
@@ -269,6 +294,7 @@ class Settings(Section):
     kafka: KafkaSettings
     twilio: TwilioSettings
     identity: IdentitySettings
+    mail: MailSettings
     backbone: BackboneSettings
     messaging: MessagingSettings
     monitoring: MonitoringSettings
@@ -303,6 +329,12 @@ class Settings(Section):
     @property
     def secret_key(self) -> str:
         return _required(self.identity.secret_key, "ESE_SECRET_KEY")
+
+    @property
+    def former_secret_keys(self) -> tuple[str, ...]:
+        """Those that stored secrets may still be encrypted with."""
+        former = self.identity.secret_key_previous
+        return tuple(key.strip() for key in former.get_secret_value().split(",") if key.strip()) if former else ()
 
 
 def _required(value: SecretStr | None, name: str) -> str:

@@ -56,7 +56,7 @@ def new_link(platform: RunningPlatform) -> Callable[[], str]:
 
 @pytest.fixture
 def signed_in(browser: Browser, platform: RunningPlatform) -> Iterator[Watched]:
-    """A browser at 1440 x 900 that holds the owner's session."""
+    """A browser at 1440 x 900 that holds the admin's session."""
     with watched(browser, viewport={"width": 1440, "height": 900}, base_url=platform.api.origin) as session:
         session.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
         yield session

@@ -28,8 +28,14 @@ def go(page: Page, place: str) -> None:
     page.get_by_role("heading", level=1, name=place).wait_for()
 
 
+def open_profile(page: Page) -> None:
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("menuitem", name="my profile").click()
+    page.get_by_role("heading", level=1, name="My profile").wait_for()
+
+
 def set_password(page: Page, email: str, password: str) -> None:
-    go(page, "Settings")
+    open_profile(page)
     card = section(page, "Set a password")
     card.get_by_label("Email").fill(email)
     card.get_by_label("New password").fill(password)

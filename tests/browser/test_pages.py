@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Request
 from tests.browser.conftest import Content
 from tests.browser.watching import Watched, overflow, settle, violations, watched
 from tests.journeys import campaign as story
-from tests.journeys.running_platform import RunningPlatform
+from tests.journeys.running_platform import Api, RunningPlatform
 
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE, NARROWEST = (1440, 900), (390, 844), (320, 640)
@@ -19,8 +19,9 @@ PAGES = (
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
     "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
-    "/accounts", "/accounts/{account}", "/audit", "/settings/api-keys", "/settings",
-    "/sign-in", "/sign-in/link?token=none", "/nowhere",
+    "/accounts", "/accounts/{account}", "/accounts/{operator}", "/audit", "/settings/api-keys", "/settings", "/profile",
+    "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password", "/reset-password/link?token=none",
+    "/nowhere",
 )  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def known(platform: RunningPlatform, content: Content) -> dict[str, str]:
     story.wait_settled(platform, settled, 60)
     made["flag"] = a_flag(platform)
     made["account"] = an_account(platform)
+    made["operator"] = an_operator(platform)
     made["event"] = api.get("/api/v1/backbone/events", type="AudienceFrozen")["items"][0]["event_id"]
     return made
 
@@ -50,6 +52,16 @@ def an_account(platform: RunningPlatform) -> str:
     made = [platform.api.post("/api/v1/api-keys", {"name": n, "scopes": ["contacts:read"]}) for n in ("Import", "Old")]
     platform.api.delete(f"/api/v1/api-keys/{made[1]['id']}")
     return str(made[0]["account_id"])
+
+
+def an_operator(platform: RunningPlatform) -> str:
+    """Signed in once, and once ended by an admin."""
+    given = {"email": "op@example.com", "password": "correct horse battery", "display_name": "Op", "role": "operator"}
+    account = str(platform.api.post("/api/v1/accounts", given)["id"])
+    for _ in range(2):
+        platform.api.delete(f"/api/v1/accounts/{account}/sessions")
+        Api(platform.api.origin).post("/api/v1/auth/login", given)
+    return account
 
 
 def a_flag(platform: RunningPlatform) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from event_stream_engine.database import Database
 from event_stream_engine.identity.access.directory import Directory
-from event_stream_engine.web.auth import STALE_SECONDS, authenticate, unchanged
+from event_stream_engine.web.auth import STALE_SECONDS, Principal, authenticate, unchanged
 from tests.identity.test_accounts import facts
 from tests.web.client import Client
 from tests.web.conftest import PASSWORD
@@ -46,16 +46,18 @@ async def test_a_role_that_is_taken_away_stops_the_very_next_change(owner: Clien
 
 async def test_a_read_knows_of_a_change_within_the_promised_time(owner: Client, database: Database) -> None:
     account = UUID((await owner.get(ME)).json()["id"])
+    session = UUID((await owner.get("/api/v1/auth/sessions")).json()["items"][0]["id"])
     now = 0.0
     directory = Directory(database, lambda: now)
-    assert await directory.person(account, fresh=False) is not None
+    assert isinstance(await directory.person(account, session, fresh=False), Principal)
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE accounts SET disabled_at = now() WHERE id = :id"), {"id": account})
     now = STALE_SECONDS * 0.9
-    assert await directory.person(account, fresh=False) is not None, "one look-up a second is the price"
+    known = await directory.person(account, session, fresh=False)
+    assert isinstance(known, Principal), "one look-up a second is the price"
     now = STALE_SECONDS
-    assert await directory.person(account, fresh=False) is None
-    assert await directory.person(account, fresh=True) is None
+    assert await directory.person(account, session, fresh=False) == "no_account"
+    assert await directory.person(account, session, fresh=True) == "no_account"
 
 
 async def test_an_access_token_of_a_disabled_account_changes_nothing(owner: Client, add: Callable[..., Any]) -> None:

@@ -84,6 +84,10 @@ class Api:
         body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
         return self._ask("POST", path, body, {"content-type": f"multipart/form-data; boundary={boundary}"})
 
+    def request(self, method: str, path: str, headers: Mapping[str, str]) -> Any:
+        """With headers of one's own and no body."""
+        return self._ask(method, path, b"", headers)
+
     def everything(self, path: str, **query: Any) -> list[Any]:
         """All items of a list, page by page."""
         items: list[Any] = []

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from event_stream_engine import jobs
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.api import create_app
-from event_stream_engine.identity import actions as identity
+from event_stream_engine.identity.actions import accounts as identity
 from event_stream_engine.permissions import Role
 from event_stream_engine.settings import Settings, load_settings
 from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN

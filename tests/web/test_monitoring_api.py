@@ -1,6 +1,7 @@
 """The broadcaster that runs in the API: what it published is seen by who watches, and is in the database."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -139,6 +140,17 @@ async def test_a_websocket_needs_a_session_and_its_cookie_our_own_page(app: Fast
         assert (await socket.hear("subscribed"))["data"]["channel"] == "monitoring"
     async with connected(app, "/api/v1/live/ws", cookie=cookie, origin=ORIGIN) as socket:
         assert (await socket.end())[0] == 4422
+
+
+async def test_a_websocket_needs_what_its_route_declares(app: FastAPI, owner: Client) -> None:
+    def key(*scopes: str) -> Awaitable[Any]:
+        return owner.post("/api/v1/api-keys", json={"name": "a watcher", "scopes": list(scopes)})
+
+    narrow, wide = (await key("flags:read")).json()["secret"], (await key("monitoring:read")).json()["secret"]
+    async with connected(app, WATCH, authorization=f"Bearer {narrow}") as socket:
+        assert await socket.end() == (4403, "permission_missing")
+    async with connected(app, WATCH, authorization=f"Bearer {wide}") as socket:
+        await socket.hear("subscribed")
 
 
 async def test_a_watcher_is_sent_away_when_the_server_goes(app: FastAPI, owner: Client) -> None:

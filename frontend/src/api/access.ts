@@ -20,6 +20,9 @@ const one = (id: string) => ({ params: { path: { account_id: id } } });
 export const changeRole = (id: string, role: Role) => unwrap(client.PUT(`${ACCOUNTS}/{account_id}/role`, { ...one(id), body: { role } }));
 export const disableAccount = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{account_id}/disable`, one(id)));
 export const enableAccount = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{account_id}/enable`, one(id)));
+export const accountSessionsQuery = (id: string) => queryOptions({ queryKey: ["accounts", id, "sessions"], queryFn: ({ signal }) => unwrap(client.GET(`${ACCOUNTS}/{account_id}/sessions`, { ...one(id), signal })) });
+export const endAccountSessions = (id: string) => unwrap(client.DELETE(`${ACCOUNTS}/{account_id}/sessions`, one(id)));
+export const resetTwoStep = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{account_id}/two-step/reset`, one(id)));
 
 /** Of one account; without an id the signed-in person's own. */
 export const keysQuery = (accountId?: string) =>

@@ -8,6 +8,14 @@ function randomKey(): string {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** A wrong password or code is no ended session: asking again would count as another guess. */
+const wrong = new Set(["wrong_credentials", "wrong_code", "challenge_ended"]);
+const isAboutTheAnswer = (response: Response): Promise<boolean> =>
+  response
+    .clone()
+    .json()
+    .then((body: unknown) => wrong.has((body as { code?: string } | null)?.code ?? ""), () => false);
+
 async function sessionFetch(request: Request): Promise<Response> {
   if (request.method === "POST" && !request.headers.has("Idempotency-Key")) request.headers.set("Idempotency-Key", randomKey());
   const again = request.clone();
@@ -17,7 +25,7 @@ async function sessionFetch(request: Request): Promise<Response> {
       throw unreachable();
     });
   const first = await send(request);
-  if (first.status !== 401 || request.url.includes("/api/v1/auth/login")) return first;
+  if (first.status !== 401 || (await isAboutTheAnswer(first))) return first;
   if (!(await refreshSession())) {
     goToSignIn();
     return first;

@@ -10,8 +10,11 @@ export interface Page<T> {
 }
 
 export type Account = Schemas["AccountOut"];
-export type ProfileInput = Schemas["ProfileIn"];
 export type Me = Schemas["MeOut"];
+export type Session = Schemas["SessionOut"];
+export type TwoStepSetup = Schemas["TwoStepSetupOut"];
+export type TwoStepProof = Schemas["TwoStepProofIn"];
+export type ProfileInput = Schemas["ProfileIn"];
 export type Role = Account["role"];
 export type Permission = Me["permissions"][number];
 export type AccountInput = Schemas["AccountIn"] & { role: Role };

@@ -22,7 +22,7 @@ export default function AccountMenu({ name, look }: { name: string; look: string
         </Button>
       }
     >
-      <MenuItem icon={<UserRound aria-hidden />} href="/settings">{`${name}: settings`}</MenuItem>
+      <MenuItem icon={<UserRound aria-hidden />} href="/profile">{`${name}: my profile`}</MenuItem>
       <MenuSeparator />
       <MenuChoices title="Theme" value={theme} onChange={(value) => setAppearance({ theme: value as Theme })}>
         <MenuChoice id="system">As the system</MenuChoice>

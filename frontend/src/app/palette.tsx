@@ -42,7 +42,10 @@ function useCommands(): { title: string; commands: Command[] }[] {
   return [
     {
       title: "Go to",
-      commands: places.filter(allowed).map((place) => ({ id: place.to, label: place.label, icon: <place.icon aria-hidden />, keys: ["g", place.key], run: go(place.to) })),
+      commands: [
+        ...places.filter(allowed).map((place) => ({ id: place.to, label: place.label, icon: <place.icon aria-hidden />, keys: ["g", place.key], run: go(place.to) })),
+        { id: "/profile", label: "My profile", icon: <User aria-hidden />, run: go("/profile") },
+      ],
     },
     {
       title: "Run",

@@ -96,6 +96,8 @@ export const auditRoute = createRoute({
 const apiKeys = createRoute({ getParentRoute: () => root, path: "/settings/api-keys", component: lazyRouteComponent(() => import("../features/accounts/api-keys")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
+const profile = createRoute({ getParentRoute: () => root, path: "/profile", component: lazyRouteComponent(() => import("../features/profile/page")) });
+
 const streamsFrame = createRoute({ getParentRoute: () => root, id: "streams-frame", component: lazyRouteComponent(() => import("../features/streams/frame")) });
 const within = <T extends string>(path: T) => ({ getParentRoute: () => streamsFrame, path });
 const streams = createRoute({ ...within("/streams"), component: lazyRouteComponent(() => import("../features/streams/page")) });
@@ -123,7 +125,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),
   defaultPreload: "intent",

@@ -13,6 +13,7 @@ import { Skeleton } from "../ui/states";
 import { onFirstToast } from "../ui/toast";
 import { useLive } from "../realtime/client";
 import { AccountButton } from "./account-button";
+import { Alarm } from "./alarm";
 import { LiveChip } from "./live-chip";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
@@ -59,6 +60,7 @@ export function Shell() {
           <div className="min-w-0">
             <TopBar onMenu={() => setOverlay("drawer")} onSearch={() => setOverlay("palette")} />
             <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[1680px] px-4 pt-6 pb-16 outline-none sm:px-6 lg:px-8">
+              <Alarm />
               <Suspense fallback={<Skeleton />}>
                 <Outlet />
               </Suspense>

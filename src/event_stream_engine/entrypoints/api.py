@@ -24,9 +24,9 @@ from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
-from event_stream_engine.identity import routes as identity
 from event_stream_engine.identity.access import routes as access
 from event_stream_engine.identity.access.directory import Directory
+from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.settings import Settings, load_settings
@@ -156,10 +156,8 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(flags.status)
     app.include_router(monitoring_routes.figures)
     app.include_router(monitoring_routes.router)
-    app.include_router(identity.router)
-    app.include_router(access.accounts)
-    app.include_router(access.keys)
-    app.include_router(identity.pages)
+    for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
+        app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (
         auditing,

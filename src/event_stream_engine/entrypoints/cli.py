@@ -82,15 +82,17 @@ def sandbox() -> None:
 
 
 @app.command("sign-in")
-def sign_in() -> None:
-    """Print a new one-time link that signs the first admin in (the platform must be running)."""
+def sign_in(
+    email: Annotated[str | None, typer.Option(help="Whose account; without it the first admin's.")] = None,
+) -> None:
+    """Print a new one-time link that signs the first admin, or another account, in (the platform must be running)."""
     import asyncio
 
     from event_stream_engine.entrypoints.supervisor import sign_in_link
     from event_stream_engine.settings import load_settings
 
     settings = load_settings()
-    typer.echo(asyncio.run(sign_in_link(settings.database_url, settings.http.origin)))
+    typer.echo(asyncio.run(sign_in_link(settings.database_url, settings.http.origin, email)))
 
 
 @app.command()
@@ -330,6 +332,18 @@ def verify(
     from event_stream_engine.entrypoints.backbone import commands
 
     raise typer.Exit(commands.verify(as_json=as_json))
+
+
+stored = typer.Typer(help="Secrets that are stored encrypted.", no_args_is_help=True)
+app.add_typer(stored, name="secrets")
+
+
+@stored.command("rotate")
+def secrets_rotate() -> None:
+    """Encrypt stored secrets with ESE_SECRET_KEY; those of ESE_SECRET_KEY_PREVIOUS are read for the last time."""
+    from event_stream_engine.entrypoints import secrets_command
+
+    secrets_command.rotate()
 
 
 @app.command()

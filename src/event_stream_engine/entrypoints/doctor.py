@@ -22,11 +22,14 @@ from rich.table import Table
 
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.backbone.streams.opening import open_transport
+from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.embedded import Home, binaries, ports
+from event_stream_engine.entrypoints import secrets_command
 from event_stream_engine.entrypoints.bootstrap import import_reactions
 from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import EseError
 from event_stream_engine.events.base import stream_names
+from event_stream_engine.identity.smtp import Server
 from event_stream_engine.settings import Section, Settings, load_settings
 
 NODE_MAJOR_MIN = 22
@@ -68,6 +71,8 @@ async def examine(settings: Settings) -> list[Finding]:
         _postgres(settings),
         _redis(settings),
         _kafka(settings),
+        _mail(settings),
+        _stored_secrets(settings),
         asyncio.to_thread(platform_finding, running),
     ]
     at_once: list[Callable[[], Finding]] = [
@@ -175,6 +180,32 @@ def _twilio(settings: Settings) -> Finding:
     kind = "account credentials" if twilio.account_sid.startswith("AC") else "not an account SID (AC…)"
     verdict = Verdict.GOOD if twilio.account_sid.startswith("AC") else Verdict.MISSING
     return Finding("Twilio", verdict, f"{kind} {_masked(twilio.account_sid)}")
+
+
+async def _mail(settings: Settings) -> Finding:
+    """Whether the mail server answers, its certificate is good and it takes the credentials; nothing is sent."""
+    if not settings.mail.is_configured:
+        return Finding("e-mail", Verdict.NOTE, "not configured: no password resets", "set ESE_SMTP_URL")
+    try:
+        server = Server.of(settings)
+        await server.reach()
+    except EseError as error:
+        return Finding("e-mail", Verdict.MISSING, f"cannot be sent: {error.detail}", "correct ESE_SMTP_URL")
+    safety = "without TLS" if server.scheme == "smtp+plain" else "TLS"
+    return Finding("e-mail", Verdict.GOOD, f"{server.host}:{server.port} answers ({safety})")
+
+
+async def _stored_secrets(settings: Settings) -> Finding:
+    """Whether what is stored encrypted can be read with the secret keys that are set."""
+    if settings.database.url is None or settings.identity.secret_key is None:
+        return Finding("stored secrets", Verdict.NOTE, "not examined", "the platform must be running")
+    try:
+        count = await secrets_command.examine(settings)
+    except EseError as error:
+        return Finding("stored secrets", Verdict.MISSING, error.title, error.detail)
+    except DATABASE_ERRORS as error:
+        return Finding("stored secrets", Verdict.NOTE, f"not examined: {str(error)[:80]}", "run `ese migrate`")
+    return Finding("stored secrets", Verdict.GOOD, f"{count}, readable")
 
 
 def _port(subject: str, port: int, running: Mapping[str, Any]) -> Finding:

@@ -271,11 +271,11 @@ class Supervisor:
         self._tasks.add(asyncio.create_task(work))
 
 
-async def sign_in_link(database_url: str, origin: str) -> str:
-    """An address of the UI with a one-time token that signs the first admin in."""
+async def sign_in_link(database_url: str, origin: str, email: str | None = None) -> str:
+    """An address of the UI with a one-time token that signs in the first admin, or the account with this address."""
     database = Database(database_url, pool_size=1, application="ese")
     try:
-        return await identity.sign_in_link(database, origin)
+        return await identity.sign_in_link(database, origin, email)
     finally:
         await database.close()
 

@@ -18,6 +18,7 @@ class UserCreated(Event, frozen=True, kw_only=True):
     role: str
     status: Literal["active", "disabled"] = "active"
     created_at: datetime
+    mfa_enabled: bool = False
 
     @property
     def key(self) -> str:
@@ -37,6 +38,7 @@ class UserUpdated(Event, frozen=True, kw_only=True):
     status: Literal["active", "disabled"]
     updated_at: datetime
     changed_fields: list[str]
+    mfa_enabled: bool = False
 
     @property
     def key(self) -> str:
@@ -54,6 +56,7 @@ class UserDisabled(Event, frozen=True, kw_only=True):
     disabled_at: datetime
     disabled_by: str
     reason: Literal["admin_action", "self_deletion", "security_violation", "policy_violation"]
+    mfa_enabled: bool = False
 
     @property
     def key(self) -> str:

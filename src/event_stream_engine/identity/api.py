@@ -6,16 +6,18 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from event_stream_engine.database import Database, Transaction
-from event_stream_engine.identity import actions, store
+from event_stream_engine.identity.actions import accounts as actions
+from event_stream_engine.identity.store import accounts as store
 
 LINK_PATH = "/sign-in/link"
 _LINK_LIFETIME = timedelta(hours=24)
 
 
-async def sign_in_link(database: Database, origin: str) -> str:
-    """A one-time link (24 h) that signs in the first admin, creating them on an empty platform."""
+async def sign_in_link(database: Database, origin: str, email: str | None = None) -> str:
+    """A one-time link (24 h) that signs in the account with this address, or the first admin, creating them on an
+    empty platform. It needs no second step: whoever runs the server may let people in."""
     async with database.transaction() as tx:
-        token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME)
+        token = await actions.make_sign_in_link(tx, valid_for=_LINK_LIFETIME, email=email)
     return f"{origin}{LINK_PATH}?{urlencode({'token': token})}"
 
 

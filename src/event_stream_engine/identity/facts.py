@@ -14,6 +14,7 @@ def created(account: Account) -> UserCreated:
         display_name=account.display_name,
         role=account.role,
         created_at=account.created_at,
+        mfa_enabled=account.mfa_enabled,
     )
 
 
@@ -27,6 +28,7 @@ def updated(account: Account, names: list[str]) -> UserUpdated:
         status=account.status,
         updated_at=clock.now(),
         changed_fields=names,
+        mfa_enabled=account.mfa_enabled,
     )
 
 
@@ -36,5 +38,6 @@ def disabled(account: Account, by: UUID) -> UserDisabled:
         email=account.email,
         disabled_at=account.disabled_at or clock.now(),
         disabled_by=str(by),
+        mfa_enabled=account.mfa_enabled,
         reason="self_deletion" if by == account.id else "admin_action",
     )

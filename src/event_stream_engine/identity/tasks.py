@@ -2,18 +2,70 @@
 
 from datetime import timedelta
 
+import structlog
+from prometheus_client import Counter
+
 from event_stream_engine import clock
-from event_stream_engine.identity import store
+from event_stream_engine.database import Database
+from event_stream_engine.identity.actions import mails
+from event_stream_engine.identity.smtp import MailRefused, Server
+from event_stream_engine.identity.store import accounts as account_store
+from event_stream_engine.identity.store import mails as mail_store
+from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.settings import Settings
 from event_stream_engine.web import store as web_store
 
+log = structlog.get_logger()
+
+MAILS = Counter("ese_mails_total", "Attempts to send a mail", ["outcome"])
+
 KEYS_KEPT = timedelta(hours=24)
+ENDED_SESSIONS_KEPT = timedelta(days=90)
+MAILS_KEPT = timedelta(days=7)
 
 
 @every(600)
 @chore("identity.forget_expired")
 async def forget_expired(runtime: Runtime) -> None:
-    """Remove sessions and links that have expired, and idempotency keys after a day."""
+    """Remove expired links and refresh tokens; sessions after 90 days, mail after 7, idempotency keys after 1."""
+    now = clock.now()
     async with runtime.database.transaction() as tx:
-        await store.forget_expired(tx, clock.now())
-        await web_store.forget(tx, clock.now() - KEYS_KEPT)
+        await account_store.forget_expired(tx, now)
+        await session_store.forget(tx, now, now - ENDED_SESSIONS_KEPT)
+        await mail_store.forget(tx, now - MAILS_KEPT)
+        await web_store.forget(tx, now - KEYS_KEPT)
+
+
+@every(5)
+@chore("identity.send_mail")
+async def send_mail(runtime: Runtime) -> None:
+    """Send what was written down by committed changes.
+
+    At least once: a worker that dies between the server's answer and its own note sends again. What fails is tried
+    eight times with pauses of 10 s, 20 s … and at most until it is of no use any more; then it is given up.
+    """
+    await send_due(runtime.database, runtime.settings)
+
+
+async def send_due(database: Database, settings: Settings) -> None:
+    """One round; a mail that was not sent does not keep the others back."""
+    async with database.transaction() as tx:
+        due = await mails.take_due(tx, settings.http.origin)
+    for mail in due:
+        outcome = await _send(mail, Server.of(settings)) if settings.mail.is_configured else "not_configured"
+        MAILS.labels(outcome).inc()
+        if outcome != "failed":
+            async with database.transaction() as tx:
+                await mails.settle(tx, mail.id, outcome)
+
+
+async def _send(mail: mails.Mail, server: Server) -> str:
+    if mail.letter is None:
+        return "no_account"
+    try:
+        await server.send(mail.recipient, mail.letter, str(mail.id))
+    except MailRefused as error:
+        log.warning("a mail was not sent", mail_id=str(mail.id), error=error.detail, final=error.final)
+        return "refused" if error.final else "failed"
+    return "sent"

@@ -1,4 +1,4 @@
-"""Guessing passwords takes long: after some failed sign-ins the next attempt has to wait, each time twice as long.
+"""Guessing passwords and codes takes long: after some failures the next attempt has to wait, each time twice as long.
 
 Counted in Redis for 15 minutes, per e-mail address (whether it has an account or not, so that nothing is learned from
 it) and per network address. A one-time link (`ese sign-in`) always lets the admin in. While Redis does not answer,
@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from event_stream_engine.errors import TooManyRequests
 from event_stream_engine.identity.model import TooManySignIns, WrongCredentials
 
 log = structlog.get_logger()
@@ -24,10 +25,16 @@ WINDOW_SECONDS = 900
 FREE = {"email": 5, "address": 50}
 """Failed attempts without a pause: a person mistypes; a whole office may share a network address."""
 
+SPENT_MAX = {"email": 3, "address": 20}
+"""Requests for a mail in 15 minutes."""
+
 
 @asynccontextmanager
 async def throttled(redis: "Redis", email: str, address: str) -> AsyncIterator[None]:
-    """One attempt to sign in. Raises `TooManySignIns` instead of trying; a `WrongCredentials` inside is counted."""
+    """One attempt to sign in, or to prove oneself again. In place of an address `email` may name what else is guessed
+    at, such as `code:<account id>`: each has a count of its own.
+
+    Raises `TooManySignIns` instead of trying; a `WrongCredentials` inside is counted."""
     keys = {"email": _key("email", email.strip().lower()), "address": _key("address", address)}
     await _refuse_early(redis, keys)
     try:
@@ -38,8 +45,30 @@ async def throttled(redis: "Redis", email: str, address: str) -> AsyncIterator[N
     await _forget(redis, keys["email"])
 
 
+async def spend(redis: "Redis", what: str, spenders: dict[str, str]) -> None:
+    """Something that each `email` and `address` may do a few times in 15 minutes, whatever comes of it. Raises
+    `TooManyRequests`."""
+    try:
+        for by, who in spenders.items():
+            key = f"ese:{what}:{by}:{_hashed(who)}"
+            async with redis.pipeline(transaction=True) as pipe:
+                pipe.incr(key)
+                pipe.expire(key, WINDOW_SECONDS, nx=True)
+                pipe.ttl(key)
+                spent, _, left = await pipe.execute()
+            if spent > SPENT_MAX[by]:
+                REFUSED.labels(f"{what}_{by}").inc()
+                raise TooManyRequests(f"Too many requests. Try again in {_spoken(max(1, left))}.", retry_after=left)
+    except (RedisError, OSError) as error:
+        log.warning("requests are not counted", what=what, error=str(error)[:200])
+
+
 def _key(by: str, what: str) -> str:
-    return f"ese:sign-in:{by}:{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+    return f"ese:sign-in:{by}:{_hashed(what)}"
+
+
+def _hashed(what: str) -> str:
+    return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
 async def _refuse_early(redis: "Redis", keys: dict[str, str]) -> None:

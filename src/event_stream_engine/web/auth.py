@@ -3,14 +3,15 @@
 A browser carries the access token in an httpOnly cookie (SameSite=Strict), a program in `Authorization: Bearer`, where
 an API key may stand instead. An unsafe request that came with the cookie must come from our own origin.
 
-A token says who asks, never what they may: role and state come from `Accounts`. What changes something (any method but
-GET and HEAD) asks it anew and is exact; a read may be `STALE_SECONDS` behind a change of a role.
+A token says who asks, never what they may, nor whether its session goes on: that comes from `Accounts`. What changes
+something (any method but GET and HEAD) asks it anew and is exact; a read may be `STALE_SECONDS` behind a change of a
+role or the end of a session, but not in the process where the session was ended.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Literal, Protocol, cast
 from uuid import UUID
 
 import jwt
@@ -25,7 +26,7 @@ from event_stream_engine.permissions import KEY_PREFIX, ROLES, Permission, Role
 
 ACCESS_COOKIE = "ese_access"
 STALE_SECONDS = 1.0
-"""So long a read may go on with the role that an account had."""
+"""So long a read may go on with the role that an account had, or in a session that was ended elsewhere."""
 _ALGORITHM = "HS256"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -36,6 +37,8 @@ class Principal:
 
     account_id: UUID
     role: Role
+    session_id: UUID | None = None
+    """The sign-in that its access token belongs to; None with an API key."""
     key_id: UUID | None = None
     scopes: frozenset[Permission] | None = None
 
@@ -48,12 +51,19 @@ class Principal:
         return permission in self.permissions
 
 
+Absence = Literal["no_account", "no_session"]
+"""Why a person may not come in: the account is disabled or gone, or this session was ended."""
+
+
 class Accounts(Protocol):
     """What identity knows of a credential; None: nobody who may come in."""
 
-    async def person(self, account_id: UUID, *, fresh: bool) -> Principal | None: ...
+    async def person(self, account_id: UUID, session_id: UUID, *, fresh: bool) -> Principal | Absence: ...
 
     async def key(self, secret: str, *, fresh: bool) -> Principal | None: ...
+
+    def forget(self, account_id: UUID) -> None:
+        """Ask anew about this account's sessions: some were ended here."""
 
 
 class NotSignedIn(Unauthorized):
@@ -64,19 +74,18 @@ class ForeignOrigin(Forbidden):
     code = "foreign_origin"
 
 
-def issue_access_token(secret: str, principal: Principal, lifetime: timedelta) -> str:
-    """A signed token that says who holds it until it expires."""
+def issue_access_token(secret: str, account_id: UUID, session_id: UUID, lifetime: timedelta) -> str:
+    """A signed token that says who holds it, and by which sign-in, until it expires."""
     now = clock.now()
-    return jwt.encode(
-        {"sub": str(principal.account_id), "iat": now, "exp": now + lifetime}, secret, algorithm=_ALGORITHM
-    )
+    claims = {"sub": str(account_id), "sid": str(session_id), "iat": now, "exp": now + lifetime}
+    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
 
 
-def read_access_token(secret: str, token: str) -> UUID:
-    """The account that a valid token names. Raises `NotSignedIn`."""
+def read_access_token(secret: str, token: str) -> tuple[UUID, UUID]:
+    """The account and the session that a valid token names. Raises `NotSignedIn`."""
     try:
-        claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub"]})
-        return UUID(claims["sub"])
+        claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub", "sid"]})
+        return UUID(claims["sub"]), UUID(claims["sid"])
     except (jwt.InvalidTokenError, ValueError, KeyError) as error:
         expired = isinstance(error, jwt.ExpiredSignatureError)
         raise NotSignedIn(
@@ -85,6 +94,11 @@ def read_access_token(secret: str, token: str) -> UUID:
             else "This access token is not valid: sign in again."
         ) from error
 
+
+_REFUSALS: dict[Absence, str] = {
+    "no_account": "This account is disabled or gone: ask an admin.",
+    "no_session": "This session was ended: sign in again.",
+}
 
 _bearer = HTTPBearer(auto_error=False, description="An access token from POST /api/v1/auth/login, or an API key")
 _cookie = APIKeyCookie(name=ACCESS_COOKIE, auto_error=False, description="Set by the sign-in page")
@@ -148,15 +162,16 @@ async def still(connection: HTTPConnection, credential: str, *, fresh: bool = Fa
         if holder is None:
             raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
         return holder
-    account_id = read_access_token(connection.app.state.platform.settings.secret_key, credential)
-    person = await accounts.person(account_id, fresh=fresh)
-    if person is None:
-        raise NotSignedIn("This account is disabled or gone: ask an admin.")
+    account_id, session_id = read_access_token(connection.app.state.platform.settings.secret_key, credential)
+    person = await accounts.person(account_id, session_id, fresh=fresh)
+    if not isinstance(person, Principal):
+        raise NotSignedIn(_REFUSALS[person])
     return person
 
 
 def unchanged(connection: HTTPConnection, principal: Principal) -> Callable[[], Awaitable[bool]]:
-    """Whether a stream that was begun for `principal` may go on: the same account, with the same role and scopes.
+    """Whether a stream that was begun for `principal` may go on: the same account, role and scopes, and the session not
+    ended.
 
     Not while the database does not answer: the client comes back and is judged anew.
     """

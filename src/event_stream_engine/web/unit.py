@@ -34,11 +34,16 @@ class UnitOfWork:
         self._database = database
         self._stack = AsyncExitStack()
         self._tx: Transaction | None = None
+        self._afterwards: list[Callable[[], None]] = []
 
     async def transaction(self) -> Transaction:
         if self._tx is None:
             self._tx = await self._stack.enter_async_context(self._database.transaction())
         return self._tx
+
+    def afterwards(self, do: Callable[[], None]) -> None:
+        """Do it once the transaction is committed, before the answer leaves."""
+        self._afterwards.append(do)
 
     async def __aenter__(self) -> "UnitOfWork":
         await self._stack.__aenter__()
@@ -46,6 +51,9 @@ class UnitOfWork:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._stack.__aexit__(*error)
+        if error[0] is None:
+            for do in self._afterwards:
+                do()
 
 
 class Route(APIRoute):

@@ -14,15 +14,16 @@ from fastapi import FastAPI
 
 from event_stream_engine import clock
 from event_stream_engine.identity import model as identity
-from event_stream_engine.identity import store as identity_store
 from event_stream_engine.identity.access.directory import Directory
+from event_stream_engine.identity.store import accounts as account_store
+from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.files.uploads import save_upload
 from event_stream_engine.messaging.model.imports import DiskFull
 from event_stream_engine.messaging.routes import imports as routes
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web import problems
-from event_stream_engine.web.auth import Principal, issue_access_token
+from event_stream_engine.web.auth import issue_access_token
 from event_stream_engine.web.platform import Platform
 from tests.messaging.imports.conftest import DATA, Importer
 
@@ -54,12 +55,15 @@ async def call(importer: Importer) -> Caller:
     app.include_router(routes.router)
     problems.install(app)
     nothing: Any = None  # imports use neither Redis nor streams
-    account = identity.Account(new_id(), None, "Ana", "admin", None, clock.now())
+    now, lifetime = clock.now(), timedelta(hours=1)
+    account = identity.Account(new_id(), None, "Ana", "admin", None, now)
+    session = identity.Session(new_id(), account.id, "link", "a test", "unknown", now, now, now + lifetime)
     async with importer.runtime.database.transaction() as tx:
-        await identity_store.add_account(tx, account)
+        await account_store.add_account(tx, account)
+        await session_store.add(tx, session)
     directory = Directory(importer.runtime.database)
     app.state.platform = Platform(settings, importer.runtime.database, nothing, nothing, directory)
-    token = issue_access_token(SECRET, Principal(account.id, "admin"), timedelta(hours=1))
+    token = issue_access_token(SECRET, account.id, session.id, lifetime)
 
     async def send(method: str, path: str, body: Iterable[bytes] = (), **headers: str) -> Answer:
         own = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -13,6 +13,7 @@ import { Select } from "../../ui/select";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { KeyList } from "./keys";
+import { AccountSessions, AccountTwoStep, OwnSecurity } from "./security";
 import { RoleChip, RoleMeaning, roleOptions, StatusChip } from "./parts";
 
 export default function AccountPage() {
@@ -67,15 +68,20 @@ function Shown({ account }: { account: Account }) {
         }
       />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.5fr)_minmax(19rem,1fr)]">
-        {mayManage || mine ? (
-          <Card title="API keys" padded={false}>
-            <KeyList accountId={account.id} />
-          </Card>
-        ) : (
-          <Card title="API keys">
-            <p className="text-muted">Only an admin sees the keys of others.</p>
-          </Card>
-        )}
+        <div className="grid gap-4">
+          {mayManage || mine ? (
+            <Card title="API keys" padded={false}>
+              <KeyList accountId={account.id} />
+            </Card>
+          ) : (
+            <Card title="API keys">
+              <p className="text-muted">Only an admin sees the keys of others.</p>
+            </Card>
+          )}
+          {mayManage && !mine && <AccountSessions account={account} />}
+          {mayManage && !mine && <AccountTwoStep account={account} />}
+          {mine && <OwnSecurity />}
+        </div>
         <RoleCard key={account.role} account={account} mayManage={mayManage} mine={mine} />
       </div>
     </>

@@ -74,7 +74,7 @@ function Row({ account, mine }: { account: Account; mine: boolean }) {
   );
 }
 
-const SHORTEST = 10;
+const SHORTEST = 12;
 
 function AddAccount({ onClose }: { onClose: () => void }) {
   const cache = useQueryClient();
@@ -116,7 +116,7 @@ function AddAccount({ onClose }: { onClose: () => void }) {
         <TextField label="Name" required value={name} onChange={setName} autoFocus autoComplete="off" error={problem?.field("display_name")} />
         <TextField label="Email" type="email" required value={email} onChange={setEmail} autoComplete="off" error={problem?.field("email")} />
         <Select label="Role" value={role} onChange={setRole} options={roleOptions} />
-        <TextField label="First password" type="password" required value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters; they change it under Settings.`} error={problem?.field("password")} />
+        <TextField label="First password" type="password" required value={password} onChange={setPassword} autoComplete="new-password" hint={`At least ${SHORTEST} characters; they change it in their profile.`} error={problem?.field("password")} />
         <Problems error={add.error} placed={["display_name", "email", "password"]} />
       </form>
     </Dialog>

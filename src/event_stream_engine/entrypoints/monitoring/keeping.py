@@ -74,7 +74,7 @@ async def kept(
 def _made(
     settings: Settings, database: Database, redis: "Redis", flags: Flags, instance: str, hub: Hub | None
 ) -> Broadcaster:
-    spool = Spool(settings.home / SPOOL, instance)
+    spool = Spool(settings.home / SPOOL, f"{instance}-{new_epoch()}")
     persister = Persister(database, flags, instance, spool=spool)
     sender = f"{instance}-{new_epoch()}"
     adapter = RedisAdapter(lambda number, messages: redis_channel.append(redis, sender, number, messages))

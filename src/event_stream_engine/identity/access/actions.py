@@ -9,9 +9,7 @@ from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.errors import Invalid
-from event_stream_engine.identity import actions as signing
 from event_stream_engine.identity import facts
-from event_stream_engine.identity import store as identity_store
 from event_stream_engine.identity.access import store
 from event_stream_engine.identity.access.model import (
     DAYS_MAX,
@@ -23,7 +21,11 @@ from event_stream_engine.identity.access.model import (
     digest,
     new_secret,
 )
-from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin
+from event_stream_engine.identity.actions import accounts as account_actions
+from event_stream_engine.identity.actions import two_step
+from event_stream_engine.identity.actions.sessions import end_sessions, sessions_of
+from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin, Session
+from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.ids import new_id
 from event_stream_engine.permissions import Permission, Role
 from event_stream_engine.web.auth import Principal
@@ -33,7 +35,7 @@ async def add_account(
     tx: Transaction, email: str, password: str, display_name: str, role: Role, *, by: Principal
 ) -> Account:
     """Raises `EmailTaken` or `Invalid`."""
-    return await signing.add_account(tx, email, password, display_name, role, by=by.account_id)
+    return await account_actions.add_account(tx, email, password, display_name, role, by=by.account_id)
 
 
 async def change_role(tx: Transaction, account_id: UUID, role: Role, *, by: Principal) -> Account:
@@ -46,7 +48,7 @@ async def change_role(tx: Transaction, account_id: UUID, role: Role, *, by: Prin
         return account
     await _keep_one_admin(tx, account)
     changed = replace(account, role=role)
-    await identity_store.save_account(tx, changed)
+    await account_store.save_account(tx, changed)
     await outbox.record(tx, facts.updated(changed, ["role"]))
     await audit.record(tx, by.account_id, "account.change_role", account_id, {"from": account.role, "to": role})
     return changed
@@ -62,8 +64,8 @@ async def disable(tx: Transaction, account_id: UUID, *, by: Principal) -> Accoun
         return account
     await _keep_one_admin(tx, account)
     disabled = replace(account, disabled_at=clock.now())
-    await identity_store.save_account(tx, disabled)
-    await identity_store.end_all_sessions(tx, account_id)
+    await account_store.save_account(tx, disabled)
+    await end_sessions(tx, account_id, "account_disabled", by=by.account_id)
     await outbox.record(tx, facts.disabled(disabled, by.account_id))
     await audit.record(tx, by.account_id, "account.disable", account_id)
     return disabled
@@ -75,10 +77,28 @@ async def enable(tx: Transaction, account_id: UUID, *, by: Principal) -> Account
     if account.disabled_at is None:
         return account
     enabled = replace(account, disabled_at=None)
-    await identity_store.save_account(tx, enabled)
+    await account_store.save_account(tx, enabled)
     await outbox.record(tx, facts.updated(enabled, ["status"]))
     await audit.record(tx, by.account_id, "account.enable", account_id)
     return enabled
+
+
+async def sessions_of_account(tx: Transaction, account_id: UUID) -> list[Session]:
+    """Those that go on and those that ended within 30 days. Raises `AccountNotFound`."""
+    if await account_store.account(tx, account_id) is None:
+        raise AccountNotFound("There is no such account.")
+    return await sessions_of(tx, account_id)
+
+
+async def end_sessions_of(tx: Transaction, account_id: UUID, *, by: Principal) -> int:
+    """End every session of an account; how many. Raises `AccountNotFound`."""
+    await _locked(tx, account_id)
+    return await end_sessions(tx, account_id, "ended_by_admin", by=by.account_id)
+
+
+async def reset_two_step(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
+    """Turn it off for somebody who lost their authenticator. Raises `AccountNotFound` or `TwoStepState`."""
+    return await two_step.reset(tx, await _locked(tx, account_id), by=by)
 
 
 async def make_key(

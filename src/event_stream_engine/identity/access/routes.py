@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import model as rules
-from event_stream_engine.identity import store as identity_store
 from event_stream_engine.identity.access import actions, store
 from event_stream_engine.identity.access.model import DAYS_MAX, ApiKey
-from event_stream_engine.identity.shapes import AccountOut, account_shape
+from event_stream_engine.identity.routes.bodies import AccountOut, EndedOut, SessionOut, account_out, session_out
+from event_stream_engine.identity.routes.entering import sessions_ended
+from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES, Permission, Role
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import PERSON, SIGNED_IN, PermissionMissing, needs
@@ -85,13 +86,13 @@ async def list_accounts(by: Account, tx: Tx, limit: Limit = 50, cursor: Cursor =
     found = await store.accounts_page(tx, only=only, after=after, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     next_cursor = encode_cursor(last.created_at, last.id) if last else None
-    return Page(items=[account_shape(item) for item in found[:limit]], next_cursor=next_cursor)
+    return Page(items=[account_out(item) for item in found[:limit]], next_cursor=next_cursor)
 
 
 @accounts.post("", status_code=201, summary="Add an account", dependencies=[needs("accounts:manage")])
 async def add_account(body: AccountIn, by: Account, tx: Tx) -> AccountOut:
     added = await actions.add_account(tx, body.email, body.password, body.display_name, body.role, by=by)
-    return account_shape(added)
+    return account_out(added)
 
 
 @accounts.get("/roles", summary="What each role may do", dependencies=[SIGNED_IN])
@@ -108,18 +109,47 @@ async def list_roles() -> AccessTable:
 @accounts.put("/{account_id}/role", summary="Give an account a role", dependencies=[needs("accounts:manage")])
 async def change_role(account_id: UUID, body: RoleIn, by: Account, tx: Tx) -> AccountOut:
     """In force at once for whatever changes something, and within a second for what only reads."""
-    return account_shape(await actions.change_role(tx, account_id, body.role, by=by))
+    return account_out(await actions.change_role(tx, account_id, body.role, by=by))
 
 
 @accounts.post("/{account_id}/disable", summary="Disable an account", dependencies=[needs("accounts:manage")])
-async def disable_account(account_id: UUID, by: Account, tx: Tx) -> AccountOut:
+async def disable_account(account_id: UUID, by: Account, request: Request, tx: Tx) -> AccountOut:
     """Its sessions end and its API keys open nothing while it is disabled."""
-    return account_shape(await actions.disable(tx, account_id, by=by))
+    disabled = await actions.disable(tx, account_id, by=by)
+    sessions_ended(request, account_id)
+    return account_out(disabled)
 
 
 @accounts.post("/{account_id}/enable", summary="Enable an account", dependencies=[needs("accounts:manage")])
 async def enable_account(account_id: UUID, by: Account, tx: Tx) -> AccountOut:
-    return account_shape(await actions.enable(tx, account_id, by=by))
+    return account_out(await actions.enable(tx, account_id, by=by))
+
+
+@accounts.get("/{account_id}/sessions", summary="Sessions of an account", dependencies=[needs("accounts:manage")])
+async def list_sessions_of(account_id: UUID, by: Account, tx: Tx) -> Page[SessionOut]:
+    """Those that go on, and those that ended within 30 days with the reason; at most 200, last used first."""
+    found = await actions.sessions_of_account(tx, account_id)
+    return Page(items=[session_out(one, by.session_id) for one in found])
+
+
+@accounts.delete(
+    "/{account_id}/sessions", summary="End all sessions of an account", dependencies=[needs("accounts:manage")]
+)
+async def end_sessions_of(account_id: UUID, by: Account, request: Request, tx: Tx) -> EndedOut:
+    """In force at once for whatever changes something, and within a second for what only reads."""
+    ended = await actions.end_sessions_of(tx, account_id, by=by)
+    sessions_ended(request, account_id)
+    return EndedOut(ended=ended)
+
+
+@accounts.post(
+    "/{account_id}/two-step/reset",
+    summary="Turn an account's two-step sign-in off",
+    dependencies=[needs("accounts:manage")],
+)
+async def reset_two_step(account_id: UUID, by: Account, tx: Tx) -> AccountOut:
+    """When somebody has lost their authenticator and their backup codes. They are told by mail."""
+    return account_out(await actions.reset_two_step(tx, account_id, by=by))
 
 
 @keys.get("", summary="API keys", dependencies=[PERSON])
@@ -160,7 +190,7 @@ async def revoke_key(key_id: UUID, by: Account, tx: Tx) -> ApiKeyShape:
 
 
 async def _shapes(tx: Transaction, found: Sequence[ApiKey]) -> list[ApiKeyShape]:
-    names = await identity_store.display_names(tx, {key.account_id for key in found})
+    names = await account_store.display_names(tx, {key.account_id for key in found})
     return [
         ApiKeyShape(
             id=key.id,

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, tuple_, update
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity.access.model import ApiKey
 from event_stream_engine.identity.model import Account
-from event_stream_engine.identity.tables import accounts, api_keys
+from event_stream_engine.identity.tables import accounts, api_keys, sessions
 
 _ORDER = (accounts.c.created_at, accounts.c.id)
 
@@ -39,11 +39,16 @@ async def count_active_admins(tx: Transaction) -> int:
     return (await tx.execute(admins)).scalar_one()
 
 
-async def standing(tx: Transaction, account_id: UUID) -> str | None:
-    """The role of an account that may come in."""
-    query = select(accounts.c.role).where(accounts.c.id == account_id, accounts.c.disabled_at.is_(None))
-    found: str | None = (await tx.execute(query)).scalar_one_or_none()
-    return found
+async def standing(tx: Transaction, account_id: UUID, session_id: UUID) -> Any:
+    """The `role` of an account that may come in, with `session_id` and `last_used_at` of its session, which are None
+    unless that goes on."""
+    goes_on = (sessions.c.id == session_id) & (sessions.c.account_id == accounts.c.id) & sessions.c.ended_at.is_(None)
+    query = (
+        select(accounts.c.role, sessions.c.id.label("session_id"), sessions.c.last_used_at)
+        .join(sessions, goes_on, isouter=True)
+        .where(accounts.c.id == account_id, accounts.c.disabled_at.is_(None))
+    )
+    return (await tx.execute(query)).one_or_none()
 
 
 async def key_standing(tx: Transaction, secret_hash: str, now: datetime) -> Any:

@@ -1,0 +1,1 @@
+"""Identity's use cases: each loads, lets the model decide, saves, and records what happened."""

@@ -1,0 +1,78 @@
+"""Mail: written down in the transaction of the change, sent by a chore after it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.identity.letters import NOTICES, Kind, Letter, compose
+from event_stream_engine.identity.model import Account, digest
+from event_stream_engine.identity.store import accounts as account_store
+from event_stream_engine.identity.store import mails as store
+from event_stream_engine.ids import new_id
+
+RESET_LIFETIME = timedelta(minutes=30)
+NOTICE_LIFETIME = timedelta(hours=24)
+ATTEMPTS_MAX = 8
+PAUSE_SECONDS = 10  # after the first failed attempt; each further one takes twice as long
+BATCH = 20
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One to send: its row, and what is in it. None: there is nobody to send it to."""
+
+    id: UUID
+    recipient: str
+    letter: Letter | None
+
+
+async def notify(tx: Transaction, recipient: str | None, kind: Kind, detail: dict[str, Any] | None = None) -> None:
+    """Tell whose account it is, if they have an address."""
+    if recipient:
+        await _add(tx, recipient, kind, detail or {}, NOTICE_LIFETIME)
+
+
+async def ask_for_reset(tx: Transaction, address: str) -> None:
+    """Whether there is such an account is found out when the mail is sent: asking takes equally long for all."""
+    await _add(tx, address, "password_reset", {}, RESET_LIFETIME)
+
+
+async def end_resets(tx: Transaction, account: Account) -> None:
+    """Links that are on their way, and those not yet sent: one was used, or the password or the address was changed."""
+    await account_store.end_password_resets(tx, account.id)
+    if account.email:
+        await store.withdraw(tx, account.email, "password_reset", clock.now())
+
+
+async def _add(tx: Transaction, recipient: str, kind: Kind, detail: dict[str, Any], lifetime: timedelta) -> None:
+    now = clock.now()
+    await store.add(tx, new_id(), recipient, kind, detail, now, now + lifetime)
+
+
+async def take_due(tx: Transaction, origin: str) -> list[Mail]:
+    """Claim at most 20 that are due; each counts as attempted, and is due again after a growing pause."""
+    now = clock.now()
+    await store.give_up(tx, now, ATTEMPTS_MAX)
+    return [await _ready(tx, row, origin, now) for row in await store.claim(tx, now, PAUSE_SECONDS, BATCH)]
+
+
+async def _ready(tx: Transaction, row: Any, origin: str, now: datetime) -> Mail:
+    if row.kind in NOTICES:
+        return Mail(row.id, row.recipient, compose(row.kind, row.detail, origin))
+    account = await account_store.account_by_email(tx, row.recipient)
+    if account is None or account.disabled_at is not None:
+        await store.settle(tx, row.id, now, "no_account")
+        return Mail(row.id, row.recipient, None)
+    token = secrets.token_urlsafe(32)
+    expires_at = row.created_at + RESET_LIFETIME
+    await account_store.add_password_reset(tx, digest(token), account.id, expires_at)
+    return Mail(row.id, row.recipient, compose("password_reset", {"token": token}, origin))
+
+
+async def settle(tx: Transaction, mail_id: UUID, outcome: str) -> None:
+    """It needs no further attempt."""
+    await store.settle(tx, mail_id, clock.now(), outcome)

@@ -1,0 +1,46 @@
+"""What the platform's mails say. Plain text; nothing secret but a reset's link."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+RESET_PATH = "/reset-password/link"
+
+Kind = Literal["password_reset", "password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"]
+NOTICES = frozenset({"password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"})
+
+_NOT_YOU = "If this was not you, reset your password and ask an admin of the platform to look at the audit trail."
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "password_reset": (
+        "Set a new password",
+        "Somebody asked for a new password for this address. This link works once, within 30 minutes:\n\n"
+        "{link}\n\nIf it was not you, do nothing: your password stays as it is.",
+    ),
+    "password_changed": ("Your password was changed", f"All other sessions were ended.\n\n{_NOT_YOU}"),
+    "email_changed": ("Your e-mail address was changed", f"You no longer sign in with this address.\n\n{_NOT_YOU}"),
+    "two_step_on": ("Two-step sign-in is on", f"From now on a sign-in needs a code as well.\n\n{_NOT_YOU}"),
+    "two_step_off": ("Two-step sign-in is off", f"From now on the password is enough.\n\n{_NOT_YOU}"),
+    "token_reused": (
+        "A session was ended for safety",
+        "A copy of a session's key was used ({device}). The session was ended, whoever held it.\n\n"
+        "It can happen when a browser is restored from a backup. If you cannot explain it, change your password.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail's subject and its text."""
+
+    subject: str
+    text: str
+
+
+def compose(kind: Kind, detail: Mapping[str, Any], origin: str) -> Letter:
+    """`detail`: `token` of a reset, `device` of a session."""
+    subject, text = _TEXTS[kind]
+    link = f"{origin}{RESET_PATH}?{urlencode({'token': detail.get('token', '')})}"
+    body = text.format(link=link, device=detail.get("device", "unknown device"))
+    return Letter(f"{subject} · Event Stream Engine", f"{body}\n\n{origin}\n")

@@ -1,0 +1,1 @@
+"""Identity's HTTP routes: parse, call an action, answer."""

@@ -1,0 +1,1 @@
+"""All SQL of identity, one file per kind of row."""
