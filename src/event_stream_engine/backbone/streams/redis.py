@@ -162,8 +162,8 @@ class RedisStreams:
         self._append = client.register_script(_APPEND)
         self._read_with_head = client.register_script(_READ_WITH_HEAD)
         self._cursors: dict[str, dict[str, str]] = {}
-        self._more: set[str] = set()
-        """Groups whose last read was full: there is no need to wait for more."""
+        self._flowing: set[str] = set()
+        """Groups whose next read need not wait first: the last one was full, or gave something from an only stream."""
         self._shown: dict[tuple[str, str], float] = {}
 
     async def last_id(self, stream: str) -> str:
@@ -248,21 +248,29 @@ class RedisStreams:
         yet would be given entries of the shared one, and its successor would never see them. The server's group is
         kept where we are, for those who look at it."""
         self._cursors[group] = {stream: after for (stream, _), after in positions.items()}
-        self._more.discard(group)
+        self._flowing.discard(group)
         for stream, after in self._cursors[group].items():
             await self._show_position(group, stream, after)
 
     async def read(self, group: str, _consumer: str, streams: Sequence[str], count: int, block_ms: int) -> Read:
+        read = await self._read_now(group, streams, count) if group in self._flowing else Read([], {})
+        if not read.entries:
+            waiting = await self._wait(streams, self._cursors[group], block_ms)
+            read = await self._read_now(group, waiting, count)
+            if waiting and not read.entries:  # only what others wrote; the relay takes it out
+                await asyncio.sleep(_FOREIGN_SECONDS)
+        flows = read.entries and (len(streams) == 1 or len(read.entries) >= count)
+        (self._flowing.add if flows else self._flowing.discard)(group)
+        return read
+
+    async def _read_now(self, group: str, streams: Sequence[str], count: int) -> Read:
+        """What is there after the group's cursors."""
         cursors, found, heads = self._cursors[group], [], {}
-        waiting = streams if group in self._more else await self._wait(streams, cursors, block_ms)
-        for stream in waiting:
+        for stream in streams:
             reply, head = await self._with_head(stream, cursors[stream], count)
             found += await _envelopes(reply)
             if head:
                 heads[stream, 0] = str(head[0][0])
-        if waiting and group not in self._more and not found:  # only what others wrote; the relay takes it out
-            await asyncio.sleep(_FOREIGN_SECONDS)
-        (self._more.add if len(found) >= count else self._more.discard)(group)
         cursors |= {entry.stream: entry.entry_id for entry in found}
         return Read(found, heads)
 
