@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def print_table() -> None:
 
 
 def write_guide() -> None:
-    """Every figure on record, of this run and of earlier ones, as the guide on performance."""
+    """Every figure on record, of this run and of earlier ones, as the guide on performance; and those that another
+    guide asks for between `<!-- figures: names -->` and `<!-- end of figures -->`."""
     figures = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     lines = [
         "<!-- Written by `make bench`; edits are lost. -->",
@@ -57,12 +59,29 @@ def write_guide() -> None:
         "Each figure stands beside what the same machine did in the same run without us: machines differ, a loaded one",
         'swings widely, so read the ratio. A missed goal stays here. `make bench ONLY="name …"` measures anew.',
         "",
-        "| figure | value | beside | ratio | goal | met | at |",
-        "|---|---|---|---|---|---|---|",
+        *_rows(figures),
     ]
+    machines = sorted({f["machine"] for f in figures})
+    GUIDE.write_text("\n".join([*lines, "", f"Machine: {'; '.join(machines)}.", ""]))
+    for guide in sorted(GUIDE.parent.glob("*.md")):
+        text = guide.read_text()
+        if (filled := _BLOCK.sub(lambda found: _filled(found, figures), text)) != text:
+            guide.write_text(filled)
+
+
+_BLOCK = re.compile(r"<!-- figures: (?P<names>[a-z0-9_ ]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
+
+
+def _filled(found: re.Match[str], figures: list[dict[str, Any]]) -> str:
+    wanted = found["names"].split()
+    rows = _rows([figure for figure in figures if figure["name"] in wanted])
+    return "\n".join([f"<!-- figures: {found['names']} -->", *rows, "<!-- end of figures -->"])
+
+
+def _rows(figures: list[dict[str, Any]]) -> list[str]:
+    lines = ["| figure | value | beside | ratio | goal | met | at |", "|---|---|---|---|---|---|---|"]
     for f in figures:
         value, beside = f"{f['value']:,.1f} {f['unit']}", f"{f['beside']:,.1f} {f['beside_what']}"
         met = "yes" if f["met"] else "no"
         lines.append(f"| {f['name']} | {value} | {beside} | {f['ratio']:.3f} | {f['goal']} | {met} | {f['at'][:10]} |")
-    machines = sorted({f["machine"] for f in figures})
-    GUIDE.write_text("\n".join([*lines, "", f"Machine: {'; '.join(machines)}.", ""]))
+    return lines
