@@ -16,7 +16,15 @@ from event_stream_engine.database.engine import async_url
 from tests.conftest import Addresses, execute, in_database
 
 # Every module that declares tables, so that the metadata is whole.
-TABLES = ("backbone.tables", "identity.tables", "audit.tables", "flags.tables", "messaging.tables", "web.unit")
+TABLES = (
+    "backbone.tables",
+    "identity.tables",
+    "audit.tables",
+    "flags.tables",
+    "alerts.tables",
+    "messaging.tables",
+    "web.unit",
+)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Did not recognize type"
 )  # xid8, pg_snapshot: see backbone.tables.PgType
