@@ -12,15 +12,19 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
+from event_stream_engine.alerts import routes as alerts
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import auditing, health, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import alerting, auditing, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
+from event_stream_engine.entrypoints.health import routes as health
+from event_stream_engine.entrypoints.health.monitor import HealthMonitor
+from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.identity import routes as identity
 from event_stream_engine.identity.access import routes as access
 from event_stream_engine.identity.access.directory import Directory
@@ -75,6 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
         app.state.platform = platform
+        platform.shared[health.MONITOR] = monitor = HealthMonitor(platform)
+        await opened.enter_async_context(alerting.watching(platform, monitor))
         following = asyncio.create_task(hub.run())
         try:
             yield
@@ -127,6 +133,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", problems.REQUEST_ID_HEADER],
             max_age=600,
         )
+    app.add_middleware(RequestMetrics)
     app.add_middleware(problems.RequestContext, over_https=http.origin.startswith("https://"))
 
 
@@ -153,6 +160,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(identity.pages)
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (
+        alerts,
         auditing,
         contacts,
         imports,
