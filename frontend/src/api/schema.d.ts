@@ -3494,6 +3494,11 @@ export interface components {
              * @description When everything was looked at last.
              */
             time: string;
+            /**
+             * Ageseconds
+             * @description How long ago that was.
+             */
+            ageSeconds: number;
             /** Everyseconds */
             everySeconds: number;
             /**

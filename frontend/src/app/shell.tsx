@@ -13,6 +13,7 @@ import { Skeleton } from "../ui/states";
 import { onFirstToast } from "../ui/toast";
 import { useLive } from "../realtime/client";
 import { AccountButton } from "./account-button";
+import { Bell } from "./bell";
 import { LiveChip } from "./live-chip";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
@@ -33,7 +34,7 @@ export function Shell() {
   const [toasts, setToasts] = useState(false);
   useEffect(() => onFirstToast(() => setToasts(true)), []);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  useLive("dashboard"); // on every page, so that the chip tells the truth on every page
+  useLive("dashboard", "alerts"); // on every page, so that the chip and the bell tell the truth on every page
   useEffect(() => {
     setOverlay((shown) => (shown === "drawer" ? null : shown));
     remember(path);
@@ -100,6 +101,7 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
       <div className="ml-auto flex items-center gap-1.5 sm:gap-2.5">
         <SandboxChip />
         <LiveChip />
+        <Bell />
         <AccountButton />
       </div>
     </header>

@@ -91,6 +91,7 @@ class HealthMonitor:
             "status": self.overall(),
             "version": __version__,
             "time": (self.looked_at or clock.now()).isoformat(),
+            "ageSeconds": round(self.age_seconds, 1),
             "everySeconds": EVERY_SECONDS,
             "checks": {key: [held.as_check()] for key, held in self.board.held.items()},
         }

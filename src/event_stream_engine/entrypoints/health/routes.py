@@ -39,6 +39,7 @@ class Health(BaseModel):
     status: Status
     version: str
     time: str = Field(description="When everything was looked at last.")
+    ageSeconds: float = Field(description="How long ago that was.")  # noqa: N815
     everySeconds: float  # noqa: N815
     checks: dict[str, list[HealthCheck]] = Field(description="By `component:measure`.")
 
