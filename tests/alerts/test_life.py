@@ -11,6 +11,7 @@ from event_stream_engine import clock
 from event_stream_engine.alerts import actions, store
 from event_stream_engine.alerts.catalogue import BY_NAME
 from event_stream_engine.alerts.judging import Judge
+from event_stream_engine.alerts.mailing import AlertMails
 from event_stream_engine.alerts.model import Alert, AlertResolved, Judged, Labels, Sample
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
@@ -69,7 +70,7 @@ async def test_an_alert_begins_once_goes_on_and_ends(database: Database, figures
     await one.step(15)
     (alert,) = await kept(database)
     assert (alert.rule, alert.labels, alert.state, alert.value) == ("EseDeadLetters", dict(LETTERS), "firing", 5)
-    assert alert.summary == "messaging.count gave up 5 events"
+    assert alert.summary == "Dead letters of messaging.count: 5"
     figures.samples = letters(0)
     await one.step(30)
     (alert,) = await kept(database)
@@ -178,3 +179,22 @@ async def test_what_was_resolved_long_ago_is_forgotten(database: Database) -> No
         async with database.transaction() as tx:
             assert await actions.forget(tx) == 1
     assert await kept(database) == []
+
+
+async def test_a_mail_says_what_it_is_and_what_to_do(database: Database) -> None:
+    written: list[tuple[str, str, str]] = []
+
+    async def write_down(tx: Transaction, recipient: str, subject: str, text: str) -> None:
+        written.append((recipient, subject, text))
+
+    mails = AlertMails(write_down, ["ops@example.com", "bo@example.com"], "https://ese.example")
+    async with database.transaction() as tx:
+        await actions.settle(tx, [judged("EseRelayStuck")], mails)
+        await actions.settle(tx, [], mails)
+    assert [(to, subject) for to, subject, _ in written] == [
+        (to, f"{word}: The relay publishes nothing")
+        for word in ("Urgent", "Resolved")
+        for to in ("ops@example.com", "bo@example.com")
+    ]
+    assert "https://ese.example/alerts/runbooks/EseRelayStuck" in written[0][2]
+    assert "It was over at" in written[-1][2]

@@ -26,7 +26,7 @@ async def fire(database: Database, *names: str) -> None:
 async def test_an_alert_is_seen_acknowledged_and_silenced(database: Database, owner: Client) -> None:
     await fire(database, "EseDeadLetters")
     (alert,) = (await owner.get(ALERTS, params={"state": "firing"})).json()["items"]
-    assert (alert["summary"], alert["severity"]) == ("a.b gave up 3 events", "ticket")
+    assert (alert["summary"], alert["severity"]) == ("Dead letters of a.b: 3", "ticket")
     summary = (await owner.get(f"{ALERTS}/summary")).json()
     assert (summary["firing"], summary["unread"]) == (1, 1)
     assert (await owner.post(f"{ALERTS}/seen")).status_code == 204

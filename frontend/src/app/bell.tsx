@@ -3,16 +3,19 @@ import { Bell as BellIcon } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { alertSummaryQuery } from "../api/alerts";
 import { plural } from "../lib/format";
+import { useAfter } from "../lib/hooks";
 import { cx } from "../ui/cx";
 
 const load = () => import("./notifications");
 const Notifications = lazy(load);
+const FIRST_LOOK_MS = 1500;
 const look = "relative grid size-9 shrink-0 place-items-center rounded-full border border-line-strong bg-solid text-muted hover:text-text pointer-coarse:size-11";
 
 /** How many alerts fire and how many you have not looked at; what they are comes with the first press. */
 export function Bell() {
   const [wanted, setWanted] = useState(false);
-  const summary = useQuery(alertSummaryQuery()).data;
+  const settled = useAfter(FIRST_LOOK_MS, true); // the page's own content goes first
+  const summary = useQuery({ ...alertSummaryQuery(), enabled: settled }).data;
   const firing = summary?.firing ?? 0;
   const unread = summary?.unread ?? 0;
   const label = summary ? `Alerts: ${firing === 0 ? "none fires" : `${plural(firing, "alert")} firing`}${unread > 0 ? `, ${unread} unread` : ""}` : "Alerts";

@@ -80,7 +80,7 @@ export function Shell() {
 
 function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void }) {
   return (
-    <header className="glass sticky top-0 z-30 flex h-14 items-center gap-2 border-b border-line px-3 sm:px-6 lg:px-8">
+    <header className="glass sticky top-0 z-30 flex h-14 items-center gap-1.5 border-b sm:gap-2 border-line px-3 sm:px-6 lg:px-8">
       <IconButton label="Open navigation" className="lg:hidden" onPress={onMenu}>
         <MenuIcon />
       </IconButton>
@@ -98,7 +98,7 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
           <Kbd>K</Kbd>
         </span>
       </button>
-      <div className="ml-auto flex items-center gap-1.5 sm:gap-2.5">
+      <div className="ml-auto flex items-center gap-1 sm:gap-2.5">
         <SandboxChip />
         <LiveChip />
         <Bell />

@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "EseOutboxOld", "page",
         Level(Selector("ese_stream_oldest_unpublished_seconds"), ">", 60, ("stream",)),
-        "{stream} has waited {value} s to be published", "The oldest committed event of a stream is not in it yet.",
+        "{stream} waits to be published, for {value} s", "The oldest committed event of a stream is not in it yet.",
         MINUTE, (DATABASE, REDIS, TRANSPORT, "EseRelayStuck", "EseGenerationRefused"),
     ),
     Rule(
@@ -80,7 +80,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseDeadLetters", "ticket", Level(Selector("ese_group_dead_letters"), ">", 0, ("group",)),
-        "{group} gave up {value} events", "Their effects are missing until somebody redrives or discards them.",
+        "Dead letters of {group}: {value}", "Their effects are missing until somebody redrives or discards them.",
     ),
     Rule(
         "EseQueueOld", "ticket", Level(Selector("ese_queue_oldest_seconds"), ">", 300, ("queue",)),
@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "EseCriticalDropped", "page",
         Grown(Selector("ese_monitoring_stage_dropped_total", (("category", "critical"),)), 600, 0, ("stage",)),
-        "{stage} dropped {value} critical events", "Events that must never be lost were.",
+        "Critical events dropped by {stage}: {value}", "Events that must never be lost were.",
     ),
     Rule(
         "EseFlagsStale", "ticket", Level(Selector("ese_flags_age_seconds"), ">", 60, ("process",)),

@@ -7,7 +7,7 @@ const check = (status: HealthCheck["status"]): HealthCheck => ({ componentType: 
 describe("alerts", () => {
   it("shows what fails first", () => {
     const health = { status: "warn", checks: { "redis:responseTime": [check("pass")], "group a.b:lag": [check("warn")], "work:heartbeat": [check("fail")] } } as unknown as Health;
-    expect(components(health).map((one) => [one.name, one.measure])).toEqual([["Process ese work", "heard"], ["Group a.b", "behind"], ["Redis", "answers in"]]);
+    expect(components(health).map((one) => [one.name, one.measure])).toEqual([["Process ese work", "heard before"], ["Group a.b", "behind"], ["Redis", "answers in"]]);
   });
 
   it("reads the Markdown of a runbook", () => {

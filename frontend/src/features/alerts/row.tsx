@@ -31,7 +31,7 @@ export function OpenAlert({ alert, onSilence }: { alert: Alert; onSilence: () =>
           <SeverityChip severity={alert.severity} />
           <AlertStateChip state={alert.state} />
           <span className="text-sm text-muted tabular" title={dateTime(alert.started_at)}>
-            since {ago(alert.started_at, now)}
+            began {ago(alert.started_at, now)}
           </span>
         </p>
         <h3 className="text-md font-semibold wrap-anywhere">{alert.summary}</h3>

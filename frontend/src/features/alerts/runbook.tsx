@@ -17,7 +17,7 @@ export default function RunbookPage() {
       <QueryState query={page} gone={{ what: "Runbook", to: "/alerts", label: "Alerts" }} skeleton={<Skeleton rows={8} />}>
         <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
           <Card>
-            <div className="grid max-w-3xl gap-2 text-md">{page.data && grouped(blocks(page.data.markdown))}</div>
+            <div className="grid max-w-3xl gap-2 pt-3 text-md">{page.data && grouped(blocks(page.data.markdown))}</div>
           </Card>
           {rule && (
             <Card title="The rule">

@@ -79,8 +79,9 @@ async def backbone(platform: Platform) -> list[Reading]:
         return []
     oldest = max((reports.age_seconds(one.oldest_unpublished_at) or 0.0 for one in streams), default=0.0)
     refused = "a restored database waits to be accepted" if relay["generation_refused"] else None
+    held = f"held by {relay['holder']}" if relay["holder"] else "no relay holds it"
     return [
-        Reading("relay", "lease", "pass" if relay["works"] else "fail", output=refused or relay["holder"]),
+        Reading("relay", "lease", "pass" if relay["works"] else "fail", output=refused or held),
         Reading("outbox", "oldestUnpublished", over(oldest, 10, 60), observed=round(oldest, 1), unit="s"),
         *(_group(row) for row in found),
     ]
