@@ -12,7 +12,9 @@ import typer
 
 from event_stream_engine import clock
 from event_stream_engine.alerts import actions, store
+from event_stream_engine.alerts.actions import Mailer
 from event_stream_engine.alerts.judging import Judge
+from event_stream_engine.alerts.mailing import AlertMails, Outgoing
 from event_stream_engine.alerts.model import Alert, State
 from event_stream_engine.alerts.routes import OPEN
 from event_stream_engine.backbone.supervising import end, holder_name
@@ -20,7 +22,7 @@ from event_stream_engine.database import Database, Transaction
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.metrics import gathering
 from event_stream_engine.errors import Invalid
-from event_stream_engine.settings import load_settings
+from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web.platform import Platform
 
 log = structlog.get_logger()
@@ -32,13 +34,17 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def watching(platform: Platform, monitor: HealthMonitor) -> AsyncIterator[Judge]:
-    """Looks at the platform's health, and judges when it is this process's turn, for the length of the block."""
+async def watching(
+    platform: Platform, monitor: HealthMonitor, outgoing: Outgoing | None = None
+) -> AsyncIterator[Judge]:
+    """Looks at the platform's health, and judges when it is this process's turn, for the length of the block.
+    `outgoing` writes mails down; without it nobody is mailed."""
     judge = Judge(
         platform.database,
         lambda: gathering.samples(platform),
         holder_name(),
         every_seconds=platform.settings.alerts.every_seconds,
+        mailer=mailer_of(platform.settings, outgoing),
     )
     await monitor.look()
     tasks = [monitor.run(), monitor.watch_loop(), *([judge.run()] if platform.settings.alerts.judge else [])]
@@ -50,6 +56,14 @@ async def watching(platform: Platform, monitor: HealthMonitor) -> AsyncIterator[
     finally:
         await end(*running)
         await judge.release()
+
+
+def mailer_of(settings: Settings, outgoing: Outgoing | None) -> Mailer | None:
+    """Who mails, where there is mail and somebody to be told."""
+    recipients = settings.alerts.recipients
+    if recipients and outgoing is None:
+        log.warning("nobody is mailed about alerts: ESE_ALERT_EMAILS is set, and there is no mail")
+    return AlertMails(outgoing, recipients, settings.http.origin) if recipients and outgoing else None
 
 
 def _tell_of_end(task: "asyncio.Task[None]") -> None:

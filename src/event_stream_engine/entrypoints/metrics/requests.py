@@ -57,10 +57,4 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
 
 def template_of(scope: Scope) -> str:
     """`/api/v1/contacts/{contact_id}`; what matches no route is one value, so that nobody fills the memory."""
-    path = scope["path"]
-    route = scope.get("route")
-    if route is None:
-        return "none"
-    for name, value in (scope.get("path_params") or {}).items():
-        path = path.replace(f"/{value}", f"/{{{name}}}", 1)
-    return str(path)
+    return str(getattr(scope.get("route"), "path", "none"))
