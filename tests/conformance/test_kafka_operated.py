@@ -57,7 +57,7 @@ async def kafka_finding(home: Path, **environment: str) -> Finding:
 
 
 async def test_health_and_the_list_of_streams_know_kafka(
-    owner: Client, database: Database, broker: KafkaBroker, client_of: Callable[..., Client]
+    app: FastAPI, owner: Client, database: Database, broker: KafkaBroker, client_of: Callable[..., Client]
 ) -> None:
     streams = KafkaStreams({"bootstrap.servers": broker.address})
     async with working(Relay(database, streams, BackboneSettings())):
@@ -65,6 +65,7 @@ async def test_health_and_the_list_of_streams_know_kafka(
             while await streams.length(STREAM) < 1:
                 await streams.tail(STREAM, "0-0", 1, 500)
     anybody = client_of()
+    await app.state.platform.shared["health"].look()
     health = await anybody.get("/health")
     assert health.status_code == 200, health.text
     (check,) = health.json()["checks"]["kafka:responseTime"]

@@ -119,10 +119,16 @@ async def test_a_scrape_holds_requests_stages_queues_and_other_processes(app: Fa
     await platform.redis.hset(publishing.KEY, "work dead:8", '[1, [["old_thing","gauge","Old",[["old_thing",{},1]]]]]')
     scraped = (await owner.get("/metrics")).text
     assert 'route="/api/v1/contacts/{contact_id}",method="GET",status="4xx"' in scraped
-    assert 'ese_thing_total{a="b",process="work",pid="other:7"} 2' in scraped
+    assert 'ese_thing_total{a="b",process="work",pid="other:7"} 2.0' in scraped
     assert "old_thing" not in scraped
     assert await platform.redis.hexists(publishing.KEY, "work dead:8") == 0, "who fell silent is forgotten"
-    for name in ("ese_queue_chores", "ese_messages", "ese_process_alive", "ese_component_up", "ese_group_lag_seconds"):
+    for name in (
+        "ese_queue_chores",
+        "ese_messages",
+        "ese_process_alive",
+        "ese_component_up",
+        "ese_database_pool_connections",
+    ):
         assert f"# TYPE {name} " in scraped
     lines = [line for line in scraped.splitlines() if not line.startswith("#")]
     assert len(lines) <= gathering.SERIES_MAX

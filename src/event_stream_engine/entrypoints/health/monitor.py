@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_client import Gauge
+from sqlalchemy.pool import QueuePool
 
 from event_stream_engine import __version__, clock
 from event_stream_engine.entrypoints.health import probes
@@ -20,6 +21,7 @@ UP = Gauge("ese_component_up", "1 while a component answers, 0 after three looks
 STATUS = Gauge("ese_health_status", "The platform as a whole: 0 pass, 1 warn, 2 fail")
 DISK = Gauge("ese_disk_free_ratio", "The free share of the disk that the home is on")
 LOOP = Gauge("ese_loop_lag_seconds", "How late the event loop was, last")
+POOL = Gauge("ese_database_pool_connections", "The process's connections to PostgreSQL: in use, and at most", ["kind"])
 _NUMBERS: dict[Status, int] = {"pass": 0, "warn": 1, "fail": 2}
 _COMPONENTS = ("postgresql", "redis", "kafka")
 
@@ -84,6 +86,13 @@ class HealthMonitor:
         if (disk := read.get("disk")) and disk.observed is not None:
             DISK.set(disk.observed / 100)
         STATUS.set(_NUMBERS[self.overall()])
+        self._export_pool()
+
+    def _export_pool(self) -> None:
+        pool = self._platform.database.engine.pool
+        if isinstance(pool, QueuePool):
+            POOL.labels("in_use").set(pool.checkedout())
+            POOL.labels("size").set(pool.size())
 
     def document(self) -> dict[str, Any]:
         """As application/health+json."""

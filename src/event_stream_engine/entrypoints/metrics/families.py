@@ -86,7 +86,7 @@ def _lines(one: Family, shown: Sequence[tuple[str, dict[str, str], float]]) -> I
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(value)
+    return repr(float(value))
 
 
 def _escaped(text: str) -> str:
