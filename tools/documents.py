@@ -1,6 +1,6 @@
 """Write the generated documents: `docs/settings.md`, `docs/permissions.md`, `docs/events.md`, `docs/schemas/`,
-`docs/asyncapi.json`, `docs/cli.md`, and `frontend/openapi.json`, which the UI's types are made from. With
-`--check`: compare only.
+`docs/asyncapi.json`, `docs/cli.md`, `docs/metrics.md`, Prometheus's rules and Alertmanager's file, and
+`frontend/openapi.json`, which the UI's types are made from. With `--check`: compare only.
 
 Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
 the lists cannot drift from the code without `--check` (a test) saying so."""
@@ -20,6 +20,7 @@ import typer.main
 import event_stream_engine
 import event_stream_engine.events
 import schemas  # beside this file
+from event_stream_engine.alerts import prometheus
 from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.entrypoints.api import create_app, openapi
 from event_stream_engine.entrypoints.cli import app
@@ -63,6 +64,9 @@ def documents() -> dict[str, str]:
         **schemas.schema_files(ROOT),
         "docs/asyncapi.json": schemas.asyncapi(),
         "docs/cli.md": cli_document(),
+        "docs/metrics.md": metrics_document(),
+        "deploy/prometheus/rules/ese.yml": prometheus.rule_file(),
+        "deploy/prometheus/alertmanager.yml": prometheus.alertmanager_file(),
         "frontend/openapi.json": json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n",
     }
 
@@ -111,6 +115,45 @@ def permissions_document() -> str:
         for method in route.methods
     }
     return "\n".join([*lines, *(rows[key] for key in sorted(rows))]) + "\n"
+
+
+def metrics_document() -> str:
+    """Every metric, found where it is declared: any call whose first two arguments are its name and its meaning."""
+    lines = [
+        NOTICE,
+        "# Metrics",
+        "",
+        "`GET /metrics` of any `ese serve` answers for the whole platform: one scrape, at most 2,000 series. What a",
+        "process counts carries the labels `process` and `pid` besides those named here; a label has at most 50 values",
+        "where it comes from outside, the rest is `other` (`ese_metrics_truncated_total`). Alerts over them:",
+        "`deploy/prometheus`, with a page of what to do for each in `docs/runbooks`.",
+        "",
+        "| metric | kind | labels | says | in |",
+        "|---|---|---|---|---|",
+    ]
+    rows = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and (found := metric_of(node)):
+                name, kind, labels, meaning = found
+                said = ", ".join(f"`{label}`" for label in labels)
+                rows[name] = f"| `{name}` | {kind} | {said} | {meaning} | `{path.relative_to(PACKAGE)}` |"
+    return "\n".join([*lines, *(rows[name] for name in sorted(rows))]) + "\n"
+
+
+def metric_of(call: ast.Call) -> tuple[str, str, list[str], str] | None:
+    """Name, kind, labels, meaning; None for a call that declares no metric."""
+    texts = [arg.value if isinstance(arg, ast.Constant) else None for arg in call.args[:2]]
+    if len(texts) < 2 or not all(isinstance(text, str) for text in texts) or not str(texts[0]).startswith("ese_"):
+        return None
+    name, meaning = str(texts[0]), str(texts[1])
+    maker = getattr(call.func, "id", "") or getattr(call.func, "attr", "")
+    kind = next((kind for kind in ("counter", "histogram", "summary") if maker.lower().startswith(kind)), "gauge")
+    if kind == "counter" or maker == "Metric":
+        kind, name = "counter", name if name.endswith("_total") else f"{name}_total"
+    given = [*call.args[2:3], *(word.value for word in call.keywords if word.arg in ("labels", "labelnames"))]
+    labels = [part.value for arg in given for part in ast.walk(arg) if isinstance(part, ast.Constant)]
+    return name, kind, [label for label in labels if isinstance(label, str)], meaning
 
 
 def asked(route: Declared) -> str:

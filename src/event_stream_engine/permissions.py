@@ -10,6 +10,7 @@ Role = Literal["viewer", "operator", "admin"]
 
 Permission = Literal[
     "accounts:manage",
+    "alerts:operate",
     "audit:read",
     "campaigns:launch",
     "campaigns:read",
@@ -30,6 +31,7 @@ Permission = Literal[
 
 MEANINGS: Mapping[Permission, str] = {
     "accounts:manage": "Add accounts, give roles, disable and enable, see and revoke everybody's API keys",
+    "alerts:operate": "Acknowledge and silence alerts",
     "audit:read": "Search, verify and export the audit trail",
     "campaigns:launch": "Launch, schedule, pause, resume and cancel campaigns, and send tests",
     "campaigns:read": "See campaigns, their reports, templates, segments and senders",
@@ -41,7 +43,7 @@ MEANINGS: Mapping[Permission, str] = {
     "flags:read": "See feature flags and try a context",
     "flags:write": "Change, kill and roll back feature flags",
     "monitoring:operate": "Flush metrics, open and reset circuit breakers",
-    "monitoring:read": "See the overview, processes, and what people write (masked without contacts:reveal)",
+    "monitoring:read": "See the overview, processes, alerts, and what people write (masked without contacts:reveal)",
     "sandbox:use": "Play a person who writes, where the sandbox stands in for Twilio",
     "senders:write": "Add, change and delete senders",
     "streams:operate": "Pause groups, redrive and discard dead letters, replay, rebuild a stream",
@@ -54,6 +56,7 @@ _VIEWER: frozenset[Permission] = frozenset(
     {"campaigns:read", "contacts:read", "flags:read", "monitoring:read", "streams:read"}
 )
 _OPERATOR: frozenset[Permission] = _VIEWER | {
+    "alerts:operate",
     "campaigns:launch",
     "campaigns:write",
     "contacts:export",

@@ -279,6 +279,22 @@ class SandboxSettings(Section):
     messages_max: int = Field(300_000, alias="ESE_SANDBOX_MESSAGES_MAX", ge=1, le=5_000_000)
 
 
+class AlertSettings(Section):
+    """The platform judges its own alerts; Prometheus may do so as well (deploy/prometheus)."""
+
+    judge: bool = Field(True, alias="ESE_ALERTS", description="Whether `ese serve` takes its turn to judge.")
+    every_seconds: float = Field(15, alias="ESE_ALERTS_EVERY_SECONDS", ge=1, le=300)
+    emails: str = Field(
+        "",
+        alias="ESE_ALERT_EMAILS",
+        description="Addresses (comma-separated) that are told when an alert begins and ends.",
+    )
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.emails.split(",") if part.strip())
+
+
 class LogSettings(Section):
     level: str = Field("INFO", alias="ESE_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     format: str = Field("text", alias="ESE_LOG_FORMAT", pattern="^(text|json)$")
@@ -299,6 +315,7 @@ class Settings(Section):
     messaging: MessagingSettings
     monitoring: MonitoringSettings
     sandbox: SandboxSettings
+    alerts: AlertSettings
     log: LogSettings
 
     @classmethod

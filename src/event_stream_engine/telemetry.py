@@ -1,4 +1,4 @@
-"""Structured logs with the request and the correlation they belong to.
+"""Structured logs with the request and the correlation they belong to, and what the stages count.
 
 The ids live in context variables: whatever is logged, or recorded in the outbox, below the edge that set them
 carries them.
@@ -6,12 +6,14 @@ carries them.
 
 import logging
 import sys
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,3 +75,44 @@ def following(correlation_id: UUID | None, causation_id: UUID | None) -> "Iterat
     finally:
         causation.reset(second)
         correlation.reset(first)
+
+
+TRUNCATED = Counter(
+    "ese_metrics_truncated_total", "Label values folded into `other` because there were too many", ["metric"]
+)
+STAGE_UNITS = Counter("ese_stage_units_total", "Units of work of a stage, by what became of them", ["stage", "result"])
+STAGE_SECONDS = Histogram(
+    "ese_stage_seconds", "Time of a stage for one call or batch", ["stage"], buckets=(0.005, 0.025, 0.1, 0.5, 2.5, 10)
+)
+VALUES_MAX = 50
+
+
+class Bounded:
+    """A label with at most `VALUES_MAX` values; further ones become `other`, and are counted."""
+
+    def __init__(self, metric: str, most: int = VALUES_MAX) -> None:
+        self._metric, self._most, self._known = metric, most, set[str]()
+
+    def value(self, wanted: str) -> str:
+        if wanted in self._known:
+            return wanted
+        if len(self._known) >= self._most:
+            TRUNCATED.labels(self._metric).inc()
+            return "other"
+        self._known.add(wanted)
+        return wanted
+
+
+@contextmanager
+def timed(stage: str) -> "Iterator[None]":
+    """How long a call or batch of a stage takes, whatever comes of it."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)
+
+
+def worked(stage: str, result: str, units: int = 1) -> None:
+    """Count what became of units: messages, events, rows, callbacks."""
+    STAGE_UNITS.labels(stage, result).inc(units)

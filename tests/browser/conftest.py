@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 def platform(browser: Browser) -> Iterator[RunningPlatform]:
     """`ese up` with an empty home; the browser comes first, so that nothing is started where it would be skipped."""
     # What fails twice is a dead letter, so that no test waits out the pauses between twelve attempts.
-    with RunningPlatform({"ESE_CONSUME_ATTEMPTS_MAX": "2"}) as running:
+    with RunningPlatform({"ESE_CONSUME_ATTEMPTS_MAX": "2", "ESE_ALERTS_EVERY_SECONDS": "1"}) as running:
         yield running
 
 

@@ -14,7 +14,8 @@ from tests.journeys.running_platform import Api, RunningPlatform
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE, NARROWEST = (1440, 900), (390, 844), (320, 640)
 PAGES = (
-    "/", "/inbound", "/contacts", "/contacts/{contact}", "/imports", "/imports/new", "/imports/{uploaded}",
+    "/", "/alerts", "/alerts/runbooks/EseDeadLetters",
+    "/inbound", "/contacts", "/contacts/{contact}", "/imports", "/imports/new", "/imports/{uploaded}",
     "/imports/{imported}", "/segments", "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}",
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",

@@ -17,8 +17,8 @@ from tests.conftest import Addresses, execute, in_database
 
 # Every module that declares tables, so that the metadata is whole.
 TABLES = (
-    "backbone.tables", "identity.tables", "audit.tables", "flags.tables", "messaging.tables", "monitoring.tables",
-    "web.unit",
+    "backbone.tables", "identity.tables", "audit.tables", "flags.tables", "alerts.tables", "messaging.tables",
+    "monitoring.tables", "web.unit",
 )  # fmt: skip
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Did not recognize type"

@@ -65,7 +65,7 @@ async def test_while_redis_does_not_answer_nobody_is_held_up(app_with: Callable[
         answers = [await Client(app).get(ME) for _ in range(5)]
         assert {a.status_code for a in answers} == {401}
         metrics = (await Client(app).get("/metrics")).text
-        counted = next(line for line in metrics.splitlines() if line.startswith("ese_rate_uncounted_total "))
+        counted = next(line for line in metrics.splitlines() if line.startswith("ese_rate_uncounted_total{"))
         assert float(counted.split()[1]) >= 5
 
 

@@ -60,7 +60,7 @@ async def seen_by(app: FastAPI, client: Client, ids: dict[str, str]) -> dict[str
     return seen
 
 
-PARTS = ("segment_id", "import_id", "letter_id", "replay_id", "group", "stream", "account_id", "key_id")
+PARTS = ("segment_id", "import_id", "letter_id", "replay_id", "group", "stream", "account_id", "key_id", "alert_id")
 
 
 async def test_no_route_shows_a_viewer_what_is_personal(

@@ -63,6 +63,8 @@ async def test_a_database_that_is_away_is_a_503_and_says_to_try_again(
     working, platform.database = platform.database, Database("postgresql://nobody:x@127.0.0.1:1/none", pool_size=1)
     try:
         answer = await owner.get(CONTACTS)
+        for _ in range(3):
+            await platform.shared["health"].look()
         ready = await owner.get("/readyz")
     finally:
         await platform.database.close()

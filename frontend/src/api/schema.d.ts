@@ -51,7 +51,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the process alive */
+        /**
+         * Is the process alive
+         * @description Only how late the event loop is; nothing else is asked. 503: it stood still for ten seconds.
+         */
         get: operations["livez"];
         put?: never;
         post?: never;
@@ -70,7 +73,7 @@ export interface paths {
         };
         /**
          * Can it serve requests
-         * @description 200 when PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
+         * @description 200 while PostgreSQL and Redis answer, else 503 naming what does not. Without Kafka requests are served too:
          *     what they commit waits in the outbox, and the answer says so.
          */
         get: operations["readyz"];
@@ -91,7 +94,7 @@ export interface paths {
         };
         /**
          * Health per component
-         * @description `application/health+json` from real probes, each with the time it took in milliseconds.
+         * @description `application/health+json`: pass, warn or fail, and each component's state, figure and age. 503 only for fail.
          */
         get: operations["health"];
         put?: never;
@@ -111,7 +114,7 @@ export interface paths {
         };
         /**
          * Metrics for Prometheus
-         * @description This process's own figures, and those of the backbone as PostgreSQL has them.
+         * @description The figures of every process of the platform, and those that PostgreSQL and Redis have.
          */
         get: operations["metrics"];
         put?: never;
@@ -892,6 +895,155 @@ export interface paths {
          * @description Your own, or anybody's with accounts:manage. It stays in the list.
          */
         delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts, the newest first
+         * @description Resolved ones are kept for 90 days.
+         */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many alerts there are */
+        get: operations["summarize_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/seen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Note that you have looked
+         * @description What fires now is unread no more, for your account.
+         */
+        post: operations["see_alerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules */
+        get: operations["list_alert_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}/runbook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What to do */
+        get: operations["read_runbook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One alert */
+        get: operations["read_alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look after it
+         * @description Who acknowledged first stays. 409 when it is over.
+         */
+        post: operations["acknowledge_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/silence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Be quiet about it
+         * @description Nobody is told of it, nor when it comes back with the same labels, until `ends_at` (at most 30 days).
+         */
+        post: operations["silence_alert"];
+        /** Tell of it again */
+        delete: operations["end_alert_silence"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2240,6 +2392,134 @@ export interface components {
              */
             status: "active" | "disabled";
         };
+        /** AlertRule */
+        AlertRule: {
+            /** Name */
+            name: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "page" | "ticket" | "none";
+            /** Summary */
+            summary: string;
+            /** Meaning */
+            meaning: string;
+            /** Hold Seconds */
+            hold_seconds: number;
+            /**
+             * Expression
+             * @description In Prometheus's language.
+             */
+            expression: string;
+            /** Silenced By */
+            silenced_by: string[];
+            /**
+             * Runbook
+             * @description Its page, from the root of the sources.
+             */
+            runbook: string;
+            /**
+             * Judged Here
+             * @description False: only Prometheus can know.
+             */
+            judged_here: boolean;
+        };
+        /** AlertRules */
+        AlertRules: {
+            /** Items */
+            items: components["schemas"]["AlertRule"][];
+        };
+        /** AlertShape */
+        AlertShape: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Rule
+             * @example EseDeadLetters
+             */
+            rule: string;
+            /**
+             * Labels
+             * @example {
+             *       "group": "messaging.count"
+             *     }
+             */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "page" | "ticket" | "none";
+            /**
+             * State
+             * @description `inhibited`: a consequence of `inhibited_by`, which fires too.
+             * @enum {string}
+             */
+            state: "firing" | "acknowledged" | "silenced" | "inhibited" | "resolved";
+            /** Summary */
+            summary: string;
+            /** Meaning */
+            meaning: string;
+            /** Value */
+            value: number;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description When it was last seen to fire.
+             */
+            seen_at: string;
+            /** Resolved At */
+            resolved_at: string | null;
+            /** Acknowledged At */
+            acknowledged_at: string | null;
+            /** Acknowledged By */
+            acknowledged_by: string | null;
+            /** Inhibited By */
+            inhibited_by: string | null;
+            silence: components["schemas"]["AlertSilence"] | null;
+        };
+        /** AlertSilence */
+        AlertSilence: {
+            /** Reason */
+            reason: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * By
+             * @description Null: the command line, or an account that is gone.
+             */
+            by: string | null;
+        };
+        /**
+         * AlertSummary
+         * @description How many there are, and how many of them you have not looked at.
+         */
+        AlertSummary: {
+            /** Firing */
+            firing: number;
+            /** Acknowledged */
+            acknowledged: number;
+            /** Silenced */
+            silenced: number;
+            /** Inhibited */
+            inhibited: number;
+            /** Unread */
+            unread: number;
+        };
         /** ApiKeyIn */
         ApiKeyIn: {
             /**
@@ -2251,7 +2531,7 @@ export interface components {
              * Scopes
              * @description A part of your own permissions.
              */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Expires In Days
              * @default 90
@@ -2281,7 +2561,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -3700,6 +3980,71 @@ export interface components {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
         };
+        /** Health */
+        Health: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pass" | "warn" | "fail";
+            /** Version */
+            version: string;
+            /**
+             * Time
+             * @description When everything was looked at last.
+             */
+            time: string;
+            /**
+             * Ageseconds
+             * @description How long ago that was.
+             */
+            ageSeconds: number;
+            /** Everyseconds */
+            everySeconds: number;
+            /**
+             * Checks
+             * @description By `component:measure`.
+             */
+            checks: {
+                [key: string]: components["schemas"]["HealthCheck"][];
+            };
+        };
+        /** HealthCheck */
+        HealthCheck: {
+            /**
+             * Componenttype
+             * @enum {string}
+             */
+            componentType: "datastore" | "component" | "system";
+            /**
+             * Status
+             * @description Worse after three readings that say so, better after two.
+             * @enum {string}
+             */
+            status: "pass" | "warn" | "fail";
+            /** Time */
+            time: string;
+            /** Since */
+            since: string;
+            /**
+             * Lastreading
+             * @enum {string}
+             */
+            lastReading: "pass" | "warn" | "fail";
+            /**
+             * Readingsagainst
+             * @description Readings in a row that speak for another state.
+             */
+            readingsAgainst: number;
+            /** Observedvalue */
+            observedValue?: number | null;
+            /** Observedunit */
+            observedUnit?: string | null;
+            /** Output */
+            output?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
         /** HistoryLine */
         HistoryLine: {
             /**
@@ -3939,7 +4284,7 @@ export interface components {
              * Permissions
              * @description Of this request: an API key has a part of its maker's.
              */
-            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            permissions: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /** Backup Codes Left */
             backup_codes_left: number;
             /**
@@ -4150,7 +4495,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -4183,6 +4528,15 @@ export interface components {
         Page_AccountOut_: {
             /** Items */
             items: components["schemas"]["AccountOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[AlertShape] */
+        Page_AlertShape_: {
+            /** Items */
+            items: components["schemas"]["AlertShape"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -4460,7 +4814,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read";
+            name: "accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read";
             /** Meaning */
             meaning: string;
             /** For Keys */
@@ -4901,7 +5255,14 @@ export interface components {
              */
             name: "viewer" | "operator" | "admin";
             /** Permissions */
-            permissions: ("accounts:manage" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            permissions: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+        };
+        /** Runbook */
+        Runbook: {
+            /** Rule */
+            rule: string;
+            /** Markdown */
+            markdown: string;
         };
         /** RunningProcess */
         RunningProcess: {
@@ -5200,6 +5561,16 @@ export interface components {
             campaigns: number;
             /** Launched */
             launched: boolean;
+        };
+        /** SilenceIn */
+        SilenceIn: {
+            /** Reason */
+            reason: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
         };
         /** SmsSegments */
         SmsSegments: {
@@ -5901,7 +6272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/health+json": unknown;
+                    "application/health+json": components["schemas"]["Health"];
                 };
             };
             /** @description Something that this needs does not answer */
@@ -5910,7 +6281,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/health+json": unknown;
+                    "application/health+json": components["schemas"]["Health"];
                 };
             };
         };
@@ -10084,6 +10455,745 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApiKeyShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alerts: {
+        parameters: {
+            query?: {
+                /** @description Only in one of these states; none: all. */
+                state?: ("firing" | "acknowledged" | "silenced" | "inhibited" | "resolved")[] | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description At most this many items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AlertShape_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    summarize_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSummary"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    see_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alert_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_runbook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Runbook"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertShape"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silence_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_alert_silence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertShape"];
                 };
             };
             /** @description The request cannot be understood */

@@ -101,3 +101,9 @@ export type FlagConstraint = Schemas["FlagConstraint"];
 export type FlagFields = Schemas["FlagFields"];
 export type FlagChange = Schemas["FlagChangeShape"];
 export type FlagEvaluation = Schemas["FlagEvaluationShape"];
+
+export type Alert = Schemas["AlertShape"];
+export type AlertState = Alert["state"];
+export type Health = Schemas["Health"];
+export type HealthCheck = Schemas["HealthCheck"];
+export type HealthStatus = HealthCheck["status"];

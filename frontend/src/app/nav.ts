@@ -1,8 +1,8 @@
-import { Activity, ScrollText, UsersRound, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
+import { Activity, BellRing, ScrollText, UsersRound, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
 import type { Permission } from "../api/types";
 
 export interface Place {
-  to: "/" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/accounts" | "/audit" | "/settings";
+  to: "/" | "/alerts" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/accounts" | "/audit" | "/settings";
   label: string;
   icon: LucideIcon;
   /** The letter after `g`. */
@@ -17,6 +17,7 @@ export const groups: { title: string; places: Place[] }[] = [
     places: [
       { to: "/", label: "Overview", icon: Activity, key: "o" },
       { to: "/inbound", label: "Inbound", icon: Inbox, key: "i" },
+      { to: "/alerts", label: "Alerts", icon: BellRing, key: "w" },
     ],
   },
   {

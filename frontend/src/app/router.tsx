@@ -20,6 +20,9 @@ export const inboundRoute = createRoute({
   component: lazyRouteComponent(() => import("../features/inbound/page")),
 });
 
+const alerts = createRoute({ getParentRoute: () => root, path: "/alerts", component: lazyRouteComponent(() => import("../features/alerts/page")) });
+export const runbookRoute = createRoute({ getParentRoute: () => root, path: "/alerts/runbooks/$rule", component: lazyRouteComponent(() => import("../features/alerts/runbook")) });
+
 export const contactsRoute = createRoute({
   getParentRoute: () => root,
   path: "/contacts",
@@ -124,7 +127,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    overview, inboundRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
+    overview, inboundRoute, alerts, runbookRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
     campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
   ]),

@@ -14,6 +14,7 @@ import { onFirstToast } from "../ui/toast";
 import { useLive } from "../realtime/client";
 import { AccountButton } from "./account-button";
 import { Alarm } from "./alarm";
+import { Bell } from "./bell";
 import { LiveChip } from "./live-chip";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
@@ -34,7 +35,7 @@ export function Shell() {
   const [toasts, setToasts] = useState(false);
   useEffect(() => onFirstToast(() => setToasts(true)), []);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  useLive("dashboard"); // on every page, so that the chip tells the truth on every page
+  useLive("dashboard", "alerts"); // on every page, so that the chip and the bell tell the truth on every page
   useEffect(() => {
     setOverlay((shown) => (shown === "drawer" ? null : shown));
     remember(path);
@@ -81,7 +82,7 @@ export function Shell() {
 
 function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void }) {
   return (
-    <header className="glass sticky top-0 z-30 flex h-14 items-center gap-2 border-b border-line px-3 sm:px-6 lg:px-8">
+    <header className="glass sticky top-0 z-30 flex h-14 items-center gap-1.5 border-b sm:gap-2 border-line px-3 sm:px-6 lg:px-8">
       <IconButton label="Open navigation" className="lg:hidden" onPress={onMenu}>
         <MenuIcon />
       </IconButton>
@@ -99,9 +100,10 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
           <Kbd>K</Kbd>
         </span>
       </button>
-      <div className="ml-auto flex items-center gap-1.5 sm:gap-2.5">
+      <div className="ml-auto flex items-center gap-1 sm:gap-2.5">
         <SandboxChip />
         <LiveChip />
+        <Bell />
         <AccountButton />
       </div>
     </header>

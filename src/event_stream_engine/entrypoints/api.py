@@ -12,20 +12,25 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
+from event_stream_engine.alerts import routes as alerts
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import auditing, health, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import alerting, auditing, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
+from event_stream_engine.entrypoints.health import routes as health
+from event_stream_engine.entrypoints.health.monitor import HealthMonitor
+from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
 from event_stream_engine.identity.access import routes as access
 from event_stream_engine.identity.access.directory import Directory
+from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
@@ -82,6 +87,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
         app.state.platform = platform
+        platform.shared[health.MONITOR] = monitor = HealthMonitor(platform)
+        outgoing = write_mail if chosen.mail.url else None
+        await opened.enter_async_context(alerting.watching(platform, monitor, outgoing))
         following = asyncio.create_task(hub.run())
         try:
             yield
@@ -134,6 +142,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", problems.REQUEST_ID_HEADER],
             max_age=600,
         )
+    app.add_middleware(RequestMetrics)
     app.add_middleware(problems.RequestContext, over_https=http.origin.startswith("https://"))
 
 
@@ -160,6 +169,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (
+        alerts,
         auditing,
         contacts,
         imports,

@@ -13,6 +13,7 @@ import uvloop
 
 from event_stream_engine import events
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.entrypoints.metrics.publishing import keep_publishing
 from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.telemetry import configure_logging
@@ -33,12 +34,13 @@ def begin(process: str) -> Settings:
 
 
 def announce(settings: Settings, process: str) -> None:
-    """Keep the process's heartbeat in a thread with a loop of its own: Celery and Granian own the main one."""
+    """Keep the process's heartbeat, and publish its figures, in a thread with a loop of its own: Celery and Granian own
+    the main one."""
 
     async def beat() -> None:
         client = connect(settings.redis_url)
         try:
-            await heartbeats.keep(client, process)
+            await asyncio.gather(heartbeats.keep(client, process), keep_publishing(client, process))
         finally:
             await client.aclose()
 

@@ -286,6 +286,42 @@ def letters_discard(
     group_commands.discard(ids, group, type_, key, dry_run=dry_run, by=by, reason=reason)
 
 
+alerts = typer.Typer(help="What is wrong, and who looks after it.", no_args_is_help=True)
+app.add_typer(alerts, name="alerts")
+
+AlertId = Annotated[str, typer.Argument(help="As `ese alerts list` prints it.")]
+
+
+@alerts.command("list")
+def alerts_list(
+    state: Annotated[str, typer.Option(help="open, firing, acknowledged, silenced, inhibited or resolved.")] = "open",
+) -> None:
+    """Print alerts, the newest first."""
+    from event_stream_engine.entrypoints import alerting
+
+    alerting.list_alerts(state)
+
+
+@alerts.command("ack")
+def alerts_ack(alert_id: AlertId, by: By = "operator") -> None:
+    """Say that somebody looks after an alert."""
+    from event_stream_engine.entrypoints import alerting
+
+    alerting.acknowledge(alert_id, by)
+
+
+@alerts.command("silence")
+def alerts_silence(
+    alert_id: AlertId,
+    reason: Annotated[str, typer.Option(help="Why; it is shown beside the alert.")],
+    hours: Annotated[float, typer.Option(help="For how long, at most 720.")] = 4,
+) -> None:
+    """Tell nobody of an alert, nor of its return, for some hours."""
+    from event_stream_engine.entrypoints import alerting
+
+    alerting.silence(alert_id, reason, hours)
+
+
 replays = typer.Typer(help="A part of the log once more, for one group.", no_args_is_help=True)
 app.add_typer(replays, name="replay")
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,6 +63,7 @@ def main(*, every_setting: bool = False) -> int:
     console.print(_settings_table(settings, every=every_setting))
     findings = asyncio.run(examine(settings))
     console.print(_findings_table(findings))
+    print_health(console, Home(settings.home.resolve()).running())
     return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
 
 
@@ -162,6 +165,43 @@ def platform_finding(running: Mapping[str, Any]) -> Finding:
     if ready:
         return Finding("platform", Verdict.GOOD, f"ready at {where}")
     return Finding("platform", Verdict.NOTE, f"not ready at {where}: {answer}", "see the terminal of `ese up`")
+
+
+def print_health(console: Console, running: Mapping[str, Any]) -> None:
+    """What `/health` of the running platform says, component by component; nothing where none runs."""
+    document = health_of(str(running["url"])) if running else None
+    if document is not None:
+        console.print(health_table(document))
+
+
+def health_of(url: str) -> dict[str, Any] | None:
+    """The document, also of a platform that fails (503); None where nothing answers within three seconds."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/health", timeout=3) as response:
+            content = response.read()
+    except urllib.error.HTTPError as error:
+        content = error.read()
+    except OSError:
+        return None
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and "checks" in document else None
+
+
+def health_table(document: Mapping[str, Any]) -> Table:
+    title = f"Health: {document['status']} (looked at {document['ageSeconds']:.0f} s ago)"
+    table = Table("component", "", "measured", "says", "since", title=title, title_justify="left")
+    colours = {"pass": "green", "warn": "yellow", "fail": "red"}
+    for key, checks in document["checks"].items():
+        for check in checks:
+            value = check.get("observedValue")
+            measured = "" if value is None else f"{value} {check.get('observedUnit') or ''}"
+            state = f"[{colours[check['status']]}]{check['status']}[/]"
+            table.add_row(key, state, measured, check.get("output", ""), check["since"][:19].replace("T", " "))
+    return table
 
 
 def _twilio(settings: Settings) -> Finding:

@@ -8,6 +8,7 @@ from celery.signals import worker_process_init
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.bootstrap import begin, import_chores
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
+from event_stream_engine.entrypoints.metrics.publishing import publish_beside
 from event_stream_engine.jobs.app import QUEUES
 
 
@@ -17,8 +18,9 @@ def main() -> None:
     # The warning is about pickled messages; ours are JSON, the only content that the worker accepts.
     warnings.simplefilter("ignore", SecurityWarning)
     import_chores()
-    # A thread does not outlive the fork: each process of the worker follows the flags itself.
+    # A thread does not outlive the fork: each process of the worker follows the flags and tells its figures itself.
     worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
+    worker_process_init.connect(lambda **_: publish_beside(settings, "work"), weak=False)
     celery = jobs.configure(settings)
     celery.start([
         "--quiet",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.identity.actions import accounts as actions
+from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.store import accounts as store
 
 LINK_PATH = "/sign-in/link"
@@ -26,6 +27,11 @@ async def admin_has_password(database: Database) -> bool:
     async with database.transaction() as tx:
         admin = await store.first_admin(tx)
     return admin is not None and admin.password_hash is not None
+
+
+async def write_mail(tx: Transaction, recipient: str, subject: str, text: str) -> None:
+    """Write a mail down in the transaction; it is sent after the commit, for a day."""
+    await mails.notify(tx, recipient, "alert", {"subject": subject, "text": text})
 
 
 async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 RESET_PATH = "/reset-password/link"
 
-Kind = Literal["password_reset", "password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"]
-NOTICES = frozenset({"password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused"})
+Kind = Literal[
+    "password_reset", "password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused", "alert"
+]
+NOTICES = frozenset({"password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused", "alert"})
 
 _NOT_YOU = "If this was not you, reset your password and ask an admin of the platform to look at the audit trail."
 
@@ -22,6 +24,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "email_changed": ("Your e-mail address was changed", f"You no longer sign in with this address.\n\n{_NOT_YOU}"),
     "two_step_on": ("Two-step sign-in is on", f"From now on a sign-in needs a code as well.\n\n{_NOT_YOU}"),
     "two_step_off": ("Two-step sign-in is off", f"From now on the password is enough.\n\n{_NOT_YOU}"),
+    "alert": ("{subject}", "{text}"),
     "token_reused": (
         "A session was ended for safety",
         "A copy of a session's key was used ({device}). The session was ended, whoever held it.\n\n"
@@ -39,8 +42,8 @@ class Letter:
 
 
 def compose(kind: Kind, detail: Mapping[str, Any], origin: str) -> Letter:
-    """`detail`: `token` of a reset, `device` of a session."""
+    """`detail`: `token` of a reset, `device` of a session, `subject` and `text` of an alert."""
     subject, text = _TEXTS[kind]
     link = f"{origin}{RESET_PATH}?{urlencode({'token': detail.get('token', '')})}"
-    body = text.format(link=link, device=detail.get("device", "unknown device"))
-    return Letter(f"{subject} · Event Stream Engine", f"{body}\n\n{origin}\n")
+    said = {"device": "unknown device", "subject": "", "text": "", **detail, "link": link}
+    return Letter(f"{subject.format(**said)} · Event Stream Engine", f"{text.format(**said)}\n\n{origin}\n")

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
+from celery.signals import before_task_publish
 
+from event_stream_engine import clock
 from event_stream_engine.jobs.runtime import run
 from event_stream_engine.settings import Settings
 
 CELERY = Celery("ese")
 
 QUEUES = ("sending", "imports", "default")
+KEY_PREFIX = "ese:celery:"
+PUBLISHED_AT = "ese_published_at"
+"""A header of every chore: seconds since 1970, so that its age can be told while it waits."""
 
 Coroutine = Callable[..., Awaitable[None]]
 
@@ -35,7 +40,7 @@ def configure(settings: Settings) -> Celery:
         broker_url=settings.redis_url,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=5,
-        broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "global_keyprefix": "ese:celery:"},
+        broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "global_keyprefix": KEY_PREFIX},
         accept_content=["json"],
         task_ignore_result=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a chore ends by itself and is idempotent
@@ -60,6 +65,17 @@ def configure(settings: Settings) -> Celery:
         enable_utc=True,
     )
     return CELERY
+
+
+def queue_key(queue: str) -> str:
+    """The list in Redis that holds a queue; the oldest chore is its last element."""
+    return KEY_PREFIX + queue
+
+
+@before_task_publish.connect(weak=False)
+def _note_time(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    if headers is not None:
+        headers[PUBLISHED_AT] = clock.now().timestamp()
 
 
 def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:

@@ -20,6 +20,7 @@ from event_stream_engine.messaging.files.sampling import path_of
 from event_stream_engine.messaging.model.import_rows import Chunk, RowReader
 from event_stream_engine.messaging.model.imports import Import, Options
 from event_stream_engine.messaging.store import imports as store
+from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
@@ -85,8 +86,12 @@ async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: bytes, *, 
     """Nothing is counted before the commit, so a chunk that PostgreSQL took back can be written again."""
     for attempt in range(1, _TRIES + 1):
         try:
-            async with runtime.database.transaction() as tx:
-                return await actions.write_chunk(tx, run, chunk, staged, show=show)
+            with timed("import"):
+                async with runtime.database.transaction() as tx:
+                    written = await actions.write_chunk(tx, run, chunk, staged, show=show)
+            worked("import", "rejected", written.rejected - run.rejected)
+            worked("import", "taken", written.rows_read - run.rows_read - (written.rejected - run.rejected))
+            return written
         except (DeadlockDetectedError, SerializationError):
             if attempt == _TRIES:
                 raise

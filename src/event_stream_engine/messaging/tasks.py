@@ -22,6 +22,7 @@ from event_stream_engine.messaging.pace import Pace
 from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.twilio import gateway_of
+from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
@@ -123,11 +124,13 @@ class Lane:
                 sent.append(answer)
 
         at_once = min(len(outgoing), self._settings.concurrency // LANES)
-        await asyncio.gather(*(connection() for _ in range(at_once)))
+        with timed("send"):
+            await asyncio.gather(*(connection() for _ in range(at_once)))
         async with self._runtime.database.transaction() as tx:
             await sending.record_outcomes(tx, sent, self._settings)
         for outcome, count in Counter(type(item.outcome).__name__.lower() for item in sent).items():
             OUTCOMES.labels(outcome).inc(count)
+            worked("send", outcome, count)
 
     async def _send(self, item: Outgoing, claimed_at: float) -> Sent:
         """Never send under a lease that may expire meanwhile: after a long pause somebody else has the message."""

@@ -30,6 +30,7 @@ from event_stream_engine.backbone.supervising import end, holder_name, until_one
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
+from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
@@ -235,7 +236,7 @@ class Consumer:
     async def _apply_read(self, read: Sequence[Envelope]) -> None:
         """Apply what is past the group's positions, then acknowledge all of it."""
         if new := inbox.beyond(read, self._positions):
-            with BATCH_SECONDS.labels(self.group.name).time():
+            with BATCH_SECONDS.labels(self.group.name).time(), timed("consume"):
                 await self._apply(new)
         await self.streams.acknowledge(self.group.name, read)
 
@@ -253,6 +254,7 @@ class Consumer:
                 await inbox.advance(tx, self.group.name, self.lease.epoch, before, after, len(heard))
         self._positions |= after
         CONSUMED.labels(self.group.name).inc(len(heard))
+        worked("consume", "applied", len(heard))
 
     async def _apply_lane(
         self,

@@ -14,6 +14,7 @@ from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
+from event_stream_engine.telemetry import worked
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Attempts:
     async def note_failure(self, tx: Transaction, parked: Parked, error: Exception) -> bool:
         entry = parked.entry
         FAILURES.labels(self.group.name, entry.type).inc()
+        worked("consume", "failed")
         dead = await parking.fail(tx, self.group.name, parked, error, self.settings)
         log.warning("event is dead" if dead else "event failed", group=self.group.name, type=entry.type,
                     event_id=str(entry.id), attempts=parked.failed + 1, error=repr(error)[:500])  # fmt: skip

@@ -12,6 +12,7 @@ from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
 from event_stream_engine.backbone.consumers.parking import Head, Parked
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.base import Envelope
+from event_stream_engine.telemetry import worked
 
 _HEADS_A_ROUND = 100
 _RUN_MAX = 200
@@ -81,6 +82,7 @@ class Retrying:
             return False
         await self._promote_fronts([parked.entry for parked in run])
         CONSUMED.labels(self.group.name).inc(len(settled))
+        worked("consume", "applied", len(settled))
         return True
 
     async def _apply_run(self, tx: Transaction, run: Sequence[Parked]) -> list[Envelope]:
@@ -147,6 +149,7 @@ class Retrying:
             return False
         await parking.remove(tx, self.group.name, parked.entry)
         CONSUMED.labels(self.group.name).inc()
+        worked("consume", "applied")
         return True
 
     async def _pause(self, seconds: float) -> None:

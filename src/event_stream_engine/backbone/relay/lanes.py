@@ -32,6 +32,7 @@ from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.ticks import BEFORE_ALL, Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
+from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
@@ -98,9 +99,11 @@ class Lane:
             if position(packed.first_id) <= position(expected) or packed.largest > self.course.settings.entry_bytes_max:
                 self.fall_behind()  # some are there already, or cannot be there: that is looked at one by one
                 return
-            await self.course.streams.append_packed(expected, packed)
+            with timed("relay"):
+                await self.course.streams.append_packed(expected, packed)
             self.last_id = packed.last_id
             PUBLISHED.labels(self.stream).inc(packed.events)
+            worked("relay", "published", packed.events)
         except (StreamBusy, StreamRefused, LastIdMismatch, ForeignEntries) as error:
             self.fall_behind(error)
 
@@ -151,8 +154,10 @@ class Lane:
         if len(missing) < len(entries):
             await self._confirm(entries[: len(entries) - len(missing)])
         if missing:
-            await streams.append(self.stream, expected, await self._publishable(missing))
+            with timed("relay"):
+                await streams.append(self.stream, expected, await self._publishable(missing))
             PUBLISHED.labels(self.stream).inc(len(missing))
+            worked("relay", "published", len(missing))
         self.last_id = missing[-1].entry_id if missing else expected
 
     async def _expected(self) -> str:
@@ -289,6 +294,7 @@ class Lane:
         else:
             self.state, self.code = "busy", type(error).__name__
         FAILED.labels(self.stream, self.code).inc()
+        worked("relay", "failed")
         log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
 
     def _recover(self) -> None:

@@ -1,42 +1,18 @@
 """The backbone's figures for Prometheus, from PostgreSQL at each scrape: one truth for every process that asks."""
 
-from collections.abc import Iterator
-
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
-from sqlalchemy.exc import SQLAlchemyError
 
 from event_stream_engine.backbone import groups, reports
 from event_stream_engine.backbone.streams import position
-from event_stream_engine.database import Database, Transaction
+from event_stream_engine.database import Transaction
 from event_stream_engine.settings import BackboneSettings
 
 _STATES = ("running", "paused", "waiting", "no_consumer")
 
 
-class _Collected:
-    """What one scrape found, as prometheus_client wants it."""
-
-    def __init__(self, families: list[GaugeMetricFamily]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield from self._families
-
-
-async def exposition(database: Database, settings: BackboneSettings) -> bytes:
-    """The figures in Prometheus's text format; without the database only `ese_backbone_metrics_up 0`."""
-    up = GaugeMetricFamily("ese_backbone_metrics_up", "1 when the backbone's figures could be read")
-    try:
-        async with database.transaction() as tx:
-            families = [*await _of_groups(tx), *await _of_relay(tx), *await _of_streams(tx, settings)]
-        up.add_metric([], 1)
-    except (SQLAlchemyError, OSError):
-        families = []
-        up.add_metric([], 0)
-    registry = CollectorRegistry()
-    registry.register(_Collected([up, *families]))
-    return generate_latest(registry)
+async def families(tx: Transaction, settings: BackboneSettings) -> list[GaugeMetricFamily]:
+    """Groups, the relay and the streams."""
+    return [*await _of_groups(tx), *await _of_relay(tx), *await _of_streams(tx, settings)]
 
 
 async def _of_groups(tx: Transaction) -> list[GaugeMetricFamily]:
@@ -71,11 +47,13 @@ async def _of_relay(tx: Transaction) -> list[GaugeMetricFamily]:
 
 
 async def _of_streams(tx: Transaction, settings: BackboneSettings) -> list[GaugeMetricFamily]:
-    unpublished = _gauge("ese_stream_unpublished_events", "Committed events not in the stream (counted to 10,000)")
-    oldest = _gauge("ese_stream_oldest_unpublished_seconds", "Age of the oldest of them")
-    parked = _gauge("ese_stream_parked_rows", "Events no stream took, with a tombstone in their place")
-    healthy = _gauge("ese_stream_healthy", "1 while the stream can be written")
-    margin = _gauge("ese_stream_trim_margin_seconds", "Until trimming by age would reach the slowest group")
+    unpublished = _gauge(
+        "ese_stream_unpublished_events", "Committed events not in the stream (counted to 10,000)", "stream"
+    )
+    oldest = _gauge("ese_stream_oldest_unpublished_seconds", "Age of the oldest of them", "stream")
+    parked = _gauge("ese_stream_parked_rows", "Events no stream took, with a tombstone in their place", "stream")
+    healthy = _gauge("ese_stream_healthy", "1 while the stream can be written", "stream")
+    margin = _gauge("ese_stream_trim_margin_seconds", "Until trimming by age would reach the slowest group", "stream")
     for found in await reports.streams(tx):
         label = [found.stream]
         unpublished.add_metric(label, found.unpublished_events)
@@ -89,7 +67,7 @@ async def _of_streams(tx: Transaction, settings: BackboneSettings) -> list[Gauge
     return [unpublished, oldest, parked, healthy, margin]
 
 
-def _gauge(name: str, meaning: str, label: str = "stream") -> GaugeMetricFamily:
+def _gauge(name: str, meaning: str, label: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, meaning, labels=[label])
 
 

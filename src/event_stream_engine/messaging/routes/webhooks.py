@@ -18,6 +18,7 @@ from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavaila
 from event_stream_engine.messaging.actions import inbound, receipts
 from event_stream_engine.messaging.twilio.signature import verify
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
+from event_stream_engine.telemetry import timed, worked
 from event_stream_engine.web.guards import PUBLIC
 from event_stream_engine.web.platform import Platform
 
@@ -54,8 +55,10 @@ async def status(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     form = parse_status(await _verified(request, platform, "status"))
     commits: GroupCommit = platform.shared["group_commit"]
-    await commits.record(receipts.receipt(form, _message_id(request)))
+    with timed("callbacks"):
+        await commits.record(receipts.receipt(form, _message_id(request)))
     _KEPT.inc()
+    worked("callbacks", "kept")
     return Response(status_code=204)
 
 

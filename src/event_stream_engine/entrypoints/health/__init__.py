@@ -1,0 +1,1 @@
+"""Health: each component is looked at every five seconds, and changes its state only after repeated readings."""

@@ -1,0 +1,61 @@
+"""What the business does, in a few numbers, for Prometheus and the alerts."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from event_stream_engine.database import Transaction
+
+CAMPAIGNS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """`campaigns`: name and the share of the audience whose fate is settled, of those that run."""
+
+    messages: dict[str, int]
+    campaigns: list[tuple[str, float]]
+    inbound: dict[str, int]
+    imports: dict[str, int]
+    import_rows: dict[str, int]
+
+
+async def figures(tx: Transaction) -> Figures:
+    """Counted by the database's own counters, not by looking at each message."""
+    messages = dict((await tx.execute(text(_MESSAGES))).one()._mapping)
+    campaigns = [(row[0], float(row[1])) for row in await tx.execute(text(_RUNNING), {"most": CAMPAIGNS_SHOWN})]
+    inbound = {row[0]: row[1] for row in await tx.execute(text(_INBOUND))}
+    imports = {row[0]: row[1] for row in await tx.execute(text(_IMPORTS))}
+    rows = dict((await tx.execute(text(_IMPORT_ROWS))).one()._mapping)
+    return Figures(messages, campaigns, inbound, imports, rows)
+
+
+_MESSAGES = """
+SELECT coalesce(sum(queued), 0)::bigint AS queued, coalesce(sum(deferred), 0)::bigint AS deferred,
+    coalesce(sum(sending), 0)::bigint AS sending, coalesce(sum(unknown), 0)::bigint AS unknown,
+    coalesce(sum(accepted), 0)::bigint AS accepted, coalesce(sum(sent), 0)::bigint AS sent,
+    coalesce(sum(delivered), 0)::bigint AS delivered, coalesce(sum(read), 0)::bigint AS read,
+    coalesce(sum(undelivered), 0)::bigint AS undelivered, coalesce(sum(failed), 0)::bigint AS failed,
+    coalesce(sum(refused), 0)::bigint AS refused, coalesce(sum(canceled), 0)::bigint AS canceled
+FROM campaign_counts
+"""
+
+_RUNNING = """
+SELECT c.id::text, CASE WHEN n.audience = 0 THEN 0
+    ELSE 1 - (n.queued + n.deferred + n.sending + n.unknown)::float8 / n.audience END
+FROM campaigns c JOIN campaign_counts n ON n.campaign_id = c.id
+WHERE c.status = 'running' ORDER BY c.launched_at DESC LIMIT :most
+"""
+
+_INBOUND = """
+SELECT kind, count(*) FROM inbound_messages WHERE received_at > now() - interval '24 hours' GROUP BY kind
+"""
+
+_IMPORTS = "SELECT status, count(*) FROM imports GROUP BY status"
+
+_IMPORT_ROWS = """
+SELECT coalesce(sum(created), 0)::bigint AS created, coalesce(sum(updated), 0)::bigint AS updated,
+    coalesce(sum(unchanged), 0)::bigint AS unchanged, coalesce(sum(merged), 0)::bigint AS merged,
+    coalesce(sum(rejected), 0)::bigint AS rejected
+FROM imports
+"""

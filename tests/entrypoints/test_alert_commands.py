@@ -1,0 +1,73 @@
+"""`ese alerts …` as it is typed, and the health that `ese doctor` prints."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from event_stream_engine.alerts import actions
+from event_stream_engine.alerts.catalogue import BY_NAME
+from event_stream_engine.alerts.model import Alert, Judged
+from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.doctor import health_of, health_table
+
+Ese = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
+    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_HOME": str(tmp_path)}
+
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "alerts", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+async def a_dead_letter(database: Database) -> Alert:
+    async with database.transaction() as tx:
+        found = await actions.settle(tx, [Judged(BY_NAME["EseDeadLetters"], (("group", "a.b"),), 2)], None)
+    return found[0]
+
+
+async def test_an_alert_is_listed_acknowledged_and_silenced(ese: Ese, database: Database) -> None:
+    alert = await a_dead_letter(database)
+    listed = ese("list").stdout
+    assert listed.startswith(f"{alert.id}  firing  ticket  ")
+    assert listed.endswith("  EseDeadLetters: Dead letters of a.b: 2\n")
+    assert "  acknowledged  " in ese("ack", str(alert.id), "--by", "ana").stdout
+    silenced = ese("silence", str(alert.id), "--reason", "Known", "--hours", "2").stdout
+    assert ("  silenced  " in silenced, "silent until" in silenced) == (True, True)
+    assert (ese("list", "--state", "firing").stdout, ese("list", "--state", "silenced").stdout[:36]) == (
+        "",
+        str(alert.id),
+    )
+
+
+async def test_what_cannot_be_done_is_said_in_one_line(ese: Ese, database: Database) -> None:
+    for words in (("ack", "nothing"), ("ack", "01a1fdc7-a84b-74d1-9d42-3560d1da347d"), ("list", "--state", "loud")):
+        done = ese(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
+def test_the_doctor_prints_the_health_that_the_platform_says() -> None:
+    check = {
+        "status": "warn",
+        "observedValue": 3.5,
+        "observedUnit": "s",
+        "output": "paused",
+        "since": "2026-11-21T10:00",
+    }
+    table = health_table({"status": "warn", "ageSeconds": 2.0, "checks": {"group a.b:lag": [check]}})
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table)
+    printed = console.export_text()
+    for word in ("Health: warn", "group a.b:lag", "3.5 s", "paused", "2026-11-21 10:00"):
+        assert word in printed
+    assert health_of("http://127.0.0.1:1") is None
