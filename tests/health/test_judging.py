@@ -55,6 +55,13 @@ def test_what_is_not_needed_to_serve_only_warns() -> None:
     assert (board.overall(None), board.down()) == ("warn", [])
 
 
+def test_readings_that_speak_for_a_state_further_on_still_count() -> None:
+    assert after("pass", "warn", "fail", "fail").of("postgresql") == "warn"
+    assert after("pass", "warn", "fail", "fail", "fail").of("postgresql") == "fail"
+    assert after("fail", "warn", "pass").of("postgresql") == "warn"
+    assert after("fail", "warn", "pass", "pass").of("postgresql") == "pass"
+
+
 def test_a_check_that_is_no_longer_read_is_forgotten() -> None:
     board = after("fail")
     board.note([reading("pass", "redis")])

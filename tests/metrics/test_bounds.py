@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from event_stream_engine.entrypoints.metrics import requests
 from event_stream_engine.entrypoints.metrics.families import Family, merged, samples_of, text_of
 from event_stream_engine.telemetry import VALUES_MAX, Bounded
+from event_stream_engine.web.guards import declared
 from tests.web.client import Client
 
 
@@ -53,3 +56,7 @@ async def test_made_up_addresses_make_no_new_labels(owner: Client, path: str) ->
     routes = {s.labels["route"] for m in REGISTRY.collect() if m.name == "ese_http_requests" for s in m.samples}
     assert not [route for route in routes if "v59" in route]
     assert truncated("http_route") == before
+
+
+def test_every_route_has_its_own_label(app: FastAPI) -> None:
+    assert len({route.path for route in declared(app)}) < requests.ROUTES_MAX

@@ -55,8 +55,11 @@ class Held:
         if reading.status == self.status:
             return
         self.against.append(reading.status)
-        if len(self.against) >= (BAD_BEFORE_WORSE if self._is_worse(reading.status) else GOOD_BEFORE_BETTER):
-            self._become(min(self.against, key=_RANK.__getitem__) if self._is_worse(reading.status) else reading.status)
+        if self._is_worse(reading.status):
+            if len(self.against) >= BAD_BEFORE_WORSE:
+                self._become(min(self.against, key=_RANK.__getitem__))
+        elif len(self.against) >= GOOD_BEFORE_BETTER:
+            self._become(max(self.against, key=_RANK.__getitem__))
 
     def _is_worse(self, status: Status) -> bool:
         return _RANK[status] > _RANK[self.status]
@@ -65,8 +68,10 @@ class Held:
         return self._is_worse(status) != self._is_worse(self.against[-1])
 
     def _become(self, status: Status) -> None:
+        """The nearest state that all the readings speak for; those that speak for one further on still count."""
         self.status, self.since, self.changes = status, self.reading.at, self.changes + 1
-        self.against.clear()
+        agreeing = [index for index, other in enumerate(self.against) if other == status]
+        self.against = self.against[agreeing[-1] + 1 :]
 
     def as_check(self) -> dict[str, Any]:
         """As application/health+json has it, with the doubt beside the state."""
