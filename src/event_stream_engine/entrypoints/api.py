@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from event_stream_engine.alerts import routes as alerts
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import alerting, auditing, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
@@ -85,9 +86,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         monitoring = kept_broadcaster(
             chosen, platform.database, platform.shared[flags.FLAGS], "serve", platform.shared["hub"]
         )
-        platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
+        broadcaster = platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
         app.state.platform = platform
-        platform.shared[health.MONITOR] = monitor = HealthMonitor(platform)
+        platform.shared[health.MONITOR] = monitor = HealthMonitor(platform, broadcaster.buffer_fill)
         outgoing = write_mail if chosen.mail.url else None
         await opened.enter_async_context(alerting.watching(platform, monitor, outgoing))
         following = asyncio.create_task(hub.run())
@@ -95,9 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             hub.stop()
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            await end(following)
             await opened.aclose()
             await platform.redis.aclose()
             await platform.database.close()

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
 RESET_PATH = "/reset-password/link"
 
-Kind = Literal[
-    "password_reset", "password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused", "alert"
-]
-NOTICES = frozenset({"password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused", "alert"})
+Notice = Literal["password_changed", "email_changed", "two_step_on", "two_step_off", "token_reused", "alert"]
+Kind = Literal["password_reset"] | Notice
+NOTICES: frozenset[str] = frozenset(get_args(Notice))
 
 _NOT_YOU = "If this was not you, reset your password and ask an admin of the platform to look at the audit trail."
 

@@ -62,6 +62,10 @@ class Broadcaster:
         if self.redis_adapter is not None:
             self.watch(self.redis_adapter.breaker)
 
+    def buffer_fill(self) -> float:
+        """Of what the persister keeps in memory, 0 to 1; 0 without one."""
+        return self.persister.fill if self.persister is not None else 0.0
+
     @property
     def redis_adapter(self) -> RedisAdapter | None:
         found = self._adapters.get(RedisAdapter.name)

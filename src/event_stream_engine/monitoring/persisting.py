@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from event_stream_engine import clock
 from event_stream_engine.database import DATABASE_ERRORS, Database
@@ -32,6 +32,8 @@ from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, Verdict,
 
 log = structlog.get_logger()
 
+FILL = Gauge("ese_monitoring_buffer_fill_ratio", "How full a buffer of monitoring rows is, 0 to 1", ["buffer"])
+AGE = Gauge("ese_monitoring_flush_age_intervals", "Since everything was written last, in intervals of flushing")
 FLUSHES = Counter("ese_monitoring_flushes_total", "Flushes of the persister, by what became of them", ["result"])
 SECONDS = Histogram("ese_monitoring_batch_seconds", "Time of one batch of events to its commit")
 
@@ -83,6 +85,7 @@ class Persister:
         self._committed: dict[tuple[str, str], float] = {}
         self._seq = 0
         self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
+        self._complete_at: float | None = None
         self._flushing = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._many = asyncio.Event()
@@ -123,9 +126,17 @@ class Persister:
             if loop.time() >= measured + self._interval():
                 measured = loop.time()
                 self._measure()
-            if not (await self.flush(metrics=False, deadline=DEADLINE_SECONDS)).is_complete:
+            flushed = await self.flush(metrics=False, deadline=DEADLINE_SECONDS)
+            self._show(flushed)
+            if not flushed.is_complete:
                 await self._spill_if_needed()
                 await self._pause(min(self.breaker.retry_after or 0.2, PAUSE_SECONDS_MAX))
+
+    def _show(self, flushed: Flushed) -> None:
+        now = asyncio.get_running_loop().time()
+        self._complete_at = now if flushed.is_complete else self._complete_at or now
+        FILL.labels("memory").set(self.fill)
+        AGE.set((now - self._complete_at) / self._interval())
 
     async def flush(self, *, metrics: bool = True, deadline: float | None = None) -> Flushed:
         """Write everything that waits, within `deadline` seconds; `metrics`: what was counted until now, too."""
