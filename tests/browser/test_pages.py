@@ -18,7 +18,7 @@ PAGES = (
     "/imports/{imported}", "/segments", "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}",
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
-    "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
+    "/streams/replays", "/monitoring", "/monitoring?category=critical&search=nothing", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
     "/accounts", "/accounts/{account}", "/accounts/{operator}", "/audit", "/settings/api-keys", "/settings", "/profile",
     "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password", "/reset-password/link?token=none",
     "/nowhere",

@@ -60,6 +60,8 @@ async def test_a_flush_writes_what_was_published(owner: Client, broadcaster: Bro
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["flushed"], body["pending"], body["sink"]) == (True, 0, "postgresql")
+    persister = body["metrics"]["persister"]
+    assert (persister["buffered"], persister["spooled"], persister["last_flush"]["complete"]) == (0, 0, True)
     async with database.transaction() as tx:
         (row,) = (await tx.execute(
             text('SELECT event_id, data, "offset", origin_epoch FROM monitoring_events WHERE event_type = :name'),
