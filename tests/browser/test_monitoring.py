@@ -51,6 +51,21 @@ def test_a_list_that_stands_still_counts_what_waits(signed_in: Watched, platform
     assert signed_in.complaints == []
 
 
+def test_a_second_tab_sees_what_came_before_and_the_first_misses_nothing(
+    signed_in: Watched, platform: RunningPlatform
+) -> None:
+    first = opened(signed_in)
+    expect(line(first)).to_have_text("Live")
+    imported = upload(platform, "two tabs.csv")
+    start(platform, imported)
+    for page in (first, opened(signed_in)):
+        page.get_by_label("Search events").fill(imported)
+        expect(page.get_by_role("button", name="import_changed")).to_have_count(1, timeout=ARRIVES_MS)
+        expect(page.get_by_text("went by unseen")).to_have_count(0)
+    expect(line(first)).to_have_text("Live")
+    assert signed_in.complaints == []
+
+
 def test_a_flush_answers_what_was_written(signed_in: Watched) -> None:
     page = opened(signed_in)
     with page.expect_response(re.compile("/metrics/flush$")) as answered:

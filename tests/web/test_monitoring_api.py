@@ -170,7 +170,8 @@ async def test_an_operator_opens_and_resets_a_breaker_and_both_are_events(
     names = [each["name"] for each in (await owner.get("/api/v1/monitoring/breakers")).json()["items"]]
     assert names == ["monitoring_database", "monitoring_redis"]
     opened = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/open")
-    assert opened.json() == {"name": "monitoring_redis", "state": "forced_open", "retry_after": None}
+    nothing = {"failures": 0, "calls": 0, "failed": 0}
+    assert opened.json() == {"name": "monitoring_redis", "state": "forced_open", "retry_after": None, **nothing}
     assert broadcaster.by_type["circuit_breaker_transition"] == 1
     reset = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/reset")
     assert reset.json()["state"] == "closed"

@@ -91,7 +91,7 @@ const Balance = ({ stage }: { stage: Stage }) =>
 
 /** By reason and category. */
 function Dropped({ stage }: { stage: Stage }) {
-  const entries = Object.entries(stage.dropped);
+  const entries = Object.entries(stage.dropped).filter(([, value]) => value > 0);
   if (entries.length === 0) return null;
   return (
     <span className="block text-xs text-muted">

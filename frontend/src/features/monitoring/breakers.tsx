@@ -61,8 +61,7 @@ function BreakerItem({ breaker, readAt, transitions }: { breaker: Breaker; readA
         </span>
       </div>
       <p className="text-sm text-muted tabular">
-        <Again breaker={breaker} readAt={readAt} /> {plural(breaker.failures, breaker.state === "closed" ? "failure" : "failed probe")}
-        {breaker.state === "closed" && " in a row"}; {breaker.failed} of {plural(breaker.calls, "call")} in the last minute failed.
+        <Again breaker={breaker} readAt={readAt} /> {failures(breaker)}
       </p>
       {transitions.length > 0 && (
         <ol aria-label={`Changes of ${breaker.name}`} className="grid gap-0.5 text-xs text-muted tabular">
@@ -82,6 +81,13 @@ function BreakerItem({ breaker, readAt, transitions }: { breaker: Breaker; readA
       </ConfirmDialog>
     </li>
   );
+}
+
+function failures(breaker: Breaker): string {
+  if (breaker.state === "forced_open" || breaker.state === "disabled") return "";
+  if (breaker.state !== "closed") return `${plural(breaker.failures, "failed probe")} so far.`;
+  const lately = breaker.calls === 0 ? "no call in the last minute" : `${breaker.failed} of ${plural(breaker.calls, "call")} in the last minute failed`;
+  return `${plural(breaker.failures, "failure")} in a row; ${lately}.`;
 }
 
 /** When it tries again, counted down since it was read. */

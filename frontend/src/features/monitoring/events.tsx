@@ -3,6 +3,7 @@ import { Pause, Play, Radar } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
 import type { MonitoringFilters } from "../../api/monitoring";
 import { count, dateTime, time } from "../../lib/format";
+import { useIsPhone } from "../../lib/hooks";
 import { ROWS_MAX, type Backlog, type Row } from "../../realtime/backlog";
 import { useLiveState } from "../../realtime/client";
 import { categories } from "../../realtime/frames";
@@ -15,6 +16,8 @@ import { EmptyState, Skeleton } from "../../ui/states";
 import { CategoryChip } from "./event";
 import { categoryWords, matches, summary } from "./words";
 
+const CARD = 102;
+
 /** The list, standing still or following. */
 export function EventsCard({ backlog, onOpen }: { backlog: Backlog; onOpen: (row: Row) => void }) {
   const filters = useSearch({ from: "/monitoring" });
@@ -24,6 +27,7 @@ export function EventsCard({ backlog, onOpen }: { backlog: Backlog; onOpen: (row
   const wanted = filters.search?.toLowerCase() ?? "";
   const shown = useMemo(() => still.rows.filter((row) => matches(row, filters.category, wanted)), [still.rows, filters.category, wanted]);
   const columns = useColumns(onOpen);
+  const phone = useIsPhone();
   return (
     <Card
       title="Events"
@@ -60,7 +64,7 @@ export function EventsCard({ backlog, onOpen }: { backlog: Backlog; onOpen: (row
           {still.rows.length === 0 && "Imports, campaigns, replies, flags and failures appear here as they happen."}
         </EmptyState>
       ) : (
-        <DataGrid label="Monitoring events" columns={columns} rows={shown} rowKey={(row) => row.event_id} rowHeight={42} cardHeight={92} height={`min(56dvh, ${shown.length * 42 + 44}px)`} onOpen={onOpen} card={(row) => <EventCard row={row} onOpen={onOpen} />} />
+        <DataGrid label="Monitoring events" columns={columns} rows={shown} rowKey={(row) => row.event_id} rowHeight={42} cardHeight={CARD} height={`min(60dvh, ${shown.length * (phone ? CARD : 42) + 44}px)`} onOpen={onOpen} card={(row) => <EventCard row={row} onOpen={onOpen} />} />
       )}
     </Card>
   );

@@ -28,7 +28,7 @@ describe("finding an event", () => {
     expect(matches(row, undefined, "autumn")).toBe(false);
   });
 
-  it("shows short values only", () => {
-    expect(summary(row.data)).toBe("file Spring.csv · rows 3");
+  it("shows short values only, words before figures before ids", () => {
+    expect(summary({ import_id: "7", merged: 0, ...row.data })).toBe("file Spring.csv · rows 3 · import_id 7");
   });
 });

@@ -24,10 +24,15 @@ export const stageWords: Record<string, string> = {
   persister: "Into the database",
 };
 
-/** The short values of an event's data in one line; the rest is in the event. */
+const place = ([name, value]: [string, unknown]): number => (name === "id" || name.endsWith("_id") ? 2 : typeof value === "string" ? 0 : 1);
+
+/** The short values of an event's data in one line, words first, ids last; zeros and the rest are in the event. */
 export function summary(data: Record<string, unknown>): string {
-  const parts = Object.entries(data).filter(([, value]) => value !== null && typeof value !== "object");
-  return parts.map(([name, value]) => `${name} ${String(value)}`).join(" · ");
+  const parts = Object.entries(data).filter(([, value]) => value !== null && value !== 0 && typeof value !== "object");
+  return parts
+    .toSorted((a, b) => place(a) - place(b))
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(" · ");
 }
 
 export const matches = (row: Row, category: Category | undefined, wanted: string): boolean =>
