@@ -20,6 +20,7 @@ PAGES = (
     "/campaigns", "/campaigns/new/edit", "/campaigns/{draft}/edit?step=review", "/campaigns/{campaign}", "/senders",
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
     "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
+    "/monitoring", "/monitoring?category=critical&search=nothing",
     "/accounts", "/accounts/{account}", "/accounts/{operator}", "/audit", "/settings/api-keys", "/settings", "/profile",
     "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password", "/reset-password/link?token=none",
     "/nowhere",

@@ -61,6 +61,8 @@ async def test_a_flush_writes_what_was_published(owner: Client, broadcaster: Bro
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["flushed"], body["pending"], body["sink"]) == (True, 0, "postgresql")
+    persister = body["metrics"]["persister"]
+    assert (persister["buffered"], persister["spooled"], persister["last_flush"]["complete"]) == (0, 0, True)
     async with database.transaction() as tx:
         (row,) = (await tx.execute(
             text('SELECT event_id, data, "offset", origin_epoch FROM monitoring_events WHERE event_type = :name'),
@@ -170,7 +172,8 @@ async def test_an_operator_opens_and_resets_a_breaker_and_both_are_events(
     names = [each["name"] for each in (await owner.get("/api/v1/monitoring/breakers")).json()["items"]]
     assert names == ["monitoring_database", "monitoring_redis"]
     opened = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/open")
-    assert opened.json() == {"name": "monitoring_redis", "state": "forced_open", "retry_after": None}
+    nothing = {"failures": 0, "calls": 0, "failed": 0}
+    assert opened.json() == {"name": "monitoring_redis", "state": "forced_open", "retry_after": None, **nothing}
     assert broadcaster.by_type["circuit_breaker_transition"] == 1
     reset = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/reset")
     assert reset.json()["state"] == "closed"

@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { client, unwrap } from "./client";
-import type { InboundKind, SandboxState } from "./types";
+import type { Category } from "../realtime/frames";
+import type { InboundKind, MonitoringFigures, SandboxState, ValidationFigures } from "./types";
 
 export const dashboardQuery = () =>
   queryOptions({
@@ -37,3 +38,33 @@ export const sandboxQuery = () =>
 
 export const injectInbound = (body: { from: string; to: string; body: string }) =>
   unwrap(client.POST("/api/v1/sandbox/inbound", { body }));
+
+export interface MonitoringFilters {
+  category?: Category;
+  search?: string;
+}
+
+const LOOK_EVERY_MS = 5000; // counters are not pushed
+
+export const figuresQuery = () =>
+  queryOptions({
+    queryKey: ["monitoring", "figures"],
+    queryFn: ({ signal }) => unwrap(client.GET("/metrics/adapter", { signal })).then((figures) => figures as unknown as MonitoringFigures),
+    refetchInterval: LOOK_EVERY_MS,
+  });
+
+export const validationQuery = () =>
+  queryOptions({
+    queryKey: ["monitoring", "validation"],
+    queryFn: ({ signal }) => unwrap(client.GET("/metrics/validation", { signal })).then((figures) => figures as unknown as ValidationFigures),
+    refetchInterval: LOOK_EVERY_MS,
+  });
+
+export const breakersQuery = () =>
+  queryOptions({ queryKey: ["monitoring", "breakers"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/breakers", { signal })), refetchInterval: LOOK_EVERY_MS });
+
+const breaker = (name: string) => ({ params: { path: { name } } });
+
+export const flushMetrics = () => unwrap(client.POST("/metrics/flush"));
+export const openBreaker = (name: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/open", breaker(name)));
+export const resetBreaker = (name: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/reset", breaker(name)));

@@ -2728,6 +2728,21 @@ export interface components {
              * @description Seconds until a call may be tried; null while an operator holds it open.
              */
             retry_after: number | null;
+            /**
+             * Failures
+             * @description Failed calls in a row; while it is open or half open, failed probes.
+             */
+            failures: number;
+            /**
+             * Calls
+             * @description Calls within the last minute, since the last change of state.
+             */
+            calls: number;
+            /**
+             * Failed
+             * @description Failed ones among them.
+             */
+            failed: number;
         };
         /** Breakers */
         Breakers: {
@@ -3450,6 +3465,8 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+            /** @description Null where this process writes nothing. */
+            persister: components["schemas"]["PersisterShape"] | null;
         };
         /**
          * FlagChangeIn
@@ -4232,6 +4249,24 @@ export interface components {
             /** Seconds */
             seconds: number;
         };
+        /** LastFlush */
+        LastFlush: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Complete
+             * @description False: rows still wait because the database does not take them.
+             */
+            complete: boolean;
+            /**
+             * Persisted
+             * @description Events committed by it.
+             */
+            persisted: number;
+        };
         /** LetterFilter */
         LetterFilter: {
             /** Group */
@@ -4819,6 +4854,38 @@ export interface components {
             meaning: string;
             /** For Keys */
             for_keys: boolean;
+        };
+        /**
+         * PersisterShape
+         * @description What waits to be written to the database, and where.
+         */
+        PersisterShape: {
+            /**
+             * Buffered
+             * @description Events in memory, those under way included.
+             */
+            buffered: number;
+            /**
+             * Fill
+             * @description Of the buffer in memory, 0 to 1; from `spills_at` on it is spooled.
+             */
+            fill: number;
+            /** Rows Max */
+            rows_max: number;
+            /** Spills At */
+            spills_at: number;
+            /**
+             * Spooled
+             * @description Events on this machine's disk.
+             */
+            spooled: number;
+            /**
+             * Metrics Waiting
+             * @description Figures of a metrics flush that is not committed yet.
+             */
+            metrics_waiting: number;
+            /** @description Null before the first one. */
+            last_flush: components["schemas"]["LastFlush"] | null;
         };
         /** Preflight */
         Preflight: {

@@ -107,3 +107,21 @@ export type AlertState = Alert["state"];
 export type Health = Schemas["Health"];
 export type HealthCheck = Schemas["HealthCheck"];
 export type HealthStatus = HealthCheck["status"];
+
+/** What became of the events of one stage; `imbalance` is 0, or how many it cannot account for. */
+export interface Stage {
+  accepted: number;
+  delivered: number;
+  conflated: number;
+  /** By "reason/category". */
+  dropped: Record<string, number>;
+  dead_lettered: number;
+  pending: number;
+  imbalance: number;
+}
+export type MonitoringFigures = Omit<Schemas["Figures"], "accounting"> & { accounting: Record<string, Stage> };
+export type PersisterFigures = Schemas["PersisterShape"];
+/** `by_rule`: how often each rule was asked and kept; the rate is null before the first event. */
+export type ValidationFigures = Omit<Schemas["ValidationFigures"], "by_rule"> & { by_rule: Record<string, { checked: number; passed: number; failed: number; pass_rate: number | null }> };
+export type FlushResult = Schemas["FlushResult"];
+export type Breaker = Schemas["BreakerShape"];

@@ -1,8 +1,8 @@
-import { Activity, BellRing, ScrollText, UsersRound, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
+import { Activity, BellRing, ScrollText, UsersRound, AtSign, FileUp, Filter, Flag, Inbox, Megaphone, MessageSquareText, Radar, Settings, Users, Waypoints, type LucideIcon } from "lucide-react";
 import type { Permission } from "../api/types";
 
 export interface Place {
-  to: "/" | "/alerts" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/flags" | "/accounts" | "/audit" | "/settings";
+  to: "/" | "/alerts" | "/inbound" | "/contacts" | "/imports" | "/segments" | "/templates" | "/campaigns" | "/senders" | "/streams" | "/monitoring" | "/flags" | "/accounts" | "/audit" | "/settings";
   label: string;
   icon: LucideIcon;
   /** The letter after `g`. */
@@ -35,6 +35,7 @@ export const groups: { title: string; places: Place[] }[] = [
     title: "Admin",
     places: [
       { to: "/streams", label: "Event streams", icon: Waypoints, key: "b" },
+      { to: "/monitoring", label: "Monitoring", icon: Radar, key: "h", needs: "monitoring:read" },
       { to: "/flags", label: "Feature flags", icon: Flag, key: "f" },
       { to: "/accounts", label: "Accounts", icon: UsersRound, key: "a", needs: "accounts:manage" },
       { to: "/audit", label: "Audit trail", icon: ScrollText, key: "l", needs: "audit:read" },

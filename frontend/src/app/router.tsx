@@ -4,7 +4,9 @@ import type { EventFilters, LetterFilters } from "../api/backbone";
 import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
 import type { FlagFilters } from "../api/flags";
+import type { MonitoringFilters } from "../api/monitoring";
 import type { InboundKind } from "../api/types";
+import { categories } from "../realtime/frames";
 import { oneOf, str, whole, type Raw } from "./search";
 import { Shell } from "./shell";
 import { NotFound, RouteError } from "./errors";
@@ -123,13 +125,19 @@ const deadLetters = createRoute({
   component: lazyRouteComponent(() => import("../features/streams/dead-letters")),
 });
 const replays = createRoute({ ...within("/streams/replays"), component: lazyRouteComponent(() => import("../features/streams/replays")) });
+export const monitoringRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/monitoring",
+  validateSearch: (raw: Raw): MonitoringFilters => ({ category: oneOf(raw.category, categories), search: str(raw.search) }),
+  component: lazyRouteComponent(() => import("../features/monitoring/page")),
+});
 const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$eventId", component: lazyRouteComponent(() => import("../features/streams/event")) });
 
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, alerts, runbookRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
     campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings, profile,
-    streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event,
+    streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event, monitoringRoute,
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

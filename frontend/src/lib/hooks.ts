@@ -61,3 +61,13 @@ export function useAfter(ms: number, active: boolean): boolean {
   }, [ms, active]);
   return passed;
 }
+
+/** The time, moving each `ms`: for what is said in seconds while it lasts. */
+export function useTick(ms: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), ms);
+    return () => clearInterval(timer);
+  }, [ms]);
+  return now;
+}

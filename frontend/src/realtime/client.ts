@@ -1,6 +1,8 @@
 /** The tab's side of the live connection: who wants which topic, whether it is paused, and what is to be said of it. */
 import { useEffect, useSyncExternalStore } from "react";
 import { refreshSession, goToSignIn } from "../api/session";
+import { isMonitoring } from "./frames";
+import * as monitoring from "./monitoring";
 import type { FromTab } from "./shared.worker";
 import { LiveStream, type LiveNotice, type LiveStatus, type LiveUpdate } from "./stream";
 
@@ -10,6 +12,8 @@ export interface LiveState {
   /** Updates that arrived while paused and are not on the screen. */
   waiting: number;
   lastAt: number | null;
+  /** When the server was last heard at all (ms); it says something at least every ten seconds. */
+  heardAt: number | null;
 }
 
 interface Sink {
@@ -17,7 +21,7 @@ interface Sink {
   resync: () => void;
 }
 
-let state: LiveState = { status: "idle", paused: false, waiting: 0, lastAt: null };
+let state: LiveState = { status: "idle", paused: false, waiting: 0, lastAt: null, heardAt: null };
 let sink: Sink | null = null;
 let send: ((message: FromTab) => void) | null = null;
 const listeners = new Set<() => void>();
@@ -31,10 +35,10 @@ function set(change: Partial<LiveState>): void {
 
 function onUpdate(update: LiveUpdate, at: number): void {
   if (state.paused) {
-    set({ waiting: state.waiting + 1, lastAt: at });
+    set({ waiting: state.waiting + 1, lastAt: at, heardAt: at });
     return;
   }
-  set({ lastAt: at });
+  set({ lastAt: at, heardAt: at });
   for (const tap of taps) tap(update);
   sink?.update(update);
 }
@@ -49,8 +53,17 @@ async function onUnauthorized(): Promise<void> {
 function onNotice(notice: LiveNotice): void {
   if (notice.type === "update") onUpdate(notice.update, notice.at);
   else if (notice.type === "resync") sink?.resync();
-  else if (notice.type === "status") set({ status: notice.status });
-  else void onUnauthorized();
+  else if (notice.type === "status") onStatus(notice.status);
+  else if (notice.type === "unauthorized") void onUnauthorized();
+  else {
+    set({ heardAt: Date.now() });
+    monitoring.take(notice, [...topicUsers.keys()].filter(isMonitoring));
+  }
+}
+
+function onStatus(status: LiveStatus): void {
+  set({ status, heardAt: status === "live" ? Date.now() : state.heardAt });
+  if (status !== "live") monitoring.interrupted();
 }
 
 function throughWorker(): (message: FromTab) => void {
@@ -67,7 +80,7 @@ function throughWorker(): (message: FromTab) => void {
 function throughTab(): (message: FromTab) => void {
   const stream = new LiveStream({ open: (url) => new EventSource(url), notify: onNotice });
   let topics: string[] = [];
-  document.addEventListener("visibilitychange", () => stream.follow(document.hidden ? [] : topics));
+  document.addEventListener("visibilitychange", () => stream.follow(document.hidden ? [] : topics)); // and resumes where it stood
   return (message) => {
     if (message.type === "topics") stream.follow((topics = message.topics));
     else if (message.type === "retry") stream.retryNow();
@@ -75,7 +88,8 @@ function throughTab(): (message: FromTab) => void {
 }
 
 function publishTopics(): void {
-  send?.({ type: "topics", topics: [...topicUsers.keys()] });
+  const topics = [...topicUsers.keys()];
+  send?.({ type: "topics", topics, known: topics.some(isMonitoring) ? monitoring.position() : "" });
 }
 
 export function startLive(target: Sink): void {

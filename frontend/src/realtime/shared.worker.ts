@@ -1,7 +1,9 @@
 /** Holds the browser's one live connection; every tab is a port that asks for topics. */
+import { hears, isMonitoring, monitoringPart } from "./frames";
 import { isFollowed, LiveStream, type LiveNotice } from "./stream";
 
-export type FromTab = { type: "topics"; topics: string[] } | { type: "ping" } | { type: "bye" } | { type: "retry" };
+/** `known`: the `<epoch>:<offset>` up to which the tab has seen monitoring events; empty: nothing yet. */
+export type FromTab = { type: "topics"; topics: string[]; known: string } | { type: "ping" } | { type: "bye" } | { type: "retry" };
 
 interface Tab {
   port: MessagePort;
@@ -20,7 +22,18 @@ const stream = new LiveStream({
   },
 });
 
-const wants = (tab: Tab, notice: LiveNotice): boolean => notice.type !== "update" || isFollowed(tab.topics, notice.update);
+function wants(tab: Tab, notice: LiveNotice): boolean {
+  if (notice.type === "update") return isFollowed(tab.topics, notice.update);
+  if (notice.type === "monitoring") return hears(tab.topics, notice.event.category);
+  if (notice.type === "subscribed" || notice.type === "skipped") return tab.topics.some(isMonitoring);
+  return true;
+}
+
+/** A tab that begins to look, and did not see what the connection has passed, needs the latest state: everybody is given it. */
+function lacksThePast(tab: Tab, topics: string[], known: string): boolean {
+  const wanted = topics.filter(isMonitoring);
+  return wanted.some((topic) => !hears(tab.topics, topic.slice("monitoring:".length))) && known !== monitoringPart(stream.position);
+}
 
 /** The session is renewed by one tab, not by all of them at once. */
 function askOneTab(notice: LiveNotice): void {
@@ -28,12 +41,13 @@ function askOneTab(notice: LiveNotice): void {
   newest?.port.postMessage(notice);
 }
 
-function refollow(): void {
-  stream.follow([...tabs].flatMap((tab) => tab.topics));
+function refollow(anew = false): void {
+  stream.follow([...tabs].flatMap((tab) => tab.topics), anew);
 }
 
 function drop(tab: Tab): void {
   tabs.delete(tab);
+  tab.topics = [];
   refollow();
 }
 
@@ -42,9 +56,10 @@ function hear(tab: Tab, message: FromTab): void {
   if (message.type === "bye") drop(tab);
   else if (message.type === "retry") stream.retryNow();
   else if (message.type === "topics") {
+    const anew = lacksThePast(tab, message.topics, message.known);
     tab.topics = message.topics;
     tabs.add(tab);
-    refollow();
+    refollow(anew);
   }
 }
 

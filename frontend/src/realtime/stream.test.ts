@@ -33,6 +33,7 @@ class FakeSource implements Source {
 let opened: FakeSource[];
 let notices: LiveNotice[];
 let retries: (() => void)[];
+let waits: number[];
 let silences: (() => void)[];
 let stream: LiveStream;
 
@@ -43,6 +44,7 @@ beforeEach(() => {
   opened = [];
   notices = [];
   retries = [];
+  waits = [];
   silences = [];
   stream = new LiveStream({
     open: (url) => {
@@ -56,7 +58,8 @@ beforeEach(() => {
       silences.push(run);
       return () => (silences = silences.filter((other) => other !== run));
     },
-    later: (run) => {
+    later: (run, ms) => {
+      waits.push(ms);
       retries.push(run);
       return () => (retries = retries.filter((other) => other !== run));
     },
@@ -137,6 +140,51 @@ describe("the live stream", () => {
     expect(last().closed).toBe(true);
     expect(stream.status).toBe("reconnecting");
     expect(retries).toHaveLength(1);
+  });
+
+  it("passes monitoring events on with their place, and resumes behind the last", () => {
+    stream.follow(["dashboard", "monitoring"]);
+    last().open();
+    last().send("subscribed", "epoch:7-1~life:4", { channel: "monitoring", epoch: "life", offset: 4, recovered: false, events: [] });
+    last().send("monitoring", "epoch:7-1~life:5", { event_id: "e" });
+    expect(notices.at(-1)).toEqual({ type: "monitoring", position: "life:5", event: { event_id: "e" } });
+    last().send("skipped", "epoch:7-1~life:8", { from: 6, to: 8 });
+    expect(notices.at(-1)).toEqual({ type: "skipped", position: "life:8", from: 6, to: 8 });
+    last().fail(0);
+    retries[0]!();
+    expect(last().url).toContain(`after=${encodeURIComponent("epoch:7-1~life:8")}`);
+  });
+
+  it("asks for the latest state when more categories are wanted than it has followed, and resumes when fewer are", () => {
+    stream.follow(["monitoring:critical"]);
+    last().send("monitoring", "~life:5", {});
+    stream.follow(["monitoring"]);
+    expect(last().url).toBe("/api/v1/live?topics=monitoring");
+    last().send("monitoring", "~life:9", {});
+    stream.follow([]);
+    stream.follow(["monitoring:debug"]);
+    expect(last().url).toContain(`after=${encodeURIComponent("~life:9")}`);
+  });
+
+  it("asks for the latest state for a newcomer although the topics stay", () => {
+    stream.follow(["dashboard", "monitoring"]);
+    last().send("monitoring", "epoch:7-1~life:5", {});
+    stream.follow(["monitoring", "dashboard"], true);
+    expect(opened).toHaveLength(2);
+    expect(last().url).toContain(`after=${encodeURIComponent("epoch:7-1")}`);
+    expect(last().url).not.toContain("life");
+  });
+
+  it("leaves when the server says that it goes, and comes back when it asked to", () => {
+    stream.follow(["monitoring"]);
+    last().open();
+    last().send("reconnect", "~life:5", { delay_ms: 700 });
+    expect(last().closed).toBe(true);
+    expect(stream.status).toBe("reconnecting");
+    expect(notices).not.toContainEqual({ type: "unauthorized" });
+    expect(waits).toEqual([700]);
+    retries[0]!();
+    expect(last().url).toContain(`after=${encodeURIComponent("~life:5")}`);
   });
 
   it("closes and is idle when nobody listens", () => {

@@ -3,6 +3,8 @@
  * says honestly whether it is connected. Knows nothing of workers, tabs or caches, so that each of them can hold it.
  */
 
+import { covers, isMonitoring, monitoringPart, withoutMonitoring, type MonitoringEvent, type Subscribed } from "./frames";
+
 export interface LiveUpdate {
   topic: string;
   kind: string;
@@ -21,6 +23,11 @@ export type LiveNotice =
   | { type: "update"; update: LiveUpdate; at: number }
   | { type: "resync" }
   | { type: "status"; status: LiveStatus }
+  /** The connection is alive and stands here (`<epoch>:<offset>` of the monitoring events, empty where none are followed). */
+  | { type: "heard"; at: number; position: string }
+  | { type: "subscribed"; said: Subscribed }
+  | { type: "monitoring"; event: MonitoringEvent; position: string }
+  | { type: "skipped"; from: number; to: number; position: string }
   | { type: "unauthorized" };
 
 /** The part of EventSource that is used. */
@@ -58,6 +65,8 @@ export class LiveStream {
   #topics: string[] = [];
   #source: Source | null = null;
   #position: string | null = null;
+  /** The monitoring topics under which the position was reached. */
+  #monitored: string[] = [];
   #attempt = 0;
   #status: LiveStatus = "idle";
   #cancelRetry: (() => void) | null = null;
@@ -75,12 +84,21 @@ export class LiveStream {
     return this.#position;
   }
 
-  /** Follows exactly these topics; reopens at the last position only if the set changed. */
-  follow(topics: Iterable<string>): void {
+  /**
+   * Follows exactly these topics; reopens at the last position only if the set changed. `anew`: somebody did not see
+   * which monitoring events came before, so their latest state is asked for again.
+   */
+  follow(topics: Iterable<string>, anew = false): void {
     const wanted = [...new Set(topics)].toSorted();
-    if (wanted.join() === this.#topics.join()) return;
+    if (wanted.join() === this.#topics.join() && !anew) return;
+    if (anew) this.#position = withoutMonitoring(this.#position);
     this.#topics = wanted;
     this.#attempt = 0;
+    const monitored = wanted.filter(isMonitoring);
+    if (monitored.length > 0) {
+      if (!covers(this.#monitored, monitored)) this.#position = withoutMonitoring(this.#position);
+      this.#monitored = monitored;
+    }
     this.#reopen();
   }
 
@@ -102,18 +120,41 @@ export class LiveStream {
       this.#setStatus("live");
     };
     source.onerror = () => this.#failed(source);
-    source.addEventListener("heartbeat", (event) => {
-      this.#heard(source);
+    this.#listen(source);
+  }
+
+  #listen(source: Source): void {
+    const on = (name: string, act: (event: MessageEvent<string>) => void) =>
+      source.addEventListener(name, (event) => {
+        if (source !== this.#source) return;
+        this.#heard(source);
+        act(event);
+      });
+    const standing = (event: MessageEvent<string>): string => {
       if (event.lastEventId) this.#position = event.lastEventId;
-    });
-    source.addEventListener("update", (event) => {
-      this.#heard(source);
-      this.#received(event);
-    });
-    source.addEventListener("resync", (event) => {
-      this.#heard(source);
+      return monitoringPart(this.#position);
+    };
+    const { notify } = this.#options;
+    on("heartbeat", (event) => notify({ type: "heard", at: Date.now(), position: standing(event) }));
+    on("update", (event) => this.#received(event));
+    on("resync", (event) => {
       this.#position = event.lastEventId || null;
-      this.#options.notify({ type: "resync" });
+      notify({ type: "resync" });
+    });
+    on("subscribed", (event) => {
+      standing(event);
+      this.#setStatus("live");
+      notify({ type: "subscribed", said: JSON.parse(event.data) as Subscribed });
+    });
+    on("monitoring", (event) => notify({ type: "monitoring", position: standing(event), event: JSON.parse(event.data) as MonitoringEvent }));
+    on("skipped", (event) => notify({ type: "skipped", position: standing(event), ...(JSON.parse(event.data) as { from: number; to: number }) }));
+    on("reconnect", (event) => {
+      standing(event);
+      this.#leave((JSON.parse(event.data) as { delay_ms: number }).delay_ms);
+    });
+    on("slow", (event) => {
+      standing(event);
+      this.#leave(this.#options.backoff(this.#attempt++));
     });
   }
 
@@ -137,11 +178,15 @@ export class LiveStream {
   /** A source that closed for good was refused (an expired session, usually); one still connecting retries by itself. */
   #failed(source: Source): void {
     if (source !== this.#source) return;
-    const refused = source.readyState === CLOSED;
+    if (source.readyState === CLOSED) this.#options.notify({ type: "unauthorized" });
+    this.#leave(this.#options.backoff(this.#attempt++));
+  }
+
+  /** Closes now, and comes back where it stood after `ms`. */
+  #leave(ms: number): void {
     this.#close();
     this.#setStatus("reconnecting");
-    if (refused) this.#options.notify({ type: "unauthorized" });
-    this.#cancelRetry = this.#options.later(() => this.#reopen(), this.#options.backoff(this.#attempt++));
+    this.#cancelRetry = this.#options.later(() => this.#reopen(), ms);
   }
 
   /** A half-open connection reports no error: silence longer than two heartbeats is one. */

@@ -142,6 +142,7 @@ class Broadcaster:
             "classification_metrics": dict(self.by_category),
             "adapter_metrics": {adapter.name: _figures(adapter) for adapter in self._routes()},
             "accounting": {ledger.stage: ledger.as_dict() for ledger in self.ledgers()},
+            "persister": None if self.persister is None else self.persister.figures(),
         }
 
     async def flush_metrics(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
@@ -78,6 +79,7 @@ class Persister:
         """Every figure to persist, cumulative."""
         self.ledger = Ledger("persister", lambda: self.pending, is_exported=True)
         self.metrics_pending = 0
+        self.last_flush: dict[str, Any] | None = None
         self._database, self._flags, self._spool = database, flags, spool
         self._instance, self._epoch = instance, new_epoch()
         self._guard = guard or Guard(Breaker("monitoring_database"))
@@ -104,6 +106,18 @@ class Persister:
     def fill(self) -> float:
         """Of the buffer in memory, 0 to 1."""
         return self._queue.fill
+
+    def figures(self) -> dict[str, Any]:
+        """What waits, and where."""
+        return {
+            "buffered": len(self._queue) + self._queue.held,
+            "fill": self.fill,
+            "rows_max": self._queue.items_max,
+            "spills_at": SPILL_AT,
+            "spooled": self._spool.count if self._spool else 0,
+            "metrics_waiting": self.metrics_pending,
+            "last_flush": self.last_flush,
+        }
 
     def offer(self, published: Published) -> None:
         """Take an event to write; never waits."""
@@ -142,16 +156,17 @@ class Persister:
         """Write everything that waits, within `deadline` seconds; `metrics`: what was counted until now, too."""
         if metrics:
             self._measure()
-        before = self.ledger.delivered
+        before, complete = self.ledger.delivered, True
         try:
             async with asyncio.timeout(deadline), self._flushing:
                 await self._write_all(deadline)
         except _FAILED as error:
-            FLUSHES.labels("failed").inc()
+            complete = False
             log.warning("monitoring rows wait for the database", pending=self.pending, error=type(error).__name__)
-            return Flushed(False, self.ledger.delivered - before, self.pending + self.metrics_pending)
-        FLUSHES.labels("committed").inc()
-        return Flushed(True, self.ledger.delivered - before, self.pending + self.metrics_pending)
+        FLUSHES.labels("committed" if complete else "failed").inc()
+        done = Flushed(complete, self.ledger.delivered - before, self.pending + self.metrics_pending)
+        self.last_flush = {"at": clock.now(), "complete": complete, "persisted": done.persisted}
+        return done
 
     async def close(self, deadline: float = SHUTDOWN_SECONDS) -> Flushed:
         """One last flush, also when the breaker is open; the rest is spooled. What became of the rows: `pending` is

@@ -125,6 +125,17 @@ class Breaker:
             return None
         return max(0.0, self._opens_until - self._clock()) if self._state is State.OPEN else 0.0
 
+    @property
+    def failures(self) -> int:
+        """Failed calls in a row, as far as the present state counts them; failed probes while it is (half) open."""
+        return self._consecutive if self._state is State.CLOSED else self._failed_probes
+
+    @property
+    def lately(self) -> tuple[int, int, int]:
+        """Calls, failed ones and slow ones within the window, since the last change of state."""
+        calls, failed, slow = self._window.totals(self._clock())
+        return calls, failed, slow
+
     def passage(self) -> "Passage":
         """A block whose end is judged. Entering raises `CircuitOpen`."""
         return Passage(self)

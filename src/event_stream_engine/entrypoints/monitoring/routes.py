@@ -1,5 +1,6 @@
 """`/metrics/adapter`, `/metrics/validation`, `POST /metrics/flush`, and the circuit breakers of this process."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -27,6 +28,24 @@ def _broadcaster(platform: ThePlatform) -> Broadcaster:
 TheBroadcaster = Annotated[Broadcaster, Depends(_broadcaster)]
 
 
+class LastFlush(BaseModel):
+    at: datetime
+    complete: bool = Field(description="False: rows still wait because the database does not take them.")
+    persisted: int = Field(description="Events committed by it.")
+
+
+class PersisterShape(BaseModel):
+    """What waits to be written to the database, and where."""
+
+    buffered: int = Field(description="Events in memory, those under way included.")
+    fill: float = Field(description="Of the buffer in memory, 0 to 1; from `spills_at` on it is spooled.")
+    rows_max: int
+    spills_at: float
+    spooled: int = Field(description="Events on this machine's disk.")
+    metrics_waiting: int = Field(description="Figures of a metrics flush that is not committed yet.")
+    last_flush: LastFlush | None = Field(description="Null before the first one.")
+
+
 class Figures(BaseModel):
     """What this process's broadcaster did since it began."""
 
@@ -41,6 +60,7 @@ class Figures(BaseModel):
     accounting: dict[str, dict[str, Any]] = Field(
         description="By stage: accepted = delivered + conflated + dropped + dead_lettered + pending; `imbalance` is 0."
     )
+    persister: PersisterShape | None = Field(description="Null where this process writes nothing.")
 
 
 class ValidationFigures(BaseModel):
@@ -68,6 +88,9 @@ class BreakerShape(BaseModel):
     retry_after: float | None = Field(
         description="Seconds until a call may be tried; null while an operator holds it open."
     )
+    failures: int = Field(description="Failed calls in a row; while it is open or half open, failed probes.")
+    calls: int = Field(description="Calls within the last minute, since the last change of state.")
+    failed: int = Field(description="Failed ones among them.")
 
 
 class Breakers(BaseModel):
@@ -117,4 +140,12 @@ def _found(broadcaster: Broadcaster, name: str) -> Breaker:
 
 
 def _shape(breaker: Breaker) -> BreakerShape:
-    return BreakerShape(name=breaker.name, state=breaker.state.value, retry_after=breaker.retry_after)
+    calls, failed, _ = breaker.lately
+    return BreakerShape(
+        name=breaker.name,
+        state=breaker.state.value,
+        retry_after=breaker.retry_after,
+        failures=breaker.failures,
+        calls=calls,
+        failed=failed,
+    )

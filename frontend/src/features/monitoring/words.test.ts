@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import type { Row } from "../../realtime/backlog";
+import { lineOf, matches, summary } from "./words";
+
+const row: Row = { event_id: "e1", event_type: "import_changed", timestamp: "2026-01-01T00:00:00Z", source: "messaging.imports.v1", category: "user_activity", data: { file: "Spring.csv", rows: 3, deep: {} }, metadata: {}, offset: 1 };
+
+describe("what is said of the line", () => {
+  it("is live only while the server is heard and nothing is being caught up", () => {
+    expect(lineOf("live", false, 100_000, 109_000).word).toBe("Live");
+    expect(lineOf("live", true, 100_000, 101_000).word).toBe("Catching up");
+  });
+
+  it("says for how long nothing was heard", () => {
+    expect(lineOf("reconnecting", true, 100_000, 107_400).word).toBe("Stale for 7 s");
+    expect(lineOf("live", false, 100_000, 120_000).word).toBe("Stale for 20 s");
+  });
+
+  it("claims no age before the first word", () => {
+    expect(lineOf("connecting", true, null, 5).word).toBe("Connecting");
+  });
+});
+
+describe("finding an event", () => {
+  it("looks into its type, source and data, within its category", () => {
+    expect(matches(row, undefined, "spring")).toBe(true);
+    expect(matches(row, "user_activity", "imports.v1")).toBe(true);
+    expect(matches(row, "critical", "")).toBe(false);
+    expect(matches(row, undefined, "autumn")).toBe(false);
+  });
+
+  it("shows short values only, words before figures before ids", () => {
+    expect(summary({ import_id: "7", merged: 0, ...row.data })).toBe("file Spring.csv · rows 3 · import_id 7");
+  });
+});
