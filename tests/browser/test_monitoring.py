@@ -30,6 +30,10 @@ def test_an_import_is_seen_as_it_happens(signed_in: Watched, platform: RunningPl
     event.click()
     drawer = page.get_by_role("dialog", name="import_changed")
     expect(drawer.get_by_role("region", name="Data", exact=True)).to_contain_text(imported)
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = drawer.get_by_role("region", name="Data", exact=True).bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390, "long values scroll inside their box"
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
     assert page.evaluate("() => window.neverReloaded")

@@ -12,7 +12,7 @@ export const CategoryChip = ({ row }: { row: Row }) => <Chip tone={categoryTones
 export function EventDrawer({ row, onClose }: { row: Row; onClose: () => void }) {
   return (
     <Drawer title={row.event_type} open onClose={onClose}>
-      <div className="grid gap-5 p-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-5 p-5">
         <Definition
           items={[
             ["Category", <CategoryChip key="category" row={row} />],
@@ -22,12 +22,12 @@ export function EventDrawer({ row, onClose }: { row: Row; onClose: () => void })
             ["Place in the channel", row.offset ?? <span key="none" className="text-muted">not known: it came with the state to begin from</span>],
           ]}
         />
-        <section className="grid gap-2">
+        <section className="grid grid-cols-[minmax(0,1fr)] gap-2">
           <h3 className="font-semibold">Data</h3>
           <JsonView label="Data" value={row.data} />
         </section>
         {Object.keys(row.metadata).length > 0 && (
-          <section className="grid gap-2">
+          <section className="grid grid-cols-[minmax(0,1fr)] gap-2">
             <h3 className="font-semibold">Metadata</h3>
             <JsonView label="Metadata" value={row.metadata} />
           </section>

@@ -64,7 +64,7 @@ export function EventsCard({ backlog, onOpen }: { backlog: Backlog; onOpen: (row
           {still.rows.length === 0 && "Imports, campaigns, replies, flags and failures appear here as they happen."}
         </EmptyState>
       ) : (
-        <DataGrid label="Monitoring events" columns={columns} rows={shown} rowKey={(row) => row.event_id} rowHeight={42} cardHeight={CARD} height={`min(60dvh, ${shown.length * (phone ? CARD : 42) + 44}px)`} onOpen={onOpen} card={(row) => <EventCard row={row} onOpen={onOpen} />} />
+        <DataGrid label="Monitoring events" columns={columns} rows={shown} rowKey={(row) => row.event_id} rowHeight={42} cardHeight={CARD} height={`min(60dvh, ${phone ? shown.length * CARD : shown.length * 42 + 44}px)`} onOpen={onOpen} card={(row) => <EventCard row={row} onOpen={onOpen} />} />
       )}
     </Card>
   );

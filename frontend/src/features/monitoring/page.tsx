@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useLive, useLiveState } from "../../realtime/client";
 import { tapEvents, useBacklog } from "../../realtime/monitoring";
 import type { Row } from "../../realtime/backlog";
+import { plural } from "../../lib/format";
 import { useTick } from "../../lib/hooks";
 import { Chip } from "../../ui/chip";
 import { PageHeader } from "../../ui/layout";
@@ -28,7 +29,7 @@ export default function Monitoring() {
         meta={
           <>
             <LineChip />
-            {backlog.missed > 0 && <span className="text-warn tabular">{backlog.missed.toLocaleString("en-US")} events went by unseen; they are counted, and kept in the database.</span>}
+            {backlog.missed > 0 && <span className="text-warn tabular">{plural(backlog.missed, "event")} went by unseen: replaced by newer ones, shed, or older than the channel’s history.</span>}
           </>
         }
       />

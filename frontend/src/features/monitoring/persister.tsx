@@ -34,7 +34,7 @@ export function PersisterCard() {
       }
     >
       <QueryState query={figures} skeleton={<Skeleton rows={4} />}>
-        <div className="grid gap-4">
+        <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
           {reason && <p className="text-sm text-muted">Flush now is disabled. {reason}</p>}
           {persister && <Waiting persister={persister} />}
           <Problems error={flush.error} />
@@ -72,7 +72,7 @@ function Waiting({ persister }: { persister: PersisterFigures }) {
 /** The answer as the server gave it: "flushed" is true only after the commit. */
 function Answer({ result }: { result: FlushResult }) {
   return (
-    <div role="status" aria-label="Answer to the flush" className="grid gap-2 rounded-md border border-line bg-solid px-4 py-3 text-sm">
+    <div role="status" aria-label="Answer to the flush" className="grid grid-cols-[minmax(0,1fr)] gap-2 rounded-md border border-line bg-solid px-4 py-3 text-sm">
       <p className="flex flex-wrap items-center gap-x-3 gap-y-1 tabular">
         <Chip tone={result.flushed ? "ok" : "bad"}>{result.flushed ? "Flushed" : "Not flushed"}</Chip>
         <span>
