@@ -45,7 +45,7 @@ journey: ## Run a campaign of 2,000 people, kill every process meanwhile, accoun
 faults: ## Break the backbone at random under load, from seeds (ONLY=short for three minutes, SEEDS="4 8 15" to choose)
 	@$(prepare) --development --no-ui
 	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(if $(filter short,$(ONLY)),1 3,1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16))" \
-	ESE_TEST_FAULT_SECONDS=$(if $(filter short,$(ONLY)),8,30) ESE_TEST_FAULT_BACKLOG=$(if $(filter short,$(ONLY)),60000,1000000) \
+	ESE_TEST_FAULTS=$(if $(filter short,$(ONLY)),,all) ESE_TEST_FAULT_SECONDS=$(if $(filter short,$(ONLY)),8,30) ESE_TEST_FAULT_BACKLOG=$(if $(filter short,$(ONLY)),60000,1000000) \
 	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(if $(filter short,$(ONLY)),,tests/faults tests/backbone)
 
 soak: ## The same for MINUTES=… without a pause; the seed is printed when it fails
