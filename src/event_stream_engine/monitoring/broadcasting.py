@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.live import Hub
 from event_stream_engine.live.accounting import Ledger
@@ -123,8 +124,7 @@ class Broadcaster:
     async def unregister_client(self, client: Socket) -> None:
         serving = self._clients.pop(id(client), None)
         if serving is not None:
-            serving.cancel()
-            await asyncio.wait({serving})
+            await end(serving)
 
     def watch(self, breaker: Breaker) -> None:
         """Each change of the breaker's state becomes an event."""

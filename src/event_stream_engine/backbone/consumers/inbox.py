@@ -73,7 +73,7 @@ async def _blocked(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
 
 
 def _uuids(entries: Sequence[Envelope]) -> str:
-    """Their ids as the text of a `uuid[]`: written at once it costs a tenth of a parameter that is a list."""
+    """Their ids as the text of a `uuid[]`, written in C: a list is encoded id by id in Python."""
     return "{" + msgspec.json.encode([entry.id for entry in entries])[1:-1].decode() + "}"
 
 
