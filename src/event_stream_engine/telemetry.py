@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 correlation: ContextVar[UUID | None] = ContextVar("correlation", default=None)
 causation: ContextVar[UUID | None] = ContextVar("causation", default=None)
+acting_key: ContextVar[UUID | None] = ContextVar("acting_key", default=None)
+"""The API key by which a request came, for the audit trail."""
 
 _SECRET_NAMES = ("password", "token", "secret", "authorization", "cookie")
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from event_stream_engine import clock
+from event_stream_engine.database import Database
+from tests.entrypoints.test_account_commands import add_account
+
 Ese = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -48,3 +52,13 @@ async def test_a_set_is_taken_or_refused_whole(ese: Ese) -> None:
     assert taken.returncode == 1
     one = ese("set", "MONITORING_BATCH_SIZE=five", "--reason", "x")
     assert (one.returncode, one.stderr) == (1, "ese: five is no int.\n")
+
+
+async def test_the_history_names_people_and_keeps_to_a_range(ese: Ese, database: Database) -> None:
+    bo = await add_account(database, "bo@example.com")
+    assert ese("set", "a=true", "--type", "bool", "--reason", "try", "--by", str(bo.id)).returncode == 0
+    assert ese("history", "a").stdout.endswith("create by Bo: try\n")
+    today = f"{clock.now():%Y-%m-%d}"
+    assert ese("history", "a", "--from", today).stdout.endswith("create by Bo: try\n")
+    assert ese("history", "a", "--to", "2026-01-01").stdout.startswith("Nobody has changed a in this time.")
+    assert ese("history", "a", "--from", "noon").returncode == 1

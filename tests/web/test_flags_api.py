@@ -197,3 +197,12 @@ async def test_health_is_degraded_and_still_200_while_the_kept_flags_contradict(
     degraded = await anonymous.get("/health/flags")
     assert (degraded.status_code, degraded.json()["health"]) == (200, "degraded")
     assert [issue["code"] for issue in degraded.json()["issues"]] == ["unreadable"]
+
+
+async def test_a_history_is_narrowed_to_a_time(owner: Client) -> None:
+    await owner.put(f"{FLAGS}/new-form", json={"type": "bool", "value": False, "off": False, "reason": "try"})
+    url = f"{FLAGS}/new-form/history"
+    assert len((await owner.get(url, params={"since": "2026-01-01T00:00:00Z"})).json()["items"]) == 1
+    assert (await owner.get(url, params={"until": "2026-01-01T00:00:00Z"})).json()["items"] == []
+    backwards = {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+    assert (await owner.get(url, params=backwards)).json()["errors"][0]["field"] == "until"

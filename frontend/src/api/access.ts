@@ -37,6 +37,7 @@ export const revokeKey = (id: string) => unwrap(client.DELETE(`${KEYS}/{key_id}`
 
 export interface AuditFilters {
   actor_id?: string;
+  key_id?: string;
   action?: string;
   entity_id?: string;
   since?: string;

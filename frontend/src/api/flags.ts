@@ -18,10 +18,10 @@ export const flagQuery = (name: string) => queryOptions({ queryKey: ["flags", "d
 /** Whether what is kept is in force: asked of the process that answers. */
 export const flagsHealthQuery = () => queryOptions({ queryKey: ["flags", "health"], queryFn: ({ signal }) => unwrap(client.GET("/health/flags", { signal })), refetchInterval: LOOK_EVERY_MS });
 
-export const flagHistoryQuery = (name: string) =>
+export const flagHistoryQuery = (name: string, span: { since?: string; until?: string }) =>
   infiniteQueryOptions({
-    queryKey: ["flags", "history", name],
-    queryFn: ({ pageParam, signal }) => unwrap(client.GET(`${FLAGS}/{name}/history`, { params: { path: { name }, query: { limit: 20, cursor: pageParam } }, signal })),
+    queryKey: ["flags", "history", name, span],
+    queryFn: ({ pageParam, signal }) => unwrap(client.GET(`${FLAGS}/{name}/history`, { params: { path: { name }, query: { ...span, limit: 20, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

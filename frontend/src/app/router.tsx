@@ -95,7 +95,7 @@ export const accountRoute = createRoute({ getParentRoute: () => root, path: "/ac
 export const auditRoute = createRoute({
   getParentRoute: () => root,
   path: "/audit",
-  validateSearch: (raw: Raw): AuditFilters => ({ actor_id: str(raw.actor_id), action: str(raw.action), entity_id: str(raw.entity_id), since: str(raw.since), until: str(raw.until) }),
+  validateSearch: (raw: Raw): AuditFilters => ({ actor_id: str(raw.actor_id), key_id: str(raw.key_id), action: str(raw.action), entity_id: str(raw.entity_id), since: str(raw.since), until: str(raw.until) }),
   component: lazyRouteComponent(() => import("../features/audit/page")),
 });
 const apiKeys = createRoute({ getParentRoute: () => root, path: "/settings/api-keys", component: lazyRouteComponent(() => import("../features/accounts/api-keys")) });

@@ -24,11 +24,14 @@ class Search:
     entity_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    key_id: UUID | None = None
 
     def where(self) -> ColumnElement[bool]:
         wanted: list[ColumnElement[bool]] = [true()]
         if self.actor_id:
             wanted.append(_c.actor_id == self.actor_id)
+        if self.key_id:
+            wanted.append(_c.key_id == self.key_id)
         if self.action:
             every = self.action.endswith(".*")
             wanted.append(_c.entity == self.action[:-2] if every else _c.action == self.action)

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 from event_stream_engine import clock
 from event_stream_engine.audit.tables import audit_entries
 from event_stream_engine.database import Transaction
-from event_stream_engine.telemetry import correlation
+from event_stream_engine.telemetry import acting_key, correlation
 
 _LOCK = 0x617564  # "aud": one writer at a time, because each row hashes the one before
 _HASHED = ("at", "actor_id", "action", "entity", "entity_id", "detail", "request_id")
@@ -22,6 +22,7 @@ async def record(
 ) -> None:
     """Add a row in the transaction of the change. `action` is `<entity>.<verb>`; `actor_id` None: the system.
 
+    The API key by which the request came, if it did, is kept too.
     Record last: the lock it takes is held until the commit.
     """
     await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -35,6 +36,7 @@ async def record(
         "entity_id": str(entity_id),
         "detail": detail or {},
         "request_id": correlation.get(),
+        "key_id": acting_key.get(),
     }
     await tx.execute(insert(audit_entries).values(**row, hash=digest(previous, row)))
 
@@ -42,4 +44,6 @@ async def record(
 def digest(previous: str, row: Mapping[str, Any]) -> str:
     """The hash of an entry after the one whose hash is `previous`; `row` may hold more than what is hashed."""
     hashed = {name: row[name] for name in _HASHED}
+    if row["key_id"] is not None:  # so that the hashes of entries without one are as they were before keys were kept
+        hashed["key_id"] = row["key_id"]
     return hashlib.sha256(previous.encode() + msgspec.json.encode(hashed, order="sorted")).hexdigest()

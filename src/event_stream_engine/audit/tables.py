@@ -17,5 +17,6 @@ audit_entries = Table(
     Column("detail", JSONB, nullable=False),
     Column("request_id", Uuid),
     Column("hash", Text, nullable=False),
+    Column("key_id", Uuid),
     Index("ix_audit_entries_entity", "entity", "entity_id"),
 )

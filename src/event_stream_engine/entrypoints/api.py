@@ -18,7 +18,8 @@ from event_stream_engine.backbone.streams.opening import Transport, open_transpo
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints import alerting, auditing, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import alerting, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints.audit import routes as audit
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions
 from event_stream_engine.entrypoints.flags import routes as flags
@@ -169,7 +170,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     backbone = (streams, events, groups, dead_letters, replays)
     for feature in (
         alerts,
-        auditing,
+        audit,
         contacts,
         imports,
         content,

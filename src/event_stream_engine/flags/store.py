@@ -159,9 +159,21 @@ async def version_of(tx: Transaction, name: str, version: int) -> Flag | None:
     return None if kept is None else msgspec.convert(kept, Flag)
 
 
-async def history(tx: Transaction, name: str, before_id: int | None, limit: int) -> list[AuditRow]:
-    """A flag's changes, newest first."""
+async def history(
+    tx: Transaction,
+    name: str,
+    before_id: int | None,
+    limit: int,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[AuditRow]:
+    """A flag's changes, newest first; `since` inclusive, `until` exclusive."""
     wanted = select(flag_audit).where(flag_audit.c.flag == name)
+    if since is not None:
+        wanted = wanted.where(flag_audit.c.at >= since)
+    if until is not None:
+        wanted = wanted.where(flag_audit.c.at < until)
     if before_id is not None:
         wanted = wanted.where(flag_audit.c.id < before_id)
     return _rows((await tx.execute(wanted.order_by(flag_audit.c.id.desc()).limit(limit))).mappings().all())

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from event_stream_engine.database import Database, Transaction
+from event_stream_engine.identity.access import store as key_store
 from event_stream_engine.identity.actions import accounts as actions
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.store import accounts as store
@@ -32,6 +33,17 @@ async def admin_has_password(database: Database) -> bool:
 async def write_mail(tx: Transaction, recipient: str, subject: str, text: str) -> None:
     """Write a mail down in the transaction; it is sent after the commit, for a day."""
     await mails.notify(tx, recipient, "alert", {"subject": subject, "text": text})
+
+
+async def account_of(tx: Transaction, email: str) -> UUID | None:
+    """The account with this address."""
+    found = await store.account_by_email(tx, email.strip().lower())
+    return found.id if found else None
+
+
+async def key_names(tx: Transaction, key_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The name of each API key there is or was."""
+    return await key_store.key_names(tx, key_ids)
 
 
 async def names(tx: Transaction, account_ids: Collection[UUID]) -> dict[UUID, str]:

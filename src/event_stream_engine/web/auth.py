@@ -23,6 +23,7 @@ from event_stream_engine import clock
 from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.errors import Forbidden, Unauthorized
 from event_stream_engine.permissions import KEY_PREFIX, ROLES, Permission, Role
+from event_stream_engine.telemetry import acting_key
 
 ACCESS_COOKIE = "ese_access"
 STALE_SECONDS = 1.0
@@ -120,6 +121,7 @@ async def authenticate(request: Request) -> Principal:
         return cast(Principal, known)
     principal = await still(request, presented(request), fresh=request.method not in SAFE_METHODS)
     request.state.principal = principal
+    acting_key.set(principal.key_id)
     return principal
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
-from event_stream_engine.telemetry import correlation
+from event_stream_engine.telemetry import acting_key, correlation
 
 log = structlog.get_logger()
 
@@ -167,6 +167,7 @@ class RequestContext:
             return
         request_id = _given_id(scope) or new_id()
         correlation.set(request_id)
+        acting_key.set(None)  # until somebody has shown one
         structlog.contextvars.bind_contextvars(request_id=str(request_id))
 
         security = self._data if scope["path"].startswith(_DATA) else self._page

@@ -6,20 +6,14 @@ import { accountsQuery, auditActionsQuery, auditExport, auditQuery, verifyAudit,
 import { useMay } from "../../lib/permissions";
 import type { AuditEntry, AuditProof } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
-import { useNow } from "../../lib/hooks";
 import { Button, buttonClass } from "../../ui/button";
+import { DateRange } from "../../ui/date-range";
 import { SearchField } from "../../ui/field";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, Problems, QueryState, Skeleton } from "../../ui/states";
 
-const DAY_MS = 86_400_000;
-const spans = [
-  { id: "any", label: "Any time" },
-  { id: "1", label: "Last 24 hours" },
-  { id: "7", label: "Last 7 days" },
-  { id: "30", label: "Last 30 days" },
-];
+const everything: AuditFilters = { actor_id: undefined, key_id: undefined, action: undefined, entity_id: undefined, since: undefined, until: undefined };
 
 export default function Audit() {
   const filters = useSearch({ from: "/audit" });
@@ -52,7 +46,7 @@ export default function Audit() {
       <QueryState query={entries} skeleton={<Skeleton rows={10} height={56} />}>
         {shown.length === 0 ? (
           <div className="card">
-            <EmptyState icon={<ScrollText aria-hidden />} title={isFiltered ? "No entry matches" : "Nothing was recorded yet"} action={isFiltered && <Button onPress={() => set({ actor_id: undefined, action: undefined, entity_id: undefined, since: undefined, until: undefined })}>Show everything</Button>}>
+            <EmptyState icon={<ScrollText aria-hidden />} title={isFiltered ? "No entry matches" : "Nothing was recorded yet"} action={isFiltered && <Button onPress={() => set(everything)}>Show everything</Button>}>
               Every change that a person makes is recorded here.
             </EmptyState>
           </div>
@@ -79,8 +73,6 @@ function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditF
   const actions = useQuery(auditActionsQuery()).data?.items ?? [];
   const groups = [...new Set(actions.map((action) => action.split(".")[0]!))];
   const search = useCallback((text: string) => set({ entity_id: text.trim() || undefined }), [set]);
-  const now = useNow();
-  const span = spans.find((entry) => filters.since && entry.id !== "any" && Math.abs(now - Number(entry.id) * DAY_MS - Date.parse(filters.since)) < DAY_MS / 2)?.id;
   return (
     <div className="mb-4 grid gap-3 sm:grid-cols-2 xl:grid-cols-[minmax(0,20rem)_14rem_14rem_11rem]">
       <SearchField label="Subject (id or name)" value={filters.entity_id ?? ""} onChange={search} />
@@ -98,13 +90,7 @@ function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditF
         onChange={(action) => set({ action: action === "any" ? undefined : action })}
         options={[{ id: "any", label: "Any action" }, ...groups.map((group) => ({ id: `${group}.*`, label: `${group}: all` })), ...actions.map((action) => ({ id: action, label: action }))]}
       />
-      <Select
-        label="Time"
-        bare
-        value={span ?? "any"}
-        onChange={(days) => set({ since: days === "any" ? undefined : new Date(Date.now() - Number(days) * DAY_MS).toISOString(), until: undefined })}
-        options={spans}
-      />
+      <DateRange key={filters.since || filters.until ? "some" : "any"} value={filters} onChange={set} />
     </div>
   );
 }
@@ -116,13 +102,14 @@ function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) =>
       <time dateTime={entry.at} title={dateTime(entry.at)} className="text-sm text-muted tabular">
         {ago(entry.at)}
       </time>
-      <span className="min-w-0 text-sm wrap-anywhere">{entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}</span>
+      <Actor entry={entry} set={set} />
       <div className="min-w-0 text-sm">
         <p className="flex flex-wrap items-center gap-x-3">
           <span className="font-mono">{entry.action}</span>
           <Button size="sm" variant="ghost" className="max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
             {entry.entity_id}
           </Button>
+          {entry.subject && <span className="wrap-anywhere">{entry.subject}</span>}
         </p>
         {facts.length > 0 && (
           <details className="text-muted">
@@ -139,6 +126,22 @@ function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) =>
         )}
       </div>
     </li>
+  );
+}
+
+/** A person, the API key by which their program came, or the platform; at the command line somebody gives a name. */
+function Actor({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) => void }) {
+  const said = entry.detail.by;
+  return (
+    <div className="min-w-0 text-sm wrap-anywhere">
+      {entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}
+      {!entry.actor_id && typeof said === "string" && <span className="block text-xs text-muted">{said}, at the command line</span>}
+      {entry.key_id && (
+        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
+          key {entry.key ?? entry.key_id}
+        </Button>
+      )}
+    </div>
   );
 }
 

@@ -4,6 +4,7 @@ import { flagHistoryQuery, rollBackFlag } from "../../api/flags";
 import type { Flag, FlagChange } from "../../api/types";
 import { dateTime, sentence } from "../../lib/format";
 import { Button } from "../../ui/button";
+import { DateRange, type Span } from "../../ui/date-range";
 import { Card } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
@@ -30,14 +31,19 @@ export function Differences({ before, after }: { before: Definition; after: Defi
 }
 
 export function History({ flag, mayChange }: { flag: Flag; mayChange: boolean }) {
-  const history = useInfiniteQuery(flagHistoryQuery(flag.name));
+  const [span, setSpan] = useState<Span>({});
+  const history = useInfiniteQuery(flagHistoryQuery(flag.name, span));
+  const isNarrowed = Boolean(span.since || span.until);
   const [back, setBack] = useState<FlagChange | null>(null);
   const rows = history.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Card title="History" padded={false}>
+      <div className="grid gap-3 px-5 pb-4">
+        <DateRange value={span} onChange={setSpan} />
+      </div>
       <QueryState query={history} skeleton={<Skeleton rows={3} height={64} className="p-5" />}>
         {rows.length === 0 ? (
-          <p className="px-5 pt-1 pb-5 text-sm text-muted">Nobody has changed it yet.</p>
+          <p className="px-5 pt-1 pb-5 text-sm text-muted">{isNarrowed ? "Nobody changed it in this time." : "Nobody has changed it yet."}</p>
         ) : (
           <ol className="divide-y divide-line" aria-label="Changes, newest first">
             {rows.map((row) => (

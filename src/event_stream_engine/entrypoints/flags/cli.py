@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from event_stream_engine.entrypoints.typed import From, To
+
 app = typer.Typer(help="Feature flags: look, change, kill, go back.", no_args_is_help=True)
 
 FlagName = Annotated[str, typer.Argument(help="As `ese flags list` prints it.")]
@@ -76,11 +78,11 @@ def rollback(
 
 
 @app.command()
-def history(name: FlagName) -> None:
+def history(name: FlagName, from_: From = None, to: To = None) -> None:
     """Print who changed a flag, when and why: the newest 200 changes."""
     from event_stream_engine.entrypoints.flags import commands
 
-    commands.history(name)
+    commands.history(name, from_, to)
 
 
 @app.command()

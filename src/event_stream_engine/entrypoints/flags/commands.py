@@ -10,7 +10,10 @@ import typer
 
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import Database, Transaction
+from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.entrypoints.flags.keeping import facts_of
+from event_stream_engine.entrypoints.flags.shapes import FlagChangeShape, change_shape
+from event_stream_engine.entrypoints.typed import a_range
 from event_stream_engine.errors import Invalid
 from event_stream_engine.flags import actions, store
 from event_stream_engine.flags.api import Flags
@@ -79,10 +82,20 @@ def rollback(name: str, version: int, *, reason: str, by: str) -> None:
     _apply(plan, reason, by)
 
 
-def history(name: str) -> None:
-    for row in _in_transaction(lambda tx: store.history(tx, name, None, SHOWN)):
-        what = f"version {row.version_from} -> {row.version_to}  {row.action} by {row.actor}: {row.reason}"
+def history(name: str, from_: str | None, to: str | None) -> None:
+    since, until = a_range(from_, to)
+
+    async def act(tx: Transaction) -> list[FlagChangeShape]:
+        rows = await store.history(tx, name, None, SHOWN, since=since, until=until)
+        return await named(tx, [change_shape(row) for row in rows])
+
+    found = _in_transaction(act)
+    for row in found:
+        what = f"version {row.version_from} -> {row.version_to}  {row.action} by {row.by}: {row.reason}"
         typer.echo(f"{row.at:%Y-%m-%d %H:%M:%SZ}  {what}")
+    if not found:
+        when = " in this time" if since or until else ""
+        typer.echo(f"Nobody has changed {name}{when}. `ese flags list` names the flags.")
 
 
 def evaluate(name: str, attributes: list[str]) -> None:

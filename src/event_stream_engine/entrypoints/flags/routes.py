@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
+from pydantic import AwareDatetime
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.entrypoints.flags import shapes
 from event_stream_engine.entrypoints.flags.shapes import FlagName, FlagShape
-from event_stream_engine.errors import Stale
+from event_stream_engine.errors import Invalid, Stale
 from event_stream_engine.flags import actions, store
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.following import Follower, nudge
@@ -139,10 +140,19 @@ async def roll_flag_back(
 
 
 @router.get("/{name}/history", summary="Who changed a flag, when and why", dependencies=[needs("flags:read")])
-async def flag_history(name: Name, tx: Tx, limit: Limit = 50, cursor: Cursor = None) -> Page[shapes.FlagChangeShape]:
-    """Newest first; also of a flag that was removed."""
+async def flag_history(
+    name: Name,
+    tx: Tx,
+    since: Annotated[AwareDatetime | None, Query(description="From this time on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[shapes.FlagChangeShape]:
+    """Newest first, of all time or from `since` until `until`; also of a flag that was removed."""
+    if since and until and until <= since:
+        raise Invalid.field("until", "The range ends before it begins: give an `until` that is later than `since`.")
     after = decode_cursor(cursor, int)
-    rows = await store.history(tx, name, after[0] if after else None, limit + 1)
+    rows = await store.history(tx, name, after[0] if after else None, limit + 1, since=since, until=until)
     items = await named(tx, [shapes.change_shape(row) for row in rows[:limit]])
     return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(rows) > limit else None)
 

@@ -1,5 +1,6 @@
 """All SQL of accounts as admins keep them, and of API keys."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,11 @@ async def keys_page(
     if after is not None:
         query = query.where(tuple_(*order) < after)
     return [_key(row) for row in await tx.execute(query)]
+
+
+async def key_names(tx: Transaction, key_ids: Collection[UUID]) -> dict[UUID, str]:
+    query = select(api_keys.c.id, api_keys.c.name).where(api_keys.c.id.in_(key_ids))
+    return {row.id: row.name for row in await tx.execute(query)}
 
 
 async def key_for_change(tx: Transaction, key_id: UUID) -> ApiKey | None:

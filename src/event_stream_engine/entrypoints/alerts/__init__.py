@@ -1,0 +1,1 @@
+"""Alerts at the command line: `ese alerts …`."""

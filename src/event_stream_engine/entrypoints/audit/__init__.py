@@ -1,0 +1,1 @@
+"""The audit trail outward: `/api/v1/audit` and `ese audit …`."""

@@ -1,0 +1,69 @@
+"""`ese dead-letters …`: what is typed. `group_commands` does it, imported when it runs."""
+
+from typing import Annotated
+
+import typer
+
+from event_stream_engine.entrypoints.typed import By
+
+app = typer.Typer(help="Events that a group gave up.", no_args_is_help=True)
+
+LetterIds = Annotated[list[str] | None, typer.Argument(help="Ids as `ese dead-letters list` prints them.")]
+OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group's.")]
+OfType = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
+OfKey = Annotated[str | None, typer.Option("--key", help="Only events with this key.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")]
+PerSecond = Annotated[int | None, typer.Option(help="At most so many events a second.")]
+
+
+@app.command("list")
+def letters_list(
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    status: Annotated[str, typer.Option(help="open, redriven or discarded.")] = "open",
+) -> None:
+    """Print the newest 200 dead letters."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.list_letters(group, type_, key, status)
+
+
+@app.command("show")
+def letters_show(letter_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Print a dead letter with its event, its stack and its history."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.show_letter(letter_id)
+
+
+@app.command("redrive")
+def letters_redrive(
+    ids: LetterIds = None,
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    dry_run: DryRun = False,
+    per_second: PerSecond = None,
+    by: By = "operator",
+) -> None:
+    """Give dead letters back to their groups: those named, or all open ones that match."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.redrive(ids, group, type_, key, dry_run=dry_run, per_second=per_second, by=by)
+
+
+@app.command("discard")
+def letters_discard(
+    reason: Annotated[str, typer.Option(help="Why their effect is not wanted.")],
+    ids: LetterIds = None,
+    group: OfGroup = None,
+    type_: OfType = None,
+    key: OfKey = None,
+    dry_run: DryRun = False,
+    by: By = "operator",
+) -> None:
+    """Settle dead letters without their effect."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.discard(ids, group, type_, key, dry_run=dry_run, by=by, reason=reason)
