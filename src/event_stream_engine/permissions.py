@@ -77,6 +77,9 @@ KEY_PREFIX = "ese_"
 NOT_FOR_KEYS: frozenset[Permission] = frozenset({"accounts:manage"})
 """No API key holds these, whoever makes it: a key that leaks must not make itself a successor."""
 
+SCOPES: tuple[Permission, ...] = tuple(sorted(PERMISSIONS - NOT_FOR_KEYS))
+"""What an API key may hold, as far as its maker may do it."""
+
 
 def roles_with(permission: Permission) -> list[Role]:
     """The roles that have it, the least powerful first."""

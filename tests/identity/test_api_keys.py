@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from event_stream_engine.database import Database
+from event_stream_engine.permissions import NOT_FOR_KEYS, PERMISSIONS
 from tests.identity.test_roles import ACCOUNTS, ME, add  # noqa: F401  # a fixture
 from tests.web.client import Client
 
@@ -76,6 +77,13 @@ async def test_a_key_never_has_more_than_its_makers_role(
     assert (await client.post(CONTACTS, json={"phone": "+14152340002"})).status_code == 403
     await owner.post(f"{ACCOUNTS}/{account}/disable")
     assert (await client.post(CONTACTS, json={"phone": "+14152340002"})).status_code == 401
+
+
+async def test_what_no_key_may_hold_is_not_offered(anonymous: Client) -> None:
+    shapes = (await anonymous.get("/openapi.json")).json()["components"]["schemas"]
+    for shape in ("ApiKeyIn", "ApiKeyShape", "NewApiKey"):
+        offered = set(shapes[shape]["properties"]["scopes"]["items"]["enum"])
+        assert offered == PERMISSIONS - NOT_FOR_KEYS, shape
 
 
 @pytest.mark.parametrize("scopes", [[], ["accounts:manage"], ["no:such"]])

@@ -140,6 +140,24 @@ async def test_nobody_ends_anothers_session_but_an_admin_all_of_them(
     assert (nobody.status_code, nobody.json()["code"]) == (404, "account_not_found")
 
 
+async def test_an_admin_ends_one_session_of_another_and_the_others_go_on(
+    owner: Client, client_of: Callable[..., Client], database: Database
+) -> None:
+    member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
+    here, elsewhere = client_of(headers={"user-agent": FIREFOX}), client_of()
+    await here.post(LOGIN, json=MEMBER)
+    await elsewhere.post(LOGIN, json=MEMBER)
+    listed = {one["device"]: one["id"] for one in (await owner.get(f"{ACCOUNTS}/{member}/sessions")).json()["items"]}
+    one = f"{ACCOUNTS}/{member}/sessions/{listed['Firefox on Linux']}"
+    assert (await elsewhere.delete(one)).json()["code"] == "permission_missing"
+    me = (await owner.get(ME)).json()["id"]
+    assert (await owner.delete(one.replace(member, me))).json()["code"] == "session_not_found", "of another account"
+    assert (await owner.delete(one)).status_code == 204
+    assert [(await client.get(ME)).status_code for client in (here, elsewhere)] == [401, 200]
+    assert (await owner.delete(one)).json()["code"] == "session_not_found", "it has ended already"
+    assert await audited(database, "session.end") == [("session.end", {"account": member, "reason": "ended_by_admin"})]
+
+
 async def test_an_ended_session_replays_no_stored_answer(browser: Client, owner: Client) -> None:
     headers = {**browser.headers, "idempotency-key": "one-contact"}
     body = {"phone": "+14152340001"}

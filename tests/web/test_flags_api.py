@@ -200,7 +200,7 @@ async def test_health_is_degraded_and_still_200_while_the_kept_flags_contradict(
 
 
 async def test_a_history_is_narrowed_to_a_time(owner: Client) -> None:
-    await owner.put(f"{FLAGS}/new-form", json={"type": "bool", "value": False, "off": False, "reason": "try"})
+    await made(owner)
     url = f"{FLAGS}/new-form/history"
     assert len((await owner.get(url, params={"since": "2026-01-01T00:00:00Z"})).json()["items"]) == 1
     assert (await owner.get(url, params={"until": "2026-01-01T00:00:00Z"})).json()["items"] == []

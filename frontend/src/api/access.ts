@@ -22,6 +22,7 @@ export const disableAccount = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{a
 export const enableAccount = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{account_id}/enable`, one(id)));
 export const accountSessionsQuery = (id: string) => queryOptions({ queryKey: ["accounts", id, "sessions"], queryFn: ({ signal }) => unwrap(client.GET(`${ACCOUNTS}/{account_id}/sessions`, { ...one(id), signal })) });
 export const endAccountSessions = (id: string) => unwrap(client.DELETE(`${ACCOUNTS}/{account_id}/sessions`, one(id)));
+export const endAccountSession = (id: string, sessionId: string) => unwrap(client.DELETE(`${ACCOUNTS}/{account_id}/sessions/{session_id}`, { params: { path: { account_id: id, session_id: sessionId } } }));
 export const resetTwoStep = (id: string) => unwrap(client.POST(`${ACCOUNTS}/{account_id}/two-step/reset`, one(id)));
 
 /** Of one account; without an id the signed-in person's own. */

@@ -12,6 +12,7 @@ from event_stream_engine.entrypoints.audit import cli as audit
 from event_stream_engine.entrypoints.backbone import cli as backbone
 from event_stream_engine.entrypoints.backbone import letters_cli
 from event_stream_engine.entrypoints.flags import cli as flags
+from event_stream_engine.entrypoints.keys import cli as keys
 from event_stream_engine.errors import EseError
 
 # One process of the operating system each: command -> module, function.
@@ -38,6 +39,7 @@ stored = typer.Typer(help="Secrets that are stored encrypted.", no_args_is_help=
 GROUPS = {
     "flags": flags.app,
     "audit": audit.app,
+    "keys": keys.app,
     "events": backbone.events,
     "backbone": backbone.backbone,
     "groups": backbone.groups,

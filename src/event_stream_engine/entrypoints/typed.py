@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
 import typer
 
-from event_stream_engine.errors import Invalid
+from event_stream_engine.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from event_stream_engine.database import Transaction
 
 T = TypeVar("T")
 _DAY = len("2026-03-01")
@@ -48,12 +51,25 @@ def a_range(from_: str | None, to: str | None) -> tuple[datetime | None, datetim
     return since, until
 
 
-def in_transaction(act: Callable[..., Awaitable[T]]) -> T:
+async def an_account(tx: "Transaction", text: str) -> UUID:
+    """By its id or its e-mail address. Raises `NotFound`."""
+    from event_stream_engine.identity import api as identity
+
+    try:
+        return UUID(text)
+    except ValueError:
+        found = await identity.account_of(tx, text)
+    if found is None:
+        raise NotFound(f"No account has the e-mail address {text}. Name an account by its address or its id.")
+    return found
+
+
+def in_transaction(act: Callable[["Transaction"], Awaitable[T]]) -> T:
     """Call `act` with a transaction on the database that the settings name."""
     return asyncio.run(_connected(act))
 
 
-async def _connected(act: Callable[..., Awaitable[T]]) -> T:
+async def _connected(act: Callable[["Transaction"], Awaitable[T]]) -> T:
     from event_stream_engine.database import Database
     from event_stream_engine.settings import load_settings
 

@@ -41,6 +41,12 @@ async def account_of(tx: Transaction, email: str) -> UUID | None:
     return found.id if found else None
 
 
+async def first_admin(tx: Transaction) -> UUID | None:
+    """Whom a sign-in link without an address is for."""
+    found = await store.first_admin(tx)
+    return found.id if found else None
+
+
 async def key_names(tx: Transaction, key_ids: Collection[UUID]) -> dict[UUID, str]:
     """The name of each API key there is or was."""
     return await key_store.key_names(tx, key_ids)

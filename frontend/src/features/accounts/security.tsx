@@ -1,8 +1,8 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { accountSessionsQuery, endAccountSessions, resetTwoStep } from "../../api/access";
-import type { Account } from "../../api/types";
+import { accountSessionsQuery, endAccountSession, endAccountSessions, resetTwoStep } from "../../api/access";
+import type { Account, Session } from "../../api/types";
 import { plural } from "../../lib/format";
 import { Button, buttonClass } from "../../ui/button";
 import { Chip } from "../../ui/chip";
@@ -12,16 +12,23 @@ import { QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { SessionRow } from "../profile/session-row";
 
-/** Where somebody else is signed in, for an admin: all of it is ended, or none. */
+/** Where somebody else is signed in, for an admin, who ends one session or all of them. */
 export function AccountSessions({ account }: { account: Account }) {
   const cache = useQueryClient();
   const query = useQuery(accountSessionsQuery(account.id));
   const [asking, setAsking] = useState(false);
   const going = (query.data?.items ?? []).filter((one) => one.ended_at === null);
   const ended = (query.data?.items ?? []).filter((one) => one.ended_at !== null);
+  const refresh = () => cache.invalidateQueries({ queryKey: ["accounts", account.id, "sessions"] });
+  const end = useMutation({
+    mutationFn: (session: Session) => endAccountSession(account.id, session.id),
+    onSuccess: (_, session) => toast.done(`${account.display_name} is signed out of ${session.device}`),
+    onError: toast.failed,
+    onSettled: refresh,
+  });
   const endAll = async () => {
     const { ended: count } = await endAccountSessions(account.id);
-    await cache.invalidateQueries({ queryKey: ["accounts", account.id, "sessions"] });
+    await refresh();
     toast.done(`${plural(count, "session")} ended`);
   };
   return (
@@ -39,7 +46,7 @@ export function AccountSessions({ account }: { account: Account }) {
       <QueryState query={query} skeleton={<Skeleton rows={2} className="p-5" />}>
         <ul aria-label="Sessions that go on">
           {going.map((session) => (
-            <SessionRow key={session.id} session={session} theirs />
+            <SessionRow key={session.id} session={session} theirs onEnd={() => end.mutate(session)} pending={end.isPending && end.variables.id === session.id} />
           ))}
         </ul>
         {going.length === 0 && <p className="px-5 py-4 text-muted">Nowhere signed in.</p>}

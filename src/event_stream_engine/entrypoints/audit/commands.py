@@ -1,7 +1,6 @@
 """What `ese audit …` does."""
 
 import asyncio
-from uuid import UUID
 
 import typer
 
@@ -10,9 +9,8 @@ from event_stream_engine.audit import reports
 from event_stream_engine.audit.reports import Search
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.entrypoints.audit.entries import AuditEntry, as_csv, entries
-from event_stream_engine.entrypoints.typed import a_range, in_transaction
-from event_stream_engine.errors import Invalid, NotFound
-from event_stream_engine.identity import api as identity
+from event_stream_engine.entrypoints.typed import a_range, an_account, in_transaction
+from event_stream_engine.errors import Invalid
 from event_stream_engine.settings import load_settings
 
 SHOWN = 200
@@ -61,18 +59,7 @@ async def _search(
     tx: Transaction, from_: str | None, to: str | None, actor: str | None, action: str | None, subject: str | None
 ) -> Search:
     since, until = a_range(from_, to)
-    return Search(await _account(tx, actor) if actor else None, action, subject, since, until)
-
-
-async def _account(tx: Transaction, said: str) -> UUID:
-    """By its id or its e-mail address. Raises `NotFound`."""
-    try:
-        return UUID(said)
-    except ValueError:
-        found = await identity.account_of(tx, said)
-    if found is None:
-        raise NotFound(f"No account has the e-mail address {said}. Name an account by its address or its id.")
-    return found
+    return Search(await an_account(tx, actor) if actor else None, action, subject, since, until)
 
 
 def _line(entry: AuditEntry) -> str:

@@ -17,13 +17,14 @@ from event_stream_engine.identity.access.model import (
     ApiKey,
     KeyNotFound,
     TooManyKeys,
+    checked_name,
     checked_scopes,
     new_secret,
 )
 from event_stream_engine.identity.actions import accounts as account_actions
 from event_stream_engine.identity.actions import two_step
 from event_stream_engine.identity.actions.sessions import end_sessions, sessions_of
-from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin, Session, digest
+from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin, Session, SessionNotFound, digest
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.ids import new_id
 from event_stream_engine.permissions import Permission, Role
@@ -95,6 +96,13 @@ async def end_sessions_of(tx: Transaction, account_id: UUID, *, by: Principal) -
     return await end_sessions(tx, account_id, "ended_by_admin", by=by.account_id)
 
 
+async def end_session_of(tx: Transaction, account_id: UUID, session_id: UUID, *, by: Principal) -> None:
+    """End one session of an account. Raises `AccountNotFound` or `SessionNotFound`."""
+    await _locked(tx, account_id)
+    if not await end_sessions(tx, account_id, "ended_by_admin", by=by.account_id, only=session_id):
+        raise SessionNotFound("This session has ended already, or is not of this account.")
+
+
 async def reset_two_step(tx: Transaction, account_id: UUID, *, by: Principal) -> Account:
     """Turn it off for somebody who lost their authenticator. Raises `AccountNotFound` or `TwoStepState`."""
     return await two_step.reset(tx, await _locked(tx, account_id), by=by)
@@ -104,17 +112,44 @@ async def make_key(
     tx: Transaction, name: str, scopes: Collection[Permission], days: int, *, by: Principal
 ) -> tuple[ApiKey, str]:
     """A new API key and its secret, which is shown this once. Raises `Invalid` or `TooManyKeys`."""
+    maker = await _locked(tx, by.account_id)
+    return await _add_key(tx, maker, name, scopes, days, by=by.account_id, detail={})
+
+
+async def make_key_for(
+    tx: Transaction, account_id: UUID, name: str, scopes: Collection[Permission], days: int, *, via: str
+) -> tuple[ApiKey, str]:
+    """As `make_key`, by whoever runs the platform, in the name of an account; `via` says who. Raises `AccountNotFound`,
+    too."""
+    holder = await _locked(tx, account_id)
+    if holder.disabled_at is not None:
+        raise Invalid(
+            f"The account of {holder.display_name} is disabled: its keys would open nothing. Enable it first."
+        )
+    return await _add_key(tx, holder, name, scopes, days, by=None, detail={"account": str(account_id), "by": via})
+
+
+async def _add_key(
+    tx: Transaction,
+    holder: Account,
+    name: str,
+    scopes: Collection[Permission],
+    days: int,
+    *,
+    by: UUID | None,
+    detail: dict[str, str],
+) -> tuple[ApiKey, str]:
     if not 1 <= days <= DAYS_MAX:
         raise Invalid.field("expires_in_days", f"Choose 1 to {DAYS_MAX} days.")
-    granted, now = checked_scopes(scopes, by.role), clock.now()
-    if await store.count_usable_keys(tx, by.account_id, now) >= KEYS_MAX:
-        raise TooManyKeys(f"You have {KEYS_MAX} API keys that can be used: revoke one first.")
+    granted, now = checked_scopes(scopes, holder.role), clock.now()
+    if await store.count_usable_keys(tx, holder.id, now) >= KEYS_MAX:
+        raise TooManyKeys(f"{holder.display_name} has {KEYS_MAX} API keys that can be used: revoke one first.")
     secret, prefix = new_secret()
     expires_at = now + timedelta(days=days)
-    key = ApiKey(new_id(), by.account_id, name.strip(), prefix, digest(secret), granted, now, expires_at)
+    key = ApiKey(new_id(), holder.id, checked_name(name), prefix, digest(secret), granted, now, expires_at)
     await store.add_key(tx, key)
-    detail = {"name": key.name, "prefix": prefix, "scopes": sorted(granted), "expires_at": expires_at.isoformat()}
-    await audit.record(tx, by.account_id, "api_key.make", key.id, detail)
+    made = {"name": key.name, "prefix": prefix, "scopes": sorted(granted), "expires_at": expires_at.isoformat()}
+    await audit.record(tx, by, "api_key.make", key.id, {**made, **detail})
     return key, secret
 
 
@@ -126,12 +161,24 @@ async def revoke_key(tx: Transaction, key_id: UUID, *, by: Principal) -> ApiKey:
     key = await store.key_for_change(tx, key_id)
     if key is None or (key.account_id != by.account_id and not by.may("accounts:manage")):
         raise KeyNotFound("You have no API key with this id.")
+    return await _revoke(tx, key, by.account_id, {})
+
+
+async def revoke_any_key(tx: Transaction, key_id: UUID, *, via: str) -> ApiKey:
+    """As `revoke_key`, by whoever runs the platform; `via` says who. Raises `KeyNotFound`."""
+    key = await store.key_for_change(tx, key_id)
+    if key is None:
+        raise KeyNotFound("There is no API key with this id.")
+    return await _revoke(tx, key, None, {"by": via})
+
+
+async def _revoke(tx: Transaction, key: ApiKey, by: UUID | None, detail: dict[str, str]) -> ApiKey:
     if key.revoked_at is not None:
         return key
     now = clock.now()
-    await store.revoke(tx, key_id, by.account_id, now)
-    await audit.record(tx, by.account_id, "api_key.revoke", key_id, {"name": key.name, "prefix": key.prefix})
-    return replace(key, revoked_at=now, revoked_by=by.account_id)
+    await store.revoke(tx, key.id, by, now)
+    await audit.record(tx, by, "api_key.revoke", key.id, {"name": key.name, "prefix": key.prefix, **detail})
+    return replace(key, revoked_at=now, revoked_by=by)
 
 
 async def _locked(tx: Transaction, account_id: UUID) -> Account:

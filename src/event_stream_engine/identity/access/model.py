@@ -14,6 +14,7 @@ from event_stream_engine.permissions import KEY_PREFIX, NOT_FOR_KEYS, ROLES, Per
 KEYS_MAX = 50
 """Of one account, those that can still be used."""
 DAYS_MAX = 365
+NAME_MAX = 100
 USE_NOTED_EVERY = timedelta(minutes=5)
 """`last_used_at` is this coarse, so that a busy key does not write with each request."""
 
@@ -53,6 +54,14 @@ def new_secret() -> tuple[str, str]:
     """A secret of 256 random bits and its visible beginning."""
     prefix = f"{KEY_PREFIX}{secrets.token_hex(4)}"
     return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
+
+
+def checked_name(name: str) -> str:
+    """Raises `Invalid`."""
+    stripped = name.strip()
+    if not stripped or len(stripped) > NAME_MAX or "\x00" in stripped:
+        raise Invalid.field("name", f"Give the key a name of 1 to {NAME_MAX} characters, such as what uses it.")
+    return stripped
 
 
 def checked_scopes(scopes: Collection[Permission], maker: Role) -> frozenset[Permission]:

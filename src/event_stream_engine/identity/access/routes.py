@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import model as rules
@@ -15,7 +15,7 @@ from event_stream_engine.identity.access.model import DAYS_MAX, ApiKey
 from event_stream_engine.identity.routes.bodies import AccountOut, EndedOut, SessionOut, account_out, session_out
 from event_stream_engine.identity.routes.entering import sessions_ended
 from event_stream_engine.identity.store import accounts as account_store
-from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES, Permission, Role
+from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES, SCOPES, Permission, Role
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import PERSON, SIGNED_IN, PermissionMissing, needs
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -23,6 +23,9 @@ from event_stream_engine.web.unit import Route, Tx
 
 accounts = APIRouter(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
 keys = APIRouter(prefix="/api/v1/api-keys", tags=["identity"], route_class=Route)
+
+KeyScope = Annotated[Permission, WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
+"""A permission that a key may hold; another is refused with the reason."""
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
@@ -40,7 +43,7 @@ class RoleIn(BaseModel):
 
 class ApiKeyIn(BaseModel):
     name: Name = Field(examples=["Nightly import"])
-    scopes: list[Permission] = Field(max_length=100, description="A part of your own permissions.")
+    scopes: list[KeyScope] = Field(max_length=100, description="A part of your own permissions.")
     expires_in_days: int = Field(90, ge=1, le=DAYS_MAX)
 
 
@@ -50,7 +53,7 @@ class ApiKeyShape(BaseModel):
     account_name: str
     name: str
     prefix: str = Field(description="How the secret begins.", examples=["ese_3f9a01bc"])
-    scopes: list[Permission]
+    scopes: list[KeyScope]
     status: Literal["active", "expired", "revoked"]
     created_at: datetime
     expires_at: datetime
@@ -140,6 +143,18 @@ async def end_sessions_of(account_id: UUID, by: Account, request: Request, tx: T
     ended = await actions.end_sessions_of(tx, account_id, by=by)
     sessions_ended(request, account_id)
     return EndedOut(ended=ended)
+
+
+@accounts.delete(
+    "/{account_id}/sessions/{session_id}",
+    status_code=204,
+    summary="End one session of an account",
+    dependencies=[needs("accounts:manage")],
+)
+async def end_session_of(account_id: UUID, session_id: UUID, by: Account, request: Request, tx: Tx) -> None:
+    """In force at once for whatever changes something, and within a second for what only reads."""
+    await actions.end_session_of(tx, account_id, session_id, by=by)
+    sessions_ended(request, account_id)
 
 
 @accounts.post(

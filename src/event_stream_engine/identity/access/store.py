@@ -105,7 +105,7 @@ async def key_for_change(tx: Transaction, key_id: UUID) -> ApiKey | None:
     return _key(row) if row else None
 
 
-async def revoke(tx: Transaction, key_id: UUID, by: UUID, now: datetime) -> None:
+async def revoke(tx: Transaction, key_id: UUID, by: UUID | None, now: datetime) -> None:
     await tx.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=now, revoked_by=by))
 
 
