@@ -68,3 +68,9 @@ async def test_a_member_changes_nobody(owner: Client, member: str, client_of: Ca
     await bo.post(LOGIN, json=MEMBER)
     assert (await bo.post(f"{ACCOUNTS}/{member}/disable")).json()["code"] == "permission_missing"
     assert [account["email"] for account in (await bo.get(ACCOUNTS)).json()["items"]] == ["bo@example.com"]
+
+
+async def test_a_platform_without_mail_takes_a_new_address_at_once(browser: Client) -> None:
+    body = {"email": "ana2@example.com", "current_password": PASSWORD}
+    changed = (await browser.patch("/api/v1/auth/me", json=body)).json()
+    assert (changed["email"], changed["new_email"]) == ("ana2@example.com", None)

@@ -144,18 +144,6 @@ async def test_asking_often_has_to_wait(owner: Client, anonymous: Client) -> Non
     assert (await anonymous.post(ASK, json={"email": "bo@example.com"})).status_code == 202
 
 
-async def test_a_new_address_needs_the_password_and_the_old_one_is_told(
-    browser: Client, mail_server: MailServer, database: Database, settings: Settings
-) -> None:
-    assert (await browser.patch(ME, json={"email": "eve@example.com"})).status_code == 401
-    body = {"email": "ana2@example.com", "current_password": CREDENTIALS["password"]}
-    assert (await browser.patch(ME, json=body)).json()["email"] == "ana2@example.com"
-    await send_due(database, settings)
-    assert [(mail["To"], "address was changed" in mail["Subject"]) for mail in mail_server.mails] == [
-        ("ana@example.com", True)
-    ]
-
-
 async def test_a_mail_that_fails_is_tried_again_and_in_the_end_given_up(
     owner: Client, anonymous: Client, mail_server: MailServer, database: Database, settings: Settings
 ) -> None:

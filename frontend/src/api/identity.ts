@@ -8,6 +8,8 @@ export const meQuery = () =>
 export const updateMe = (body: ProfileInput) =>
   unwrap(client.PATCH("/api/v1/auth/me", { body }));
 
+export const keepEmail = () => unwrap(client.DELETE("/api/v1/auth/me/new-email", {}));
+
 export const signOut = () => unwrap(client.POST("/api/v1/auth/logout", {}));
 
 export const sessionsQuery = () =>

@@ -24,10 +24,10 @@ async def sign_in_link(database: Database, origin: str, email: str | None = None
 
 
 async def admin_has_password(database: Database) -> bool:
-    """Whether the first admin, who a link signs in, can also sign in with a password."""
+    """Whether the first admin, who a link signs in, can also sign in with an address and a password."""
     async with database.transaction() as tx:
         admin = await store.first_admin(tx)
-    return admin is not None and admin.password_hash is not None
+    return admin is not None and admin.password_hash is not None and admin.email is not None
 
 
 async def write_mail(tx: Transaction, recipient: str, subject: str, text: str) -> None:

@@ -75,6 +75,16 @@ class Session:
     seen_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class EmailChange:
+    """An address that an account asked for and whose mailbox has not answered yet; the old one stays meanwhile."""
+
+    account_id: UUID
+    email: str
+    asked_at: datetime
+    expires_at: datetime
+
+
 class WrongCredentials(Unauthorized):
     code = "wrong_credentials"
     title = "The e-mail address or the password is wrong"

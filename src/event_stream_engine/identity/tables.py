@@ -87,6 +87,16 @@ password_resets = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 
+email_changes = Table(
+    "email_changes",
+    metadata,
+    Column("account_id", Uuid, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("token_hash", Text, unique=True),
+)
+
 mails = Table(
     "mails",
     metadata,

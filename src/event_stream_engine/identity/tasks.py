@@ -10,6 +10,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.smtp import MailRefused, Server
 from event_stream_engine.identity.store import accounts as account_store
+from event_stream_engine.identity.store import email_changes as change_store
 from event_stream_engine.identity.store import mails as mail_store
 from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.jobs import Runtime, chore, every
@@ -32,6 +33,7 @@ async def forget_expired(runtime: Runtime) -> None:
     now = clock.now()
     async with runtime.database.transaction() as tx:
         await account_store.forget_expired(tx, now)
+        await change_store.forget_expired(tx, now)
         await session_store.forget(tx, now, now - ENDED_SESSIONS_KEPT)
         await mail_store.forget(tx, now - MAILS_KEPT)
         await web_store.forget(tx, now - KEYS_KEPT)

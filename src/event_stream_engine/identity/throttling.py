@@ -25,7 +25,7 @@ WINDOW_SECONDS = 900
 FREE = {"email": 5, "address": 50}
 """Failed attempts without a pause: a person mistypes; a whole office may share a network address."""
 
-SPENT_MAX = {"email": 3, "address": 20}
+SPENT_MAX = {"email": 3, "account": 5, "address": 20}
 """Requests for a mail in 15 minutes."""
 
 
@@ -46,8 +46,8 @@ async def throttled(redis: "Redis", email: str, address: str) -> AsyncIterator[N
 
 
 async def spend(redis: "Redis", what: str, spenders: dict[str, str]) -> None:
-    """Something that each `email` and `address` may do a few times in 15 minutes, whatever comes of it. Raises
-    `TooManyRequests`."""
+    """Something that each `email`, `account` and `address` may do a few times in 15 minutes, whatever comes of it.
+    Raises `TooManyRequests`."""
     try:
         for by, who in spenders.items():
             key = f"ese:{what}:{by}:{_hashed(who)}"

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { updateMe } from "../../api/identity";
+import { keepEmail, updateMe } from "../../api/identity";
 import { asProblem } from "../../api/problem";
 import type { Me } from "../../api/types";
 import { Button } from "../../ui/button";
@@ -21,7 +21,8 @@ export function Person({ account }: { account: Me }) {
     onSuccess: (stored) => {
       cache.setQueryData(["me"], stored);
       setCurrent("");
-      toast.done("Profile saved");
+      setEmail(stored.email ?? "");
+      toast.done(moves && stored.new_email ? `A link is on its way to ${stored.new_email}` : "Profile saved");
     },
   });
   const problem = save.error ? asProblem(save.error) : null;
@@ -35,7 +36,8 @@ export function Person({ account }: { account: Me }) {
         }}
       >
         <TextField label="Name" value={name} onChange={setName} autoComplete="name" hint="Shown beside what you change." error={problem?.field("display_name")} />
-        {account.email && <TextField label="Email" type="email" value={email} onChange={setEmail} autoComplete="email" hint="You sign in with it." error={problem?.field("email")} />}
+        {account.email && <TextField label="Email" type="email" value={email} onChange={setEmail} autoComplete="email" hint="You sign in with it. A new one counts once you follow the link that is mailed to it." error={problem?.field("email")} />}
+        {account.new_email && <Waiting address={account.new_email} />}
         {moves && account.has_password && <TextField label="Password" type="password" value={current} onChange={setCurrent} autoComplete="current-password" hint="To change the address that you sign in with." />}
         <Problems error={save.error} placed={["display_name", "email"]} />
         <Button type="submit" variant="primary" className="justify-self-start" isDisabled={name.trim() === "" || unchanged || (moves && account.has_password && current === "")} isPending={save.isPending}>
@@ -43,6 +45,29 @@ export function Person({ account }: { account: Me }) {
         </Button>
       </form>
     </Card>
+  );
+}
+
+/** A new address whose mailbox has not answered yet. */
+function Waiting({ address }: { address: string }) {
+  const cache = useQueryClient();
+  const keep = useMutation({
+    mutationFn: keepEmail,
+    onSuccess: (stored) => {
+      cache.setQueryData(["me"], stored);
+      toast.done("Your e-mail address stays as it is");
+    },
+    onError: toast.failed,
+  });
+  return (
+    <div role="status" className="grid gap-2 rounded-md border border-warn bg-warn-soft px-4 py-3 text-sm">
+      <p>
+        <span className="font-medium wrap-anywhere">{address}</span> is not confirmed yet. Follow the link that was mailed to it, within 24 hours; until then nothing changes. No mail? Write the address above once more.
+      </p>
+      <Button size="sm" className="justify-self-start" isPending={keep.isPending} onPress={() => keep.mutate()}>
+        Keep the old address
+      </Button>
+    </div>
   );
 }
 
@@ -61,7 +86,7 @@ export function Password({ account }: { account: Me }) {
       void cache.invalidateQueries({ queryKey: ["sessions"] });
       setCurrent("");
       setPassword("");
-      toast.done(needsEmail ? `From now on sign in as ${stored.email}` : "Password saved; other sessions have ended");
+      toast.done(needsEmail ? (stored.new_email ? `Password saved; a link is on its way to ${stored.new_email}` : `From now on sign in as ${stored.email}`) : "Password saved; other sessions have ended");
     },
   });
   const problem = save.error ? asProblem(save.error) : null;
@@ -75,7 +100,10 @@ export function Password({ account }: { account: Me }) {
         }}
       >
         {needsEmail ? (
-          <TextField label="Email" type="email" required value={email} onChange={setEmail} autoComplete="username" hint="You sign in with it; password resets are sent to it." error={problem?.field("email")} />
+          <>
+            <TextField label="Email" type="email" required value={email} onChange={setEmail} autoComplete="username" hint="You sign in with it; password resets are sent to it." error={problem?.field("email")} />
+            {account.new_email && <Waiting address={account.new_email} />}
+          </>
         ) : (
           <input type="email" autoComplete="username" value={account.email ?? ""} readOnly hidden />
         )}

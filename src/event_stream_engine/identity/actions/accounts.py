@@ -10,7 +10,7 @@ from event_stream_engine import audit, clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import facts
-from event_stream_engine.identity.actions import mails
+from event_stream_engine.identity.actions import addresses, mails
 from event_stream_engine.identity.actions.sessions import HASHER, end_sessions, password_matches
 from event_stream_engine.identity.model import (
     Account,
@@ -63,30 +63,42 @@ async def change_profile(
     display_name: str | None,
     password: str | None,
     current_password: str | None,
+    by_mail: bool,
 ) -> tuple[Account, bool]:
     """Change what is given. Where there is a password, it must be repeated to change it or the address.
 
-    A password in place of another ends every session, which is the second value; a first one ends none.
+    `by_mail`: a new address counts once a link mailed to it is followed; without mail it counts at once. A password in
+    place of another ends every session, which is the second value; a first one ends none.
     Raises `WrongPassword`, `EmailTaken` or `Invalid`.
     """
     account = await current(tx, account_id)
-    changed = account
+    changed, wanted = account, None if email is None else checked_email(email)
     if display_name is not None:
         changed = replace(changed, display_name=display_name.strip())
-    if email is not None and checked_email(email) != account.email:
-        changed = replace(changed, email=checked_email(email))
-        if await store.account_by_email(tx, checked_email(email)):
-            raise EmailTaken("Another account has this e-mail address.")
-    if password is not None or changed.email != account.email:
+    moves = wanted is not None and wanted != account.email
+    if wanted is not None and moves and await store.account_by_email(tx, wanted):
+        raise EmailTaken("Another account has this e-mail address.")
+    if password is not None or moves:
         await require_password(account, current_password)
+    if moves and not by_mail:
+        changed = replace(changed, email=wanted)
     if password is not None:
-        hashed = await hashed_password(password, changed.email, changed.display_name)
+        hashed = await hashed_password(password, wanted or account.email, changed.display_name)
         changed = replace(changed, password_hash=hashed)
     replaced = password is not None and account.password_hash is not None
     if replaced:
         await end_sessions(tx, account_id, "password_changed", by=account_id)
     await _save_profile(tx, account, changed)
+    if wanted is not None and moves and by_mail:
+        await addresses.ask(tx, changed, wanted)
     return changed, replaced
+
+
+async def confirm_email(tx: Transaction, token: str) -> Account:
+    """Use a mailed link: the account's new address counts from now on. Raises `LinkEnded` or `EmailTaken`."""
+    account, changed = await addresses.confirmed(tx, token)
+    await _save_profile(tx, account, changed)
+    return changed
 
 
 async def _save_profile(tx: Transaction, before: Account, after: Account) -> None:
@@ -96,7 +108,7 @@ async def _save_profile(tx: Transaction, before: Account, after: Account) -> Non
         return
     await store.save_account(tx, after)
     if "password" in names or "email" in names:
-        await mails.end_resets(tx, before)
+        await mails.end_links(tx, before)
     await outbox.record(tx, facts.updated(after, names))
     if "email" in names:
         await mails.notify(tx, before.email, "email_changed")
@@ -114,7 +126,7 @@ async def reset_password(tx: Transaction, token: str, password: str) -> Account:
     hashed = await hashed_password(password, account.email, account.display_name)
     changed = replace(account, password_hash=hashed)
     await store.save_account(tx, changed)
-    await mails.end_resets(tx, account)
+    await mails.end_links(tx, account)
     await outbox.record(tx, facts.updated(changed, ["password"]))
     await mails.notify(tx, account.email, "password_changed")
     await end_sessions(tx, account.id, "password_reset", by=account.id)

@@ -11,10 +11,12 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.identity.letters import NOTICES, Kind, Letter, compose
 from event_stream_engine.identity.model import Account, digest
 from event_stream_engine.identity.store import accounts as account_store
+from event_stream_engine.identity.store import email_changes as change_store
 from event_stream_engine.identity.store import mails as store
 from event_stream_engine.ids import new_id
 
 RESET_LIFETIME = timedelta(minutes=30)
+CONFIRM_LIFETIME = timedelta(hours=24)
 NOTICE_LIFETIME = timedelta(hours=24)
 ATTEMPTS_MAX = 8
 PAUSE_SECONDS = 10  # after the first failed attempt; each further one takes twice as long
@@ -41,8 +43,23 @@ async def ask_for_reset(tx: Transaction, address: str) -> None:
     await _add(tx, address, "password_reset", {}, RESET_LIFETIME)
 
 
-async def end_resets(tx: Transaction, account: Account) -> None:
-    """Links that are on their way, and those not yet sent: one was used, or the password or the address was changed."""
+async def ask_to_confirm(tx: Transaction, account_id: UUID, address: str) -> None:
+    """The link's token is made when the mail is sent, as a reset's is: it stands nowhere but in the mail."""
+    await _add(tx, address, "email_confirm", {"account": str(account_id)}, CONFIRM_LIFETIME)
+
+
+async def end_email_change(tx: Transaction, account_id: UUID) -> bool:
+    """A new address that waits no longer does, and its link is not sent any more; whether one waited."""
+    address = await change_store.end(tx, account_id)
+    if address is not None:
+        await store.withdraw(tx, address, "email_confirm", clock.now())
+    return address is not None
+
+
+async def end_links(tx: Transaction, account: Account) -> None:
+    """Links that are on their way, and those not yet sent: one was used, or the password or the address was changed.
+    A new address that somebody else asked for does not outlive the password by which they could."""
+    await end_email_change(tx, account.id)
     await account_store.end_password_resets(tx, account.id)
     if account.email:
         await store.withdraw(tx, account.email, "password_reset", clock.now())
@@ -63,6 +80,8 @@ async def take_due(tx: Transaction, origin: str) -> list[Mail]:
 async def _ready(tx: Transaction, row: Any, origin: str, now: datetime) -> Mail:
     if row.kind in NOTICES:
         return Mail(row.id, row.recipient, compose(row.kind, row.detail, origin))
+    if row.kind == "email_confirm":
+        return Mail(row.id, row.recipient, await _confirmation(tx, row, origin, now))
     account = await account_store.account_by_email(tx, row.recipient)
     if account is None or account.disabled_at is not None:
         await store.settle(tx, row.id, now, "no_account")
@@ -71,6 +90,18 @@ async def _ready(tx: Transaction, row: Any, origin: str, now: datetime) -> Mail:
     expires_at = row.created_at + RESET_LIFETIME
     await account_store.add_password_reset(tx, digest(token), account.id, expires_at)
     return Mail(row.id, row.recipient, compose("password_reset", {"token": token}, origin))
+
+
+async def _confirmation(tx: Transaction, row: Any, origin: str, now: datetime) -> Letter | None:
+    """None, and the mail is settled, where nobody waits for this address any more."""
+    account_id = UUID(row.detail["account"])
+    change = await change_store.waiting(tx, account_id, now)
+    if change is None or change.email != row.recipient:
+        await store.settle(tx, row.id, now, "no_account")
+        return None
+    token = secrets.token_urlsafe(32)
+    await change_store.set_token(tx, account_id, digest(token))
+    return compose("email_confirm", {"token": token}, origin)
 
 
 async def settle(tx: Transaction, mail_id: UUID, outcome: str) -> None:

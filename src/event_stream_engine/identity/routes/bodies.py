@@ -30,6 +30,7 @@ class MeOut(AccountOut):
     model_config = ConfigDict(title="Me")
     permissions: list[Permission] = Field(description="Of this request: an API key has a part of its maker's.")
     backup_codes_left: int
+    new_email: str | None = Field(description="Asked for, and not yet confirmed by the link that was mailed to it.")
     alarms: int = Field(description="Sessions ended because a copied key was used, which you have not confirmed yet.")
 
 
@@ -104,6 +105,10 @@ class ResetIn(BaseModel):
     password: str = Field(min_length=rules.PASSWORD_MIN, max_length=rules.PASSWORD_MAX)
 
 
+class ConfirmEmailIn(BaseModel):
+    token: str = Field(max_length=200, description="From the mailed link.")
+
+
 class TwoStepBeginIn(BaseModel):
     password: str = Field(max_length=rules.PASSWORD_MAX)
 
@@ -133,8 +138,13 @@ def account_out(account: rules.Account) -> AccountOut:
     return AccountOut.model_validate(_fields(account))
 
 
-def me_out(account: rules.Account, by: Principal, backup_codes_left: int, alarms: int) -> MeOut:
-    more = {"permissions": sorted(by.permissions), "backup_codes_left": backup_codes_left, "alarms": alarms}
+def me_out(account: rules.Account, by: Principal, backup_codes_left: int, alarms: int, new_email: str | None) -> MeOut:
+    more = {
+        "permissions": sorted(by.permissions),
+        "backup_codes_left": backup_codes_left,
+        "alarms": alarms,
+        "new_email": new_email,
+    }
     return MeOut.model_validate({**_fields(account), **more})
 
 

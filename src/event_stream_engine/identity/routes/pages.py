@@ -153,6 +153,21 @@ async def new_password_form(request: Request, tx: Tx, token: Token = "", passwor
     return RedirectResponse("/sign-in?changed=true", 303)
 
 
+@router.get("/confirm-email/link")
+async def confirm_email_page(request: Request, token: str = "") -> HTMLResponse:
+    """Nothing happens yet: programs that look at mails follow their links."""
+    return _page(request, "confirm_email.html", token=token)
+
+
+@router.post("/confirm-email/link")
+async def confirm_email_form(request: Request, tx: Tx, token: Token = "") -> HTMLResponse:
+    try:
+        account = await account_actions.confirm_email(tx, token)
+    except EseError as error:
+        return _page(request, "confirm_email.html", status=error.status, error=error.detail, token="")
+    return _page(request, "email_confirmed.html", email=account.email)
+
+
 def _page(request: Request, name: str, *, status: int = 200, **context: object) -> HTMLResponse:
     headers = {"content-security-policy": _POLICY}
     return _templates.TemplateResponse(request, name, context, status_code=status, headers=headers)
