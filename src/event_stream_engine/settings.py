@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from event_stream_engine.errors import FieldError, Invalid
+from event_stream_engine.wording import of_pydantic
 
 RUNTIME_FILE = "runtime.json"
 
@@ -331,10 +332,10 @@ class Settings(Section):
                 try:
                     sections[name] = section.model_validate(dict(environ))
                 except ValidationError as error:
-                    problems += [FieldError(str(e["loc"][0]), e["msg"]) for e in error.errors()]
+                    problems += [FieldError(str(e["loc"][0]), of_pydantic(e)) for e in error.errors()]
         if problems:
-            listed = "; ".join(f"{p.field}: {p.message}" for p in problems)
-            raise Invalid(f"These settings cannot be used: {listed}.", errors=tuple(problems))
+            listed = " ".join(f"{p.field}: {p.message}" for p in problems)
+            raise Invalid(f"These settings cannot be used: {listed}", errors=tuple(problems))
         return cls.model_validate(sections)
 
     @property

@@ -52,7 +52,7 @@ async def test_accounts_keys_and_sessions_are_named_as_subjects(owner: Client, k
     bo = (await owner.post("/api/v1/accounts", json=body)).json()["id"]
     await owner.post("/api/v1/auth/login", json={"email": "bo@example.com", "password": PASSWORD})
     await owner.delete(f"/api/v1/accounts/{bo}/sessions")
-    named = {entry["action"]: (entry["actor"], entry["subject"]) for entry in await entries(owner)}
+    named = {entry["action"]: (entry["actor"], entry["subject"]) for entry in reversed(await entries(owner))}
     assert named["account.register"] == ("Ana", "Bo")
     assert named["api_key.make"] == ("Ana", "Nightly import")
     assert named["session.end"] == ("Ana", "Bo")

@@ -5,8 +5,15 @@ import os
 import sys
 
 import pytest
+from sqlalchemy import text
 
+from event_stream_engine import clock
+from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Database
+from event_stream_engine.events.messaging import StatusCallbackReceived
+from event_stream_engine.events.monitoring import LiveUpdate
+from event_stream_engine.ids import new_id
+from event_stream_engine.telemetry import correlation
 from tests.backbone.test_failing_reactions import rows
 from tests.web.test_backbone_api import GROUP, bury
 
@@ -49,11 +56,50 @@ async def test_letters_are_listed_shown_redriven_and_discarded(ese, database: Da
     assert (await ese("dead-letters", "redrive"))[0] == 1, "all of them is never meant by saying nothing"
 
 
+async def test_letters_are_grouped_by_cause_and_a_cause_is_settled_whole(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
+    assert (await ese("dead-letters", "causes"))[1] == "No dead letter is open.\n"
+    await bury(database, 3)
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE dead_letters SET error = 'another' WHERE error = 'no 1'"))
+    frequent, error, handler, other = (await ese("dead-letters", "causes"))[1].splitlines()[:4]
+    assert "2 letters of 2 keys" in frequent
+    assert error.startswith("  ValueError: no ")
+    assert handler == "  in event_stream_engine.messaging.consumers.apply_receipts"
+    assert "1 letter of 1 keys" in other
+    cause = frequent.split()[0]
+    assert (await ese("dead-letters", "redrive", "--cause", cause, "--dry-run"))[1] == "2 match\n"
+    assert (await ese("dead-letters", "list", "--cause", cause))[1].count("ValueError: no ") == 2
+    settled = await ese("dead-letters", "discard", "--cause", cause, "--reason", "known")
+    assert settled[1] == "2 of 2 are discarded\n"
+    assert (await ese("dead-letters", "list"))[1].count("ValueError") == 1
+
+
 async def test_a_replay_of_nothing_is_refused_and_counted(ese) -> None:  # type: ignore[no-untyped-def]
     assert (await ese("replay", "start", GROUP, "--dry-run"))[1] == "0 events match\n"
     status, output = await ese("replay", "start", GROUP, "--from", "2026-01-01T00:00:00")
     assert (status, "needs a time zone" in output) == (1, True)
-    assert (await ese("replay", "list"))[1] == ""
+    assert (await ese("replay", "list"))[1] == "There is no replay. `ese replay start` requests one.\n"
+
+
+async def test_a_mistyped_id_is_told_where_the_ids_are(ese) -> None:  # type: ignore[no-untyped-def]
+    for words, what in ((("dead-letters", "show"), "a dead letter"), (("replay", "cancel"), "a replay")):
+        status, output = await ese(*words, "12")
+        assert status == 1
+        assert output == f"ese: 12 is not the id of {what}. `ese {words[0]} list` prints the ids: copy one whole.\n"
+
+
+async def test_a_trace_says_of_each_event_which_groups_wait_and_that_none_reacts(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
+    async with database.transaction() as tx:
+        request = correlation.set(new_id())
+        await outbox.record(tx, StatusCallbackReceived(sid="SM1", status="sent", received_at=clock.now(), form={}))
+        await outbox.record(tx, LiveUpdate(topic="campaigns", kind="campaign", entity_id="1", version=1))
+        traced = correlation.get()
+        correlation.reset(request)
+    status, output = await ese("events", "trace", str(traced))
+    assert status == 0, output
+    callback, update = output.splitlines()
+    assert f"[{GROUP}: waiting]" in callback
+    assert "[no group reacts to it]" in update
 
 
 async def test_an_empty_log_is_proved_and_its_status_shown(ese) -> None:  # type: ignore[no-untyped-def]

@@ -80,7 +80,7 @@ async def test_a_key_never_has_more_than_its_makers_role(
 
 
 async def test_what_no_key_may_hold_is_not_offered(anonymous: Client) -> None:
-    shapes = (await anonymous.get("/openapi.json")).json()["components"]["schemas"]
+    shapes = (await anonymous.get("/api/v1/openapi.json")).json()["components"]["schemas"]
     for shape in ("ApiKeyIn", "ApiKeyShape", "NewApiKey"):
         offered = set(shapes[shape]["properties"]["scopes"]["items"]["enum"])
         assert offered == PERMISSIONS - NOT_FOR_KEYS, shape

@@ -360,8 +360,9 @@ async def test_freezing_an_audience_twice_adds_nobody_twice(world: World) -> Non
 
 async def test_a_launched_campaign_cannot_be_launched_again(world: World) -> None:
     campaign = await world.launched(1)
-    with pytest.raises(CampaignState):
+    with pytest.raises(CampaignState) as refused:
         await world.act(campaigns.launch_campaign, campaign, by=BY)
+    assert refused.value.detail == "This campaign is running already. Pause or cancel it."
 
 
 async def test_a_test_message_respects_a_stop_and_says_what_became_of_it(

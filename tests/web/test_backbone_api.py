@@ -7,10 +7,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from event_stream_engine import clock
+from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.database import Database
+from event_stream_engine.events.messaging import StatusCallbackReceived
 from event_stream_engine.settings import BackboneSettings
 from tests.backbone.conftest import working
 from tests.backbone.test_failing_reactions import wait_rows
@@ -50,6 +53,40 @@ async def audited(database: Database) -> list[str]:
     return [row["action"] for row in await wait_rows(database, "SELECT action FROM audit_entries ORDER BY id")]
 
 
+async def test_a_group_that_has_not_read_an_event_waits_for_it(
+    owner: Client, database: Database, redis_url: str
+) -> None:
+    async with database.transaction() as tx:
+        await outbox.record(tx, StatusCallbackReceived(sid="SM1", status="sent", received_at=clock.now(), form={}))
+    (found,) = await wait_rows(database, "SELECT event_id FROM outbox WHERE stream = 'messaging.callback.v1'")
+    url = f"{BACKBONE}/events/{found['event_id']}"
+
+    async def told() -> list[tuple[str, str]]:
+        trace = (await owner.get(f"{url}/trace")).json()["items"]
+        whole = (await owner.get(url)).json()
+        (traced,) = [event for event in trace if event["event_id"] == str(found["event_id"])]
+        assert traced["groups"] == whole["groups"]
+        assert (traced["listeners"], whole["listeners"]) == (1, 1)
+        return [(group["group"], group["state"]) for group in whole["groups"]]
+
+    assert await told() == [(GROUP, "waiting")], "not published yet"
+    client = connect(redis_url)
+    async with working(Relay(database, RedisStreams(client), BackboneSettings())):
+        await wait_rows(database, "SELECT * FROM relay_positions WHERE stream = 'messaging.callback.v1'")
+    await client.aclose()
+    assert await told() == [(GROUP, "waiting")], "published, not read"
+    at_the_end = "SELECT :group, stream, entry_id FROM relay_positions WHERE stream = 'messaging.callback.v1'"
+    await execute(database, f"INSERT INTO group_positions (group_name, stream, entry_id) {at_the_end}")
+    assert await told() == [], "read past, and not in charge: it began after it"
+    await execute(database, "INSERT INTO inbox (group_name, event_id) SELECT :group, event_id FROM outbox")
+    assert await told() == [(GROUP, "applied")]
+
+
+async def execute(database: Database, statement: str) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text(statement), {"group": GROUP})
+
+
 async def test_streams_and_the_relay_are_shown_as_they_are(owner: Client, published: str) -> None:
     (stream,) = (await owner.get(f"{BACKBONE}/streams")).json()["items"]
     assert (stream["stream"], stream["entries"], stream["state"]) == (STREAM, 1, "ok")
@@ -67,7 +104,7 @@ async def test_an_event_is_found_shown_whole_and_traced(owner: Client, published
     assert "data" not in listed
     whole = (await owner.get(f"{BACKBONE}/events/{published}")).json()
     assert whole["data"]["email"] == "ana@example.com"
-    assert whole["groups"] == []
+    assert (whole["groups"], whole["listeners"]) == ([], 0)
     trace = (await owner.get(f"{BACKBONE}/events/{published}/trace")).json()["items"]
     assert [event["type"] for event in trace] == ["UserCreated"]
     assert (await owner.get(f"{BACKBONE}/events/{'0' * 8}-0000-7000-8000-{'0' * 12}")).status_code == 404
@@ -137,3 +174,32 @@ async def test_prometheus_reads_the_backbones_figures(owner: Client, anonymous: 
     assert f'ese_stream_unpublished_events{{stream="{STREAM}"}} 0.0' in found
     assert f'ese_group_lag_events{{group="{GROUP}"}} 0.0' in found
     assert f'ese_group_state{{group="{GROUP}",state="no_consumer"}} 1.0' in found
+
+
+async def test_letters_are_grouped_by_what_they_died_of_and_a_whole_cause_is_chosen(
+    owner: Client, database: Database
+) -> None:
+    await bury(database, 12)
+    errors = {
+        1: "relation \"a\" is gone\nDETAIL: 1", 2: "relation \"b\" is gone\nDETAIL: 2",
+        3: "no 01890a5d-ac96-774b-bcce-b302099a8057 of +14152340001", 4: "NO of +14152340001",
+    }  # fmt: skip
+    for n, error in errors.items():
+        async with database.transaction() as tx:
+            await tx.execute(text("UPDATE dead_letters SET error = :e WHERE key = :k"), {"e": error, "k": f"k{n}"})
+    url = f"{BACKBONE}/dead-letters"
+    page = (await owner.get(f"{url}/causes")).json()
+    assert [cause["count"] for cause in page["items"]] == [8, 2, 1, 1]
+    assert page["total"] == 12
+    most, relation = page["items"][:2]
+    assert (most["group"], most["type"], most["keys"]) == (GROUP, "StatusCallbackReceived", 8)
+    assert most["handler"] == "event_stream_engine.messaging.consumers.apply_receipts"
+    assert most["first_at"] <= most["last_at"]
+    members = (await owner.get(url, params={"cause": relation["id"]})).json()
+    assert {letter["error"].split()[1] for letter in members["items"]} == {'"a"', '"b"'}
+    chosen = {"filter": {"cause": relation["id"]}, "dry_run": True}
+    assert (await owner.post(f"{url}/redrive", json=chosen)).json()["matched"] == 2
+    done = await owner.post(f"{url}/discard", json={**chosen, "dry_run": False, "reason": "known"})
+    assert done.json() == {"matched": 2, "discarded": 2}
+    assert [cause["count"] for cause in (await owner.get(f"{url}/causes")).json()["items"]] == [8, 1, 1]
+    assert len((await owner.get(f"{url}/causes", params={"status": "discarded"})).json()["items"]) == 1

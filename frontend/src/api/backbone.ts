@@ -12,6 +12,8 @@ export interface LetterFilters extends EventFilters {
   group?: string;
   status?: "open" | "redriven" | "discarded";
   search?: string;
+  /** As the list of causes names it. */
+  cause?: string;
 }
 
 const BACKBONE = "/api/v1/backbone";
@@ -56,6 +58,14 @@ export const lettersQuery = (filters: LetterFilters) =>
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= PAGES_LOOKED_AT ? LOOK_EVERY_MS : false),
+  });
+
+/** The letters by what they died of. */
+export const causesQuery = (filters: Omit<LetterFilters, "cause">) =>
+  queryOptions({
+    queryKey: ["backbone", "causes", filters],
+    queryFn: ({ signal }) => unwrap(client.GET(`${BACKBONE}/dead-letters/causes`, { params: { query: filters }, signal })),
+    refetchInterval: LOOK_EVERY_MS,
   });
 
 export const letterQuery = (id: string) =>

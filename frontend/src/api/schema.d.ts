@@ -263,7 +263,7 @@ export interface paths {
         };
         /**
          * Who changed a flag, when and why
-         * @description Newest first; also of a flag that was removed.
+         * @description Newest first, of all time or from `since` until `until`; also of a flag that was removed.
          */
         get: operations["flag_history"];
         put?: never;
@@ -575,8 +575,52 @@ export interface paths {
          * Change name, e-mail address or password
          * @description A password in place of another ends every session; this one goes on with new cookies. Wrong current passwords
          *     make one wait.
+         *
+         *     A new address counts once the link that is mailed to it was followed, within 24 hours: until then `email` is the old
+         *     one and `new_email` the new one. 429 after three links to an address in 15 minutes. A platform without mail takes it
+         *     at once.
          */
         patch: operations["change_me"];
+        trace?: never;
+    };
+    "/api/v1/auth/me/new-email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Keep the e-mail address that you have
+         * @description The link that was mailed to the new one works no more.
+         */
+        delete: operations["cancel_email_change"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/confirm-email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a new e-mail address with a mailed link
+         * @description 409 `link_ended` after 24 hours or the first use; 409 `email_taken` where another account was quicker.
+         */
+        post: operations["confirm_email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/auth/sessions": {
@@ -836,6 +880,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{account_id}/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one session of an account
+         * @description In force at once for whatever changes something, and within a second for what only reads.
+         */
+        delete: operations["end_session_of"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{account_id}/two-step/reset": {
         parameters: {
             query?: never;
@@ -1058,7 +1122,7 @@ export interface paths {
         };
         /**
          * The audit trail
-         * @description Newest first.
+         * @description Newest first, of all time or from `since` until `until`.
          */
         get: operations["list_audit"];
         put?: never;
@@ -2025,7 +2089,8 @@ export interface paths {
         };
         /**
          * Everything that shares its correlation
-         * @description A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there.
+         * @description A tree by `causation_id`, oldest first; `groups` react to the event, or have taken charge of it, each with how it
+         *     fared there.
          */
         get: operations["trace_event"];
         put?: never;
@@ -2531,7 +2596,7 @@ export interface components {
              * Scopes
              * @description A part of your own permissions.
              */
-            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Expires In Days
              * @default 90
@@ -2561,7 +2626,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -2644,11 +2709,21 @@ export interface components {
             at: string;
             /**
              * Actor Id
-             * @description Null: the platform itself.
+             * @description Null: the platform itself, or the command line.
              */
             actor_id: string | null;
             /** Actor */
             actor: string | null;
+            /**
+             * Key Id
+             * @description The API key by which the request came.
+             */
+            key_id: string | null;
+            /**
+             * Key
+             * @description That key's name.
+             */
+            key: string | null;
             /**
              * Action
              * @example campaign.launch
@@ -2658,6 +2733,11 @@ export interface components {
             entity: string;
             /** Entity Id */
             entity_id: string;
+            /**
+             * Subject
+             * @description The name of an account or API key, or of whose session it was.
+             */
+            subject: string | null;
             /** Detail */
             detail: {
                 [key: string]: unknown;
@@ -2945,6 +3025,14 @@ export interface components {
             suggested: ("phone" | "consent" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
             /** @description Null where the values are no dates. */
             dates: components["schemas"]["DatesFound"] | null;
+        };
+        /** ConfirmEmailIn */
+        ConfirmEmailIn: {
+            /**
+             * Token
+             * @description From the mailed link.
+             */
+            token: string;
         };
         /**
          * Contact
@@ -3377,6 +3465,11 @@ export interface components {
             traceparent: string | null;
             /** Groups */
             groups: components["schemas"]["GroupState"][];
+            /**
+             * Listeners
+             * @description Groups of this release that react to events of this type.
+             */
+            listeners: number;
         };
         /**
          * EventShape
@@ -3988,9 +4081,10 @@ export interface components {
             group: string;
             /**
              * State
+             * @description `waiting`: the group reacts to it and has not read as far.
              * @enum {string}
              */
-            state: "applied" | "parked" | "dead";
+            state: "applied" | "parked" | "dead" | "waiting";
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -4323,6 +4417,11 @@ export interface components {
             /** Backup Codes Left */
             backup_codes_left: number;
             /**
+             * New Email
+             * @description Asked for, and not yet confirmed by the link that was mailed to it.
+             */
+            new_email: string | null;
+            /**
              * Alarms
              * @description Sessions ended because a copied key was used, which you have not confirmed yet.
              */
@@ -4530,7 +4629,7 @@ export interface components {
              */
             prefix: string;
             /** Scopes */
-            scopes: ("accounts:manage" | "alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
+            scopes: ("alerts:operate" | "audit:read" | "campaigns:launch" | "campaigns:read" | "campaigns:write" | "contacts:export" | "contacts:read" | "contacts:reveal" | "contacts:write" | "flags:read" | "flags:write" | "monitoring:operate" | "monitoring:read" | "sandbox:use" | "senders:write" | "streams:operate" | "streams:read")[];
             /**
              * Status
              * @enum {string}
@@ -5981,6 +6080,8 @@ export interface components {
             time: string;
             /** Groups */
             groups: components["schemas"]["GroupState"][];
+            /** Listeners */
+            listeners: number;
         };
         /** TwoStepBeginIn */
         TwoStepBeginIn: {
@@ -7306,6 +7407,10 @@ export interface operations {
     flag_history: {
         parameters: {
             query?: {
+                /** @description From this time on. */
+                since?: string | null;
+                /** @description Before this time. */
+                until?: string | null;
                 /** @description At most this many items. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -8685,6 +8790,201 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MeOut"];
                 };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeOut"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmEmailIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request cannot be understood */
             400: {
@@ -10233,6 +10533,99 @@ export interface operations {
             };
         };
     };
+    end_session_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: string;
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     reset_two_step: {
         parameters: {
             query?: never;
@@ -11348,8 +11741,12 @@ export interface operations {
                 /** @description `campaign.launch`, or `campaign.*`. */
                 action?: string | null;
                 entity_id?: string | null;
+                /** @description From this time on. */
                 since?: string | null;
+                /** @description Before this time. */
                 until?: string | null;
+                /** @description What was done by this API key. */
+                key_id?: string | null;
             };
             header?: never;
             path?: never;
@@ -11550,8 +11947,12 @@ export interface operations {
                 /** @description `campaign.launch`, or `campaign.*`. */
                 action?: string | null;
                 entity_id?: string | null;
+                /** @description From this time on. */
                 since?: string | null;
+                /** @description Before this time. */
                 until?: string | null;
+                /** @description What was done by this API key. */
+                key_id?: string | null;
             };
             header?: never;
             path?: never;

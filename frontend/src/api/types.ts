@@ -17,6 +17,8 @@ export type TwoStepProof = Schemas["TwoStepProofIn"];
 export type ProfileInput = Schemas["ProfileIn"];
 export type Role = Account["role"];
 export type Permission = Me["permissions"][number];
+/** What an API key may hold. */
+export type KeyScope = ApiKey["scopes"][number];
 export type AccountInput = Schemas["AccountIn"] & { role: Role };
 export type ApiKey = Schemas["ApiKeyShape"];
 export type NewApiKey = Schemas["NewApiKey"];
@@ -84,6 +86,7 @@ export type TracedEvent = Schemas["TracedShape"];
 export type Group = Schemas["GroupShape"];
 export type ParkedEvent = Schemas["ParkedShape"];
 export type DeadLetter = Schemas["DeadLetter"];
+export type DeadLetterCause = Schemas["DeadLetterCause"];
 export type DeadLetterDetail = Schemas["DeadLetterDetail"];
 /** Letters named one by one or by filter; `{}` as a filter is every open one. */
 export type LetterFilter = Pick<Schemas["RedriveIn"], "ids" | "filter">;

@@ -119,6 +119,7 @@ const deadLetters = createRoute({
     type: str(raw.type),
     key: str(raw.key),
     search: str(raw.search),
+    cause: str(raw.cause),
     status: oneOf(raw.status, ["open", "redriven", "discarded"]),
     letter: str(raw.letter),
   }),

@@ -2,9 +2,13 @@
 
 Redriving gives an event back to the one group that gave it up: it is parked there, due, in the order of its key. No
 other group and no stream sees it again.
+
+Letters of one cause are those of one group and type of event that died of the same error: the same class, and the same
+first line but for what stands in it of one event (numbers, ids, quoted words).
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +16,13 @@ import msgspec
 from sqlalchemy import text
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.database import Transaction
 from event_stream_engine.errors import Invalid, NotFound
 
 AT_ONCE_MAX = 10_000
 SAMPLE = 10
+CAUSES_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,24 @@ class Chosen:
     key: str | None = None
     status: str | None = None
     search: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """`count` letters that died of one error. `handler` is the function that reacts in this release, None where none
+    does any more; `error` is the newest letter's."""
+
+    id: str
+    group: str
+    type: str
+    handler: str | None
+    error_class: str
+    error: str
+    count: int
+    keys: int
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,18 @@ async def page(tx: Transaction, chosen: Chosen, before: UUID | None, limit: int)
 async def count(tx: Transaction, chosen: Chosen) -> int:
     counted = await tx.execute(text(f"SELECT count(*) FROM dead_letters WHERE {_CHOSEN}"), _values(chosen))  # noqa: S608
     return int(counted.scalar_one())
+
+
+async def causes(tx: Transaction, chosen: Chosen) -> list[Cause]:
+    """The letters by what they died of, the most frequent first: at most `CAUSES_MAX`."""
+    rows = await tx.execute(text(_CAUSES), {**_values(chosen), "limit": CAUSES_MAX})
+    return [Cause(**row, handler=_handler(row["group"], row["type"])) for row in rows.mappings()]
+
+
+def _handler(group: str, type_: str) -> str | None:
+    known = GROUPS.get(group)
+    reaction = known.reactions.get(type_) if known else None
+    return f"{reaction.function.__module__}.{reaction.function.__qualname__}" if reaction else None
 
 
 async def one(tx: Transaction, letter_id: UUID) -> dict[str, Any]:
@@ -96,7 +132,7 @@ async def _bounded(tx: Transaction, chosen: Chosen) -> int:
 
 
 def _open(chosen: Chosen) -> Chosen:
-    return Chosen(chosen.ids, chosen.group, chosen.type, chosen.key, "open", chosen.search)
+    return Chosen(chosen.ids, chosen.group, chosen.type, chosen.key, "open", chosen.search, chosen.cause)
 
 
 def _values(chosen: Chosen) -> dict[str, Any]:
@@ -114,17 +150,30 @@ id, group_name AS "group", stream, entry_id, event_id, type, key, status, error_
 taken_over, first_failed_at, died_at, release, resolved_at, resolved_by, reason
 """
 
-_CHOSEN = """
+# What differs from event to event is left out: quoted words, ids and numbers.
+_CAUSE = """
+md5(concat_ws(chr(10), group_name, type, error_class, regexp_replace(left(split_part(error, chr(10), 1), 500),
+    '"[^"]*"|\'[^\']*\'|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '*', 'g')))
+"""
+
+_CHOSEN = f"""
 (CAST(:ids AS uuid[]) IS NULL OR id = ANY (CAST(:ids AS uuid[])))
   AND (CAST(:group AS text) IS NULL OR group_name = :group) AND (CAST(:type AS text) IS NULL OR type = :type)
   AND (CAST(:key AS text) IS NULL OR key = :key) AND (CAST(:status AS text) IS NULL OR status = :status)
   AND (CAST(:search AS text) IS NULL OR strpos(lower(error), lower(:search)) > 0 OR event_id::text = :search
        OR strpos(lower(error_class), lower(:search)) > 0)
+  AND (CAST(:cause AS text) IS NULL OR {_CAUSE} = :cause)
 """
 
 _PAGE = f"""
 SELECT {_COLUMNS} FROM dead_letters WHERE {_CHOSEN} AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
+"""  # noqa: S608
+
+_CAUSES = f"""
+SELECT {_CAUSE} AS id, group_name AS "group", type, error_class, (array_agg(error ORDER BY id DESC))[1] AS error,
+       count(*) AS count, count(DISTINCT key) AS keys, min(died_at) AS first_at, max(died_at) AS last_at
+FROM dead_letters WHERE {_CHOSEN} GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, max(died_at) DESC LIMIT :limit
 """  # noqa: S608
 
 _ONE = f"""

@@ -74,19 +74,9 @@ async def events(tx: Transaction, wanted: EventFilter, limit: int) -> list[dict[
 
 
 async def event(tx: Transaction, event_id: UUID) -> dict[str, Any] | None:
-    """One event with its data and what became of it in each group that has taken charge of it."""
+    """One event with its data."""
     row = (await tx.execute(text(_EVENT), {"id": event_id})).mappings().one_or_none()
-    if row is None:
-        return None
-    return {**row, "groups": (await groups_of(tx, [event_id])).get(event_id, [])}
-
-
-async def groups_of(tx: Transaction, event_ids: list[UUID]) -> dict[UUID, list[dict[str, str]]]:
-    """The groups that have taken charge of each event, and how it fared there: applied, parked or dead."""
-    found: dict[UUID, list[dict[str, str]]] = {}
-    for row in await tx.execute(text(_GROUPS_OF), {"ids": event_ids}):
-        found.setdefault(row.event_id, []).append({"group": row.group_name, "state": row.state})
-    return found
+    return None if row is None else dict(row)
 
 
 async def newest_tick(tx: Transaction) -> int:
@@ -169,7 +159,7 @@ ORDER BY age_seconds DESC LIMIT 10
 _COLUMNS = "o.event_id, o.stream, o.type, o.key, o.time, o.correlation_id"
 
 # The tick of an event is the first that sees it, and ticks are named by their time.
-_ENTRY_ID = """
+ENTRY_ID = """
 (SELECT t.id || '-' || o.seq FROM outbox_ticks t
  WHERE t.id >= extract(epoch FROM o.recorded_at) * 1000 - 1000 AND t.generation = o.generation
    AND pg_visible_in_snapshot(o.xid, t.snapshot)
@@ -184,13 +174,13 @@ _WHERE = """
 """
 
 _EVENTS = f"""
-SELECT {_COLUMNS}, {_ENTRY_ID} FROM (
+SELECT {_COLUMNS}, {ENTRY_ID} FROM (
     SELECT o.* FROM outbox o WHERE {_WHERE} ORDER BY o.event_id DESC LIMIT :limit
 ) AS o ORDER BY o.event_id DESC
 """  # noqa: S608
 
 _EVENT = f"""
-SELECT {_COLUMNS}, o.causation_id, o.traceparent, o.data, {_ENTRY_ID} FROM outbox o WHERE o.event_id = :id LIMIT 1
+SELECT {_COLUMNS}, o.causation_id, o.traceparent, o.data, {ENTRY_ID} FROM outbox o WHERE o.event_id = :id LIMIT 1
 """  # noqa: S608
 
 _PUBLISHED = f"""
@@ -201,13 +191,3 @@ SELECT {_COLUMNS}, o.tick || '-' || o.seq AS entry_id FROM ({
     .replace("$3", ":stream")
 }) AS o WHERE {_WHERE} ORDER BY o.tick, o.seq LIMIT :limit
 """  # noqa: S608
-
-_GROUPS_OF = """
-SELECT i.event_id, i.group_name,
-       CASE WHEN EXISTS (SELECT FROM parked_events p WHERE p.group_name = i.group_name AND p.event_id = i.event_id)
-            THEN 'parked'
-            WHEN EXISTS (SELECT FROM dead_letters d WHERE d.group_name = i.group_name AND d.event_id = i.event_id
-                         AND d.status IN ('open', 'discarded')) THEN 'dead'
-            ELSE 'applied' END AS state
-FROM inbox i WHERE i.event_id = ANY (CAST(:ids AS uuid[])) ORDER BY i.group_name
-"""

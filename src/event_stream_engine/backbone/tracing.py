@@ -16,7 +16,7 @@ TRACE_LIMIT = 1000
 
 @dataclass(frozen=True)
 class TracedEvent:
-    """One event of a trace and the groups whose effect of it is committed."""
+    """One event of a trace."""
 
     event_id: UUID
     causation_id: UUID | None
@@ -24,7 +24,6 @@ class TracedEvent:
     type: str
     key: str
     time: datetime
-    groups: tuple[str, ...]
     data: str
 
 
@@ -34,13 +33,11 @@ async def trace(tx: Transaction, event_id: UUID) -> list[TracedEvent]:
     At most `TRACE_LIMIT`; empty when the outbox does not hold it (any more).
     """
     rows = await tx.execute(text(_TRACE), {"id": event_id, "limit": TRACE_LIMIT})
-    return [TracedEvent(r[0], r[1], r[2], r[3], r[4], r[5], tuple(r[6] or ()), r[7]) for r in rows]
+    return [TracedEvent(*row) for row in rows]
 
 
 _TRACE = """
-SELECT o.event_id, o.causation_id, o.stream, o.type, o.key, o.time,
-       (SELECT array_agg(i.group_name ORDER BY i.group_name) FROM inbox i WHERE i.event_id = o.event_id),
-       o.data::text
+SELECT o.event_id, o.causation_id, o.stream, o.type, o.key, o.time, o.data::text
 FROM outbox o
 WHERE o.correlation_id = coalesce((SELECT correlation_id FROM outbox WHERE event_id = :id LIMIT 1), :id)
 ORDER BY o.seq

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from event_stream_engine.backbone import tracing
+from event_stream_engine.backbone.fates import Fate, fates
 from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.backbone.tracing import TracedEvent
 from event_stream_engine.database import Database
@@ -48,33 +49,48 @@ def trace(event_id: str, *, as_json: bool) -> None:
         wanted = UUID(event_id)
     except ValueError:
         raise Invalid("An event id is a UUID, such as `ese events tail` prints at the end of a line.") from None
-    found = asyncio.run(_trace(load_settings(), wanted))
+    import_reactions()
+    found, fate = asyncio.run(_trace(load_settings(), wanted))
     if not found:
         raise NotFound("The outbox holds no event with this id or correlation (any more).")
     if as_json:
         for event in found:
-            typer.echo(msgspec.json.encode(event).decode())
+            groups = [{"group": name, "state": state} for name, state in fate.get(event.event_id, Fate()).groups]
+            typer.echo(msgspec.json.encode({**vars(event), "groups": groups}).decode())
         return
     children: dict[UUID | None, list[TracedEvent]] = defaultdict(list)
     ids = {event.event_id for event in found}
     for event in found:
         children[event.causation_id if event.causation_id in ids else None].append(event)
-    _print(children, None, 0)
+    _print(children, fate, None, 0)
     if len(found) == tracing.TRACE_LIMIT:
         typer.echo(f"These are the first {tracing.TRACE_LIMIT:,}; there may be more.")
 
 
-def _print(children: dict[UUID | None, list[TracedEvent]], parent: UUID | None, depth: int) -> None:
+def _print(
+    children: dict[UUID | None, list[TracedEvent]], fate: dict[UUID, Fate], parent: UUID | None, depth: int
+) -> None:
     for event in children[parent]:
-        applied = ", ".join(event.groups) or "no group yet"
-        typer.echo(f"{event.time:%H:%M:%S.%f} {'  ' * depth}{event.type} {event.key}  [{applied}]  {event.event_id}")
-        _print(children, event.event_id, depth + 1)
+        became = _became(fate.get(event.event_id, Fate()))
+        typer.echo(f"{event.time:%H:%M:%S.%f} {'  ' * depth}{event.type} {event.key}  [{became}]  {event.event_id}")
+        _print(children, fate, event.event_id, depth + 1)
 
 
-async def _trace(settings: Settings, wanted: UUID) -> list[TracedEvent]:
+def _became(fate: Fate) -> str:
+    """Each group with its state, where that is not plainly `applied`."""
+    if fate.groups:
+        return ", ".join(name if state == "applied" else f"{name}: {_STATES[state]}" for name, state in fate.groups)
+    return "no group has it in charge" if fate.listeners else "no group reacts to it"
+
+
+_STATES = {"parked": "parked", "dead": "dead letter", "waiting": "waiting"}
+
+
+async def _trace(settings: Settings, wanted: UUID) -> tuple[list[TracedEvent], dict[UUID, Fate]]:
     database = Database(settings.database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
-            return await tracing.trace(tx, wanted)
+            found = await tracing.trace(tx, wanted)
+            return found, await fates(tx, [event.event_id for event in found])
     finally:
         await database.close()

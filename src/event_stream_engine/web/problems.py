@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import acting_key, correlation
+from event_stream_engine.wording import of_pydantic
 
 log = structlog.get_logger()
 
@@ -77,11 +78,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [
-            FieldError(".".join(str(part) for part in e["loc"][1:]) or str(e["loc"][0]), e["msg"])
-            for e in error.errors()
-        ]
-        listed = "; ".join(f"{f.field}: {f.message}" for f in fields[:5])
+        fields = [FieldError(_field(e), of_pydantic(e)) for e in error.errors()]
+        listed = " ".join(f"{f.field}: {f.message}" for f in fields[:5])
         return problem(422, "invalid", "The input is not valid", listed, fields)
 
     @app.exception_handler(HTTPException)
@@ -102,6 +100,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         return _unexpected(error)
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """A dotted path such as `mapping.2.target`, or the part of the request; of broken JSON the place says nothing."""
+    inside = [] if error["type"] == "json_invalid" else error["loc"][1:]
+    return ".".join(str(part) for part in inside) or str(error["loc"][0])
 
 
 _OUTAGE_CLASSES = ("08", "53", "57")  # SQLSTATE: connection, resources, operator intervention (a restart)

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { makeKey, rolesQuery } from "../../api/access";
 import { meQuery } from "../../api/identity";
 import { asProblem } from "../../api/problem";
-import type { NewApiKey, Permission } from "../../api/types";
+import type { NewApiKey, KeyScope } from "../../api/types";
 import { date } from "../../lib/format";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
@@ -53,10 +53,10 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (key: NewApi
   const cache = useQueryClient();
   const held = useQuery(meQuery()).data?.permissions ?? [];
   const table = useQuery(rolesQuery()).data;
-  const choices = table?.permissions.filter((permission) => permission.for_keys && held.includes(permission.name)) ?? [];
+  const choices = table?.permissions.filter((permission): permission is typeof permission & { name: KeyScope } => permission.for_keys && held.includes(permission.name)) ?? [];
   const [name, setName] = useState("");
   const [days, setDays] = useState("90");
-  const [scopes, setScopes] = useState<Permission[]>([]);
+  const [scopes, setScopes] = useState<KeyScope[]>([]);
   const make = useMutation({
     mutationFn: () => makeKey({ name: name.trim(), scopes, expires_in_days: Number(days) }),
     onSuccess: (key) => {
@@ -65,7 +65,7 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (key: NewApi
     },
   });
   const problem = make.error ? asProblem(make.error) : null;
-  const choose = (scope: Permission, on: boolean) => setScopes((old) => (on ? [...old, scope] : old.filter((entry) => entry !== scope)));
+  const choose = (scope: KeyScope, on: boolean) => setScopes((old) => (on ? [...old, scope] : old.filter((entry) => entry !== scope)));
   return (
     <Dialog
       title="New API key"

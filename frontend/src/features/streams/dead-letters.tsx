@@ -10,6 +10,7 @@ import { DataGrid, type Column } from "../../ui/data-grid";
 import { Checkbox, SearchField } from "../../ui/field";
 import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
+import { Causes } from "./causes";
 import { LetterDrawer } from "./letter";
 import { DiscardDialog, LetterChip, RedriveDialog, useRedriveOne, type Chosen } from "./letter-actions";
 import { attemptsText, shortError } from "./words";
@@ -36,12 +37,14 @@ export default function DeadLetters() {
     setPicked(next);
   };
   const { status: _, ...matching } = filters;
+  const { cause, ...withoutCause } = filters;
   const narrowed = Object.values(matching).some(Boolean);
   const everything: Chosen = { filter: matching, words: narrowed ? "every open letter that these filters match" : "every open letter" };
   const selected: Chosen = { ids: chosen.map((row) => row.id), words: plural(chosen.length, "selected letter") };
   return (
     <>
       <Filters filters={filters} change={change} />
+      <Causes filters={{ ...withoutCause, status }} cause={cause} choose={(next) => change({ cause: next })} ask={(what, of) => setAsking({ what, chosen: of })} />
       {status === "open" && rows.length > 0 && (
         <div className="mb-3 flex flex-wrap items-center gap-2">
           <Button needs="streams:operate" size="sm" variant="primary" icon={<RotateCw aria-hidden />} onPress={() => setAsking({ what: "redrive", chosen: chosen.length > 0 ? selected : everything })}>

@@ -11,7 +11,7 @@ import { QueryState, Skeleton } from "../../ui/states";
 import { traceTree, type Traced } from "./trace-model";
 
 const groupTones: Record<string, Tone> = { applied: "ok", parked: "warn", dead: "bad", waiting: "info" };
-const groupWords: Record<string, string> = { applied: "applied", parked: "parked", dead: "dead letter", waiting: "waits" };
+const groupWords: Record<string, string> = { applied: "applied", parked: "parked", dead: "dead letter", waiting: "waiting" };
 
 export default function EventPage() {
   const { eventId } = useParams({ from: "/streams/events/$eventId" });
@@ -72,7 +72,7 @@ function Groups({ event }: { event: EventInfo }) {
   return (
     <Card title="What became of it">
       {event.groups.length === 0 ? (
-        <p className="text-muted">No group has taken charge of it {event.entry_id ? "yet, or none reacts to this event." : ": it is not published yet."}</p>
+        <p className="text-muted">{event.listeners === 0 ? "No group reacts to it: it is there for the record, or for what a screen shows live." : "No group has it in charge: those that react to it began after it."}</p>
       ) : (
         <ul className="divide-y divide-line">
           {event.groups.map((group) => (
@@ -124,6 +124,7 @@ function Branch({ node, current }: { node: Traced; current: string }) {
           </time>
         </p>
         <p className="text-xs wrap-anywhere text-muted">{event.stream}</p>
+        {event.groups.length === 0 && event.listeners === 0 && <p className="text-xs text-muted">no group reacts to it</p>}
         {event.groups.length > 0 && (
           <p className="mt-1 flex flex-wrap gap-x-3 gap-y-0.5 text-xs">
             {event.groups.map((group) => (
@@ -143,11 +144,11 @@ function Branch({ node, current }: { node: Traced; current: string }) {
   );
 }
 
-const marks: Record<string, string> = { applied: "text-ok", parked: "text-warn", dead: "text-bad" };
+const marks: Record<string, string> = { applied: "text-ok", parked: "text-warn", dead: "text-bad", waiting: "text-info" };
 
 const GroupMark = ({ group }: { group: { group: string; state: string } }) => (
   <span className={marks[group.state] ?? "text-muted"}>
-    {group.state === "applied" ? "✓" : "!"} {group.group}
+    {group.state === "applied" ? "✓" : group.state === "waiting" ? "…" : "!"} {group.group}
     {group.state !== "applied" && ` (${groupWords[group.state] ?? group.state})`}
   </span>
 );

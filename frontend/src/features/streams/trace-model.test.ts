@@ -3,7 +3,7 @@ import type { EventItem, TracedEvent } from "../../api/types";
 import { traceTree } from "./trace-model";
 import { added, ROWS_MAX } from "./use-tail";
 
-const traced = (event_id: string, causation_id: string | null): TracedEvent => ({ event_id, causation_id, stream: "s", type: "T", key: "k", time: "2026-01-01T00:00:00Z", groups: [] });
+const traced = (event_id: string, causation_id: string | null): TracedEvent => ({ event_id, causation_id, stream: "s", type: "T", key: "k", time: "2026-01-01T00:00:00Z", groups: [], listeners: 0 });
 const item = (event_id: string): EventItem => ({ event_id, stream: "s", entry_id: null, type: "T", key: "k", time: "2026-01-01T00:00:00Z", correlation_id: null });
 
 describe("a trace", () => {

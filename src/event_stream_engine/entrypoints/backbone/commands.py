@@ -73,6 +73,8 @@ def status() -> None:
     typer.echo(f"relay {relay['holder'] or '-'} {works}, generation {relay['generation']}, epoch {relay['epoch']}")
     if relay["generation_refused"]:
         typer.echo(f"  refused: {relay['generation_refused']}")
+    if not found:
+        typer.echo("No stream yet: nothing was published.")
     for stream in found:
         code = f" ({stream.code})" if stream.code else ""
         waiting = f"{stream.unpublished_events} wait"

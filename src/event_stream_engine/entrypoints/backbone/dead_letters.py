@@ -45,6 +45,19 @@ class DeadLetter(BaseModel):
     reason: str | None
 
 
+class DeadLetterCause(BaseModel):
+    id: str = Field(description="To be given as `cause` to the list, a redrive or a discard.")
+    group: str
+    type: str
+    handler: str | None = Field(description="The function that reacts in this release.")
+    error_class: str
+    error: str = Field(description="Of the newest letter.")
+    count: int
+    keys: int = Field(description="How many keys the letters are of.")
+    first_at: datetime
+    last_at: datetime
+
+
 class HistoryLine(BaseModel):
     at: datetime
     kind: str
@@ -66,6 +79,7 @@ class LetterFilter(BaseModel):
     type: str | None = Field(None, max_length=200)
     key: str | None = Field(None, max_length=512)
     search: str | None = Field(None, max_length=200)
+    cause: str | None = Field(None, max_length=64)
 
 
 class ChosenIn(BaseModel):
@@ -85,7 +99,7 @@ class ChosenIn(BaseModel):
         if self.ids is not None:
             return Chosen(ids=tuple(self.ids))
         assert self.filter is not None
-        return Chosen(group=self.filter.group, type=self.filter.type, key=self.filter.key, search=self.filter.search)
+        return Chosen(**self.filter.model_dump())
 
 
 class RedriveIn(ChosenIn):
@@ -117,17 +131,37 @@ async def list_dead_letters(
     key: Text = None,
     status: Literal["open", "redriven", "discarded"] | None = None,
     search: Text = None,
+    cause: Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]*$")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeadLetter]:
     """Events that a group gave up, newest first."""
     check_search(by, key, search)
-    chosen = Chosen(None, group, type_, key, status, search)
+    chosen = Chosen(None, group, type_, key, status, search, cause)
     before = decode_cursor(cursor, UUID)
     found = await dead_letters.page(tx, chosen, before[0] if before else None, limit + 1)
     more = encode_cursor(found[limit - 1]["id"]) if len(found) > limit else None
     total = await dead_letters.count(tx, chosen)
     return Page(items=await named(tx, [_in_list(row) for row in found[:limit]]), next_cursor=more, total=total)
+
+
+@router.get("/dead-letters/causes", summary="What dead letters died of", dependencies=[needs("streams:read")])
+async def list_causes(
+    by: Account,
+    tx: Tx,
+    group: Text = None,
+    type_: Annotated[str | None, Query(alias="type", max_length=200, pattern=r"^[^\x00]*$")] = None,
+    key: Text = None,
+    status: Literal["open", "redriven", "discarded"] = "open",
+    search: Text = None,
+) -> Page[DeadLetterCause]:
+    """Grouped by group, type of event and error (without the numbers, ids and quoted words in it), the most frequent
+    first; at most 100, and `total` letters of all causes."""
+    check_search(by, key, search)
+    chosen = Chosen(None, group, type_, key, status, search)
+    found = await dead_letters.causes(tx, chosen)
+    shapes = [DeadLetterCause.model_validate({**vars(cause), "error": scrubbed(cause.error)}) for cause in found]
+    return Page(items=shapes, total=await dead_letters.count(tx, chosen))
 
 
 @router.get("/dead-letters/{letter_id}", summary="A dead letter, whole", dependencies=[needs("streams:read")])

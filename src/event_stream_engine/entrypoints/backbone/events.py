@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 
 from event_stream_engine.backbone import reports, tracing
+from event_stream_engine.backbone.fates import Fate, fates
 from event_stream_engine.backbone.reports import EventFilter
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.entrypoints.backbone.people import check_search, shown_event, shown_key
@@ -52,7 +53,9 @@ def in_list(row: Mapping[str, Any]) -> dict[str, Any]:
 
 class GroupState(BaseModel):
     group: str
-    state: Literal["applied", "parked", "dead"]
+    state: Literal["applied", "parked", "dead", "waiting"] = Field(
+        description="`waiting`: the group reacts to it and has not read as far."
+    )
 
 
 class EventDetail(EventShape):
@@ -60,6 +63,7 @@ class EventDetail(EventShape):
     causation_id: UUID | None
     traceparent: str | None
     groups: list[GroupState]
+    listeners: int = Field(description="Groups of this release that react to events of this type.")
 
 
 class TracedShape(BaseModel):
@@ -70,6 +74,7 @@ class TracedShape(BaseModel):
     key: str
     time: datetime
     groups: list[GroupState]
+    listeners: int
 
 
 @router.get("/events", summary="Events, newest first", dependencies=[needs("streams:read")])
@@ -105,23 +110,29 @@ async def show_event(event_id: UUID, by: Account, tx: Tx) -> EventDetail:
     found = await reports.event(tx, event_id)
     if found is None:
         raise NotFound("The outbox holds no event with this id (any more).")
-    return EventDetail.model_validate(shown_event(found, by))
+    fate = (await fates(tx, [event_id])).get(event_id, Fate())
+    return EventDetail.model_validate({**shown_event(found, by), **_said(fate)})
 
 
 @router.get(
     "/events/{event_id}/trace", summary="Everything that shares its correlation", dependencies=[needs("streams:read")]
 )
 async def trace_event(event_id: UUID, tx: Tx) -> Page[TracedShape]:
-    """A tree by `causation_id`, oldest first; `groups` have taken charge of the event, each with how it fared there."""
+    """A tree by `causation_id`, oldest first; `groups` react to the event, or have taken charge of it, each with how it
+    fared there."""
     found = await tracing.trace(tx, event_id)
     if not found:
         raise NotFound("The outbox holds no event with this id or correlation (any more).")
-    groups = await reports.groups_of(tx, [event.event_id for event in found])
-    return Page(items=[_traced(event, groups.get(event.event_id, [])) for event in found])
+    fate = await fates(tx, [event.event_id for event in found])
+    return Page(items=[_traced(event, fate.get(event.event_id, Fate())) for event in found])
 
 
-def _traced(event: tracing.TracedEvent, groups: list[dict[str, str]]) -> TracedShape:
-    return TracedShape.model_validate({**in_list(vars(event)), "groups": groups})
+def _traced(event: tracing.TracedEvent, fate: Fate) -> TracedShape:
+    return TracedShape.model_validate({**in_list(vars(event)), **_said(fate)})
+
+
+def _said(fate: Fate) -> dict[str, Any]:
+    return {"groups": [{"group": name, "state": state} for name, state in fate.groups], "listeners": fate.listeners}
 
 
 @router.get(

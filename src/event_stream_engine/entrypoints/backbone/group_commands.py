@@ -15,14 +15,19 @@ from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.commands import run
 from event_stream_engine.entrypoints.bootstrap import import_reactions
+from event_stream_engine.entrypoints.typed import an_id
 from event_stream_engine.errors import Invalid
 
 T = TypeVar("T")
 SHOWN = 200
+_TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 def list_groups() -> None:
-    for row in _in_transaction(groups.reports):
+    found = _in_transaction(groups.reports)
+    if not found:
+        typer.echo("There is no group: nothing of this release reacts to events.")
+    for row in found:
         typer.echo(
             f"{row['group']}: {row['state']}, {row['lag_events']} behind ({row['lag_seconds']:.1f} s), "
             f"{row['parked_events']} parked in {row['parked_keys']} keys, {row['dead_letters']} dead letters"
@@ -51,10 +56,10 @@ def retry(group: str) -> None:
     typer.echo(f"{_in_transaction(lambda tx: groups.retry_now(tx, group))} keys are tried now.")
 
 
-def list_letters(group: str | None, type_: str | None, key: str | None, status: str) -> None:
+def list_letters(group: str | None, type_: str | None, key: str | None, cause: str | None, status: str) -> None:
     if group is not None:
         _in_transaction(lambda tx: groups.report(tx, group))
-    chosen = Chosen(None, group, type_, key, status)
+    chosen = Chosen(None, group, type_, key, status, cause=cause)
     found = _in_transaction(lambda tx: dead_letters.page(tx, chosen, None, SHOWN))
     if not found:
         typer.echo(f"No dead letter is {status}." if status else "There is no dead letter.")
@@ -63,8 +68,22 @@ def list_letters(group: str | None, type_: str | None, key: str | None, status: 
         typer.echo(f"{row['id']}  {row['group']}  {row['type']} {row['key']}  {error}")
 
 
+def list_causes(group: str | None, type_: str | None, key: str | None) -> None:
+    if group is not None:
+        _in_transaction(lambda tx: groups.report(tx, group))
+    found = _in_transaction(lambda tx: dead_letters.causes(tx, Chosen(None, group, type_, key, "open")))
+    if not found:
+        typer.echo("No dead letter is open.")
+    for cause in found:
+        seen = f"{cause.first_at:{_TIME}} to {cause.last_at:{_TIME}}"
+        letters = "1 letter" if cause.count == 1 else f"{cause.count} letters"
+        typer.echo(f"{cause.id}  {letters} of {cause.keys} keys, {seen}  {cause.group}  {cause.type}")
+        typer.echo(f"  {cause.error_class}: {cause.error[:200]}")
+        typer.echo(f"  in {cause.handler or 'no function of this release'}")
+
+
 def show_letter(letter_id: str) -> None:
-    found = _in_transaction(lambda tx: dead_letters.one(tx, _uuid(letter_id)))
+    found = _in_transaction(lambda tx: dead_letters.one(tx, _letter(letter_id)))
     stack = found.pop("stack")
     typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     typer.echo(stack)
@@ -75,12 +94,13 @@ def redrive(
     group: str | None,
     type_: str | None,
     key: str | None,
+    cause: str | None,
     *,
     dry_run: bool,
     per_second: int | None,
     by: str,
 ) -> None:
-    chosen = _chosen(ids, group, type_, key)
+    chosen = _chosen(ids, group, type_, key, cause)
 
     async def act(tx: Transaction) -> dead_letters.Redriven:
         done = await dead_letters.redrive(tx, chosen, by=by, dry_run=dry_run, per_second=per_second)
@@ -93,9 +113,17 @@ def redrive(
 
 
 def discard(
-    ids: list[str] | None, group: str | None, type_: str | None, key: str | None, *, dry_run: bool, by: str, reason: str
+    ids: list[str] | None,
+    group: str | None,
+    type_: str | None,
+    key: str | None,
+    cause: str | None,
+    *,
+    dry_run: bool,
+    by: str,
+    reason: str,
 ) -> None:
-    chosen = _chosen(ids, group, type_, key)
+    chosen = _chosen(ids, group, type_, key, cause)
 
     async def act(tx: Transaction) -> tuple[int, int]:
         matched, done = await dead_letters.discard(tx, chosen, by=by, reason=reason, dry_run=dry_run)
@@ -135,7 +163,10 @@ def start_replay(
 
 
 def list_replays() -> None:
-    for row in _in_transaction(lambda tx: replay.page(tx, None, SHOWN)):
+    found = _in_transaction(lambda tx: replay.page(tx, None, SHOWN))
+    if not found:
+        typer.echo("There is no replay. `ese replay start` requests one.")
+    for row in found:
         typer.echo(
             f"{row['id']}  {row['group']}  {row['status']}  {row['done']} of {row['matched']}, "
             f"{row['failed']} dead letters"
@@ -143,8 +174,10 @@ def list_replays() -> None:
 
 
 def cancel_replay(replay_id: str) -> None:
+    wanted = an_id(replay_id, "a replay", "ese replay list")
+
     async def act(tx: Transaction) -> None:
-        await replay.cancel(tx, _uuid(replay_id))
+        await replay.cancel(tx, wanted)
         await audit.record(tx, None, "replay.cancel", replay_id)
 
     _in_transaction(act)
@@ -161,17 +194,14 @@ def _in_transaction(act: Callable[[Transaction], Awaitable[T]]) -> T:
     return run(work)
 
 
-def _chosen(ids: list[str] | None, group: str | None, type_: str | None, key: str | None) -> Chosen:
-    if not ids and not (group or type_ or key):
-        raise Invalid("Name ids, or choose by --group, --type or --key.")
-    return Chosen(tuple(_uuid(i) for i in ids) if ids else None, group, type_, key)
+def _chosen(ids: list[str] | None, group: str | None, type_: str | None, key: str | None, cause: str | None) -> Chosen:
+    if not ids and not (group or type_ or key or cause):
+        raise Invalid("Name ids, or choose by --group, --type, --key or --cause.")
+    return Chosen(tuple(_letter(i) for i in ids) if ids else None, group, type_, key, cause=cause)
 
 
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Invalid(f"{text} is no id.") from None
+def _letter(text: str) -> UUID:
+    return an_id(text, "a dead letter", "ese dead-letters list")
 
 
 def _bound(name: str, text: str | None) -> tuple[datetime | None, str | None]:

@@ -12,6 +12,9 @@ LetterIds = Annotated[list[str] | None, typer.Argument(help="Ids as `ese dead-le
 OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group's.")]
 OfType = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
 OfKey = Annotated[str | None, typer.Option("--key", help="Only events with this key.")]
+OfCause = Annotated[
+    str | None, typer.Option("--cause", help="Only of this cause, as `ese dead-letters causes` prints it.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")]
 PerSecond = Annotated[int | None, typer.Option(help="At most so many events a second.")]
 
@@ -21,12 +24,21 @@ def letters_list(
     group: OfGroup = None,
     type_: OfType = None,
     key: OfKey = None,
+    cause: OfCause = None,
     status: Annotated[str, typer.Option(help="open, redriven or discarded.")] = "open",
 ) -> None:
     """Print the newest 200 dead letters."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.list_letters(group, type_, key, status)
+    group_commands.list_letters(group, type_, key, cause, status)
+
+
+@app.command("causes")
+def letters_causes(group: OfGroup = None, type_: OfType = None, key: OfKey = None) -> None:
+    """Print the open ones by what they died of, the most frequent first: at most 100 causes."""
+    from event_stream_engine.entrypoints.backbone import group_commands
+
+    group_commands.list_causes(group, type_, key)
 
 
 @app.command("show")
@@ -43,6 +55,7 @@ def letters_redrive(
     group: OfGroup = None,
     type_: OfType = None,
     key: OfKey = None,
+    cause: OfCause = None,
     dry_run: DryRun = False,
     per_second: PerSecond = None,
     by: By = "operator",
@@ -50,7 +63,7 @@ def letters_redrive(
     """Give dead letters back to their groups: those named, or all open ones that match."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.redrive(ids, group, type_, key, dry_run=dry_run, per_second=per_second, by=by)
+    group_commands.redrive(ids, group, type_, key, cause, dry_run=dry_run, per_second=per_second, by=by)
 
 
 @app.command("discard")
@@ -60,10 +73,11 @@ def letters_discard(
     group: OfGroup = None,
     type_: OfType = None,
     key: OfKey = None,
+    cause: OfCause = None,
     dry_run: DryRun = False,
     by: By = "operator",
 ) -> None:
     """Settle dead letters without their effect."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.discard(ids, group, type_, key, dry_run=dry_run, by=by, reason=reason)
+    group_commands.discard(ids, group, type_, key, cause, dry_run=dry_run, by=by, reason=reason)

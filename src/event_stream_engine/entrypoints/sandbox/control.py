@@ -17,6 +17,7 @@ from event_stream_engine.entrypoints.sandbox.faults import parse_faults
 from event_stream_engine.entrypoints.sandbox.inbound import InboundRequest, receive_inbound
 from event_stream_engine.entrypoints.sandbox.ledger import LedgerFilter
 from event_stream_engine.entrypoints.sandbox.validation import parse_instant
+from event_stream_engine.wording import of_msgspec
 
 ITEMS_MAX = 100_000
 QUIET_SECONDS_MAX = 300.0
@@ -80,7 +81,7 @@ class Control:
             try:
                 account.faults = parse_faults(msgspec.json.decode(await request.body()), over=account.config.faults)
             except msgspec.MsgspecError as error:
-                raise HTTPException(422, str(error)) from error
+                raise HTTPException(422, _said(error)) from error
         return _json(account.faults)
 
     async def inbound(self, request: Request) -> Response:
@@ -109,7 +110,12 @@ def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, _said(error)) from error
+
+
+def _said(error: msgspec.MsgspecError) -> str:
+    field, said = of_msgspec(error)
+    return f"{field}: {said}" if field else said
 
 
 def _instant(text: str | None) -> float | None:

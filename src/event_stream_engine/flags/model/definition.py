@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from event_stream_engine.errors import FieldError, Invalid
+from event_stream_engine.wording import of_msgspec
 
 Value = bool | int | float | str | list[Any] | dict[str, Any]
 FlagType = Literal["bool", "int", "float", "string", "json"]
@@ -144,7 +145,9 @@ def checked(name: str, given: dict[str, Any]) -> Flag:
         encoded = msgspec.json.encode(flag)
         is_kept = msgspec.json.decode(encoded, type=Flag) == flag  # NaN and infinity come back as something else
     except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, RecursionError) as error:
-        raise Invalid.field(name, f"{name}: {error}") from error
+        field, said = of_msgspec(error)
+        where = f"{name}.{field}" if field else name
+        raise Invalid.field(where, f"{where}: {said}") from error
     if not is_kept:
         raise Invalid.field(name, f"{name}: JSON has no place for NaN and infinity.")
     found = [*_name_errors(name), *_size_errors(encoded), *_errors(flag)]

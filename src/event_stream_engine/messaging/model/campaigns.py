@@ -22,6 +22,32 @@ _FROM: dict[str, tuple[Status, ...]] = {
 }
 
 
+_SAID: dict[Status, str] = {
+    "draft": "a draft",
+    "scheduled": "scheduled",
+    "running": "running",
+    "paused": "paused",
+    "completed": "completed",
+    "canceled": "canceled",
+}
+_STEPS: dict[Status, str] = {
+    "draft": "taken back to a draft",
+    "scheduled": "scheduled",
+    "running": "launched or resumed",
+    "paused": "paused",
+    "completed": "completed",
+    "canceled": "canceled",
+}
+_WAYS: dict[Status, str] = {
+    "draft": "Launch or schedule it, or delete it.",
+    "scheduled": "Launch it now, change its time, or take it back to a draft.",
+    "running": "Pause or cancel it.",
+    "paused": "Resume or cancel it.",
+    "completed": "It is over: duplicate it to send again.",
+    "canceled": "It is over: duplicate it to send again.",
+}
+
+
 class CampaignNotFound(NotFound):
     code = "campaign_not_found"
 
@@ -96,7 +122,7 @@ class Campaign:
     def to(self, status: Status, at: datetime, *, reason: str | None = None) -> "Campaign":
         """The campaign in its next state. Raises `CampaignState`."""
         if self.status not in _FROM[status]:
-            raise CampaignState(f"A {self.status} campaign cannot become {status}.")
+            raise CampaignState(self._refusal(status))
         return replace(
             self,
             status=status,
@@ -107,6 +133,12 @@ class Campaign:
             scheduled_at=None if status == "draft" else self.scheduled_at,
             version=self.version + 1,
         )
+
+    def _refusal(self, status: Status) -> str:
+        """What is so, and what can be done instead."""
+        if self.status == status:
+            return f"This campaign is {_SAID[status]} already. {_WAYS[self.status]}"
+        return f"This campaign is {_SAID[self.status]}, so it cannot be {_STEPS[status]}. {_WAYS[self.status]}"
 
     def schedule(self, at: datetime, now: datetime) -> "Campaign":
         """Raises `Invalid` for a time that has passed or is more than a year away, or `CampaignState`."""
