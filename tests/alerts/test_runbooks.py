@@ -79,3 +79,24 @@ def test_the_metrics_that_rules_judge_exist() -> None:
     for rule in RULES:
         for metric in re.findall(r"\b(ese_[a-z_]+)", rule.condition.promql):
             assert f"`{metric}`" in METRICS, (rule.name, metric)
+
+
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_the_metrics_and_alerts_a_guide_names_exist(guide: Path) -> None:
+    told = guide.read_text()
+    for metric in re.findall(r"`(ese_[a-z_]*[a-z0-9])(?=[`{])", told):
+        assert f"`{metric}`" in METRICS, metric
+    for alert in re.findall(r"`(Ese[A-Z][A-Za-z]+)`", told):
+        assert alert in {rule.name for rule in RULES}, alert
+
+
+def test_what_to_watch_names_every_alert_with_its_severity() -> None:
+    told = (ROOT / "docs" / "guides" / "operations.md").read_text()
+    rows = [line.split("|") for line in told.splitlines() if line.startswith("| `") and "`Ese" in line]
+    severities = {name: row[4] for row in rows for name in re.findall(r"`(Ese[A-Za-z]+)`", row[2])}
+    assert set(severities) == {rule.name for rule in RULES}
+    for rule in RULES:
+        assert rule.severity == "none" or rule.severity in severities[rule.name], rule.name

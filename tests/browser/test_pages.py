@@ -21,8 +21,10 @@ PAGES = (
     "/streams", "/streams/groups", "/streams/tail", "/streams/events/{event}", "/streams/dead-letters",
     "/streams/replays", "/flags", "/flags/{flag}", "/flags/MONITORING_BATCH_SIZE",
     "/monitoring", "/monitoring?category=critical&search=nothing",
-    "/accounts", "/accounts/{account}", "/accounts/{operator}", "/audit", "/settings/api-keys", "/settings", "/profile",
+    "/accounts", "/accounts/{account}", "/accounts/{operator}", "/audit",
+    "/audit?since=2026-01-01T00:00:00Z&until=2100-01-01T00:00:00Z", "/settings/api-keys", "/settings", "/profile",
     "/sign-in", "/sign-in/code", "/sign-in/link?token=none", "/reset-password", "/reset-password/link?token=none",
+    "/confirm-email/link?token=none",
     "/nowhere",
 )  # fmt: skip
 

@@ -24,8 +24,11 @@ async def test_signing_in_gives_cookies_that_scripts_cannot_read(
     client = client_of()
     answer = await client.post(LOGIN, json={**CREDENTIALS, "email": " ANA@example.com "})
     cookies = answer.headers.getlist("set-cookie")
-    assert len(cookies) == 2
-    assert all("HttpOnly" in cookie and "SameSite=strict" in cookie for cookie in cookies)
+    secret, marks = cookies[:2], cookies[2:]
+    assert all("HttpOnly" in cookie and "SameSite=strict" in cookie for cookie in secret)
+    assert [mark.split(";")[0] for mark in marks] == ["ese_session=1", "ese_fresh=1"], "they open nothing"
+    lives = [int(cookie.split("Max-Age=")[1].split(";")[0]) for cookie in cookies]
+    assert lives[3] < lives[0] < lives[1] == lives[2], "a page renews before its token is over"
     assert any("Path=/api/v1/auth" in cookie for cookie in cookies if cookie.startswith("ese_refresh="))
     assert (await client.get(ME)).json()["email"] == "ana@example.com"
 

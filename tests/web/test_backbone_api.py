@@ -104,7 +104,8 @@ async def test_an_event_is_found_shown_whole_and_traced(owner: Client, published
     assert "data" not in listed
     whole = (await owner.get(f"{BACKBONE}/events/{published}")).json()
     assert whole["data"]["email"] == "ana@example.com"
-    assert (whole["groups"], whole["listeners"]) == ([], 0)
+    assert whole["groups"] == [{"group": "monitoring.tell", "state": "waiting"}]
+    assert whole["listeners"] == 1
     trace = (await owner.get(f"{BACKBONE}/events/{published}/trace")).json()["items"]
     assert [event["type"] for event in trace] == ["UserCreated"]
     assert (await owner.get(f"{BACKBONE}/events/{'0' * 8}-0000-7000-8000-{'0' * 12}")).status_code == 404

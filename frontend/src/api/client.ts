@@ -1,7 +1,7 @@
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
 import { problemFrom, unreachable } from "./problem";
-import { goToSignIn, refreshSession } from "./session";
+import { beFresh, goToSignIn, refreshSession } from "./session";
 
 function randomKey(): string {
   const random = crypto.getRandomValues(new Uint8Array(16));
@@ -16,6 +16,12 @@ const isAboutTheAnswer = (response: Response): Promise<boolean> =>
     .json()
     .then((body: unknown) => wrong.has((body as { code?: string } | null)?.code ?? ""), () => false);
 
+/** The session is over: to ask is of no use. */
+function ended(): Response {
+  goToSignIn();
+  return Response.json({ code: "session_ended", title: "Your session has ended: sign in again" }, { status: 401 });
+}
+
 async function sessionFetch(request: Request): Promise<Response> {
   if (request.method === "POST" && !request.headers.has("Idempotency-Key")) request.headers.set("Idempotency-Key", randomKey());
   const again = request.clone();
@@ -24,13 +30,13 @@ async function sessionFetch(request: Request): Promise<Response> {
       if (error instanceof DOMException && error.name === "AbortError") throw error;
       throw unreachable();
     });
+  if ((await beFresh()) === "refused") return ended();
   const first = await send(request);
   if (first.status !== 401 || (await isAboutTheAnswer(first))) return first;
-  if (!(await refreshSession())) {
-    goToSignIn();
-    return first;
-  }
-  return send(again);
+  const renewal = await refreshSession();
+  if (renewal === "renewed") return send(again);
+  if (renewal === "refused") goToSignIn();
+  return first;
 }
 
 export const client = createClient<paths>({ baseUrl: location.origin, fetch: sessionFetch });
@@ -72,10 +78,13 @@ export function upload<T>(path: string, file: File, onProgress: (ratio: number) 
     if (request.status >= 200 && request.status < 300) return request.response as T;
     throw problemFrom(request.status, request.response);
   };
-  return attempt().then(async (request) => {
-    if (request.status !== 401) return settle(request);
-    if (await refreshSession()) return settle(await attempt());
-    goToSignIn();
-    return settle(request);
-  });
+  return beFresh()
+    .then(attempt)
+    .then(async (request) => {
+      if (request.status !== 401) return settle(request);
+      const renewal = await refreshSession();
+      if (renewal === "renewed") return settle(await attempt());
+      if (renewal === "refused") goToSignIn();
+      return settle(request);
+    });
 }

@@ -2248,6 +2248,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backbone/dead-letters/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What dead letters died of
+         * @description Grouped by group, type of event and error (without the numbers, ids and quoted words in it), the most frequent
+         *     first; at most 100, and `total` letters of all causes.
+         */
+        get: operations["list_causes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backbone/dead-letters/{letter_id}": {
         parameters: {
             query?: never;
@@ -3297,6 +3318,47 @@ export interface components {
             resolved_by: string | null;
             /** Reason */
             reason: string | null;
+        };
+        /** DeadLetterCause */
+        DeadLetterCause: {
+            /**
+             * Id
+             * @description To be given as `cause` to the list, a redrive or a discard.
+             */
+            id: string;
+            /** Group */
+            group: string;
+            /** Type */
+            type: string;
+            /**
+             * Handler
+             * @description The function that reacts in this release.
+             */
+            handler: string | null;
+            /** Error Class */
+            error_class: string;
+            /**
+             * Error
+             * @description Of the newest letter.
+             */
+            error: string;
+            /** Count */
+            count: number;
+            /**
+             * Keys
+             * @description How many keys the letters are of.
+             */
+            keys: number;
+            /**
+             * First At
+             * Format: date-time
+             */
+            first_at: string;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
         };
         /** DeadLetterDetail */
         DeadLetterDetail: {
@@ -4371,6 +4433,8 @@ export interface components {
             key?: string | null;
             /** Search */
             search?: string | null;
+            /** Cause */
+            cause?: string | null;
         };
         /** LoginIn */
         LoginIn: {
@@ -4707,6 +4771,15 @@ export interface components {
         Page_Contact_: {
             /** Items */
             items: components["schemas"]["Contact"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
+        /** Page[DeadLetterCause] */
+        Page_DeadLetterCause_: {
+            /** Items */
+            items: components["schemas"]["DeadLetterCause"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -18082,6 +18155,7 @@ export interface operations {
                 key?: string | null;
                 status?: ("open" | "redriven" | "discarded") | null;
                 search?: string | null;
+                cause?: string | null;
                 /** @description At most this many items. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -18100,6 +18174,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_DeadLetter_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_causes: {
+        parameters: {
+            query?: {
+                group?: string | null;
+                type?: string | null;
+                key?: string | null;
+                status?: "open" | "redriven" | "discarded";
+                search?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetterCause_"];
                 };
             };
             /** @description Not signed in */

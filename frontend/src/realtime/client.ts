@@ -1,6 +1,6 @@
 /** The tab's side of the live connection: who wants which topic, whether it is paused, and what is to be said of it. */
 import { useEffect, useSyncExternalStore } from "react";
-import { refreshSession, goToSignIn } from "../api/session";
+import { beFresh, goToSignIn, isStale, refreshSession } from "../api/session";
 import { isMonitoring } from "./frames";
 import * as monitoring from "./monitoring";
 import type { FromTab } from "./shared.worker";
@@ -20,6 +20,8 @@ interface Sink {
   update: (update: LiveUpdate) => void;
   resync: () => void;
 }
+
+const RENEWED_EVERY_MS = 30_000; // the server counts a token as over a minute early
 
 let state: LiveState = { status: "idle", paused: false, waiting: 0, lastAt: null, heardAt: null };
 let sink: Sink | null = null;
@@ -44,10 +46,13 @@ function onUpdate(update: LiveUpdate, at: number): void {
 }
 
 async function onUnauthorized(): Promise<void> {
-  const answer = await fetch("/api/v1/auth/me").catch(() => null);
-  if (answer?.status !== 401) return; // the server is down or restarting: the stream keeps trying
-  if (await refreshSession()) send?.({ type: "retry" });
-  else goToSignIn();
+  if (!isStale()) {
+    const answer = await fetch("/api/v1/auth/me").catch(() => null);
+    if (answer?.status !== 401) return; // the server is down or restarting: the stream keeps trying
+  }
+  const renewal = await refreshSession();
+  if (renewal === "renewed") send?.({ type: "retry" });
+  else if (renewal === "refused") goToSignIn();
 }
 
 function onNotice(notice: LiveNotice): void {
@@ -87,7 +92,10 @@ function throughTab(): (message: FromTab) => void {
   };
 }
 
+let isReady = false; // nothing is asked for with a token that is over
+
 function publishTopics(): void {
+  if (!isReady) return;
   const topics = [...topicUsers.keys()];
   send?.({ type: "topics", topics, known: topics.some(isMonitoring) ? monitoring.position() : "" });
 }
@@ -96,7 +104,12 @@ export function startLive(target: Sink): void {
   if (send) return;
   sink = target;
   send = "SharedWorker" in globalThis ? throughWorker() : throughTab();
-  publishTopics();
+  setInterval(() => void beFresh(), RENEWED_EVERY_MS); // before the token ends, so that the stream goes on with the next
+  void beFresh().then((renewal) => {
+    if (renewal === "refused") goToSignIn();
+    isReady = true;
+    publishTopics();
+  });
 }
 
 function join(topics: readonly string[]): () => void {

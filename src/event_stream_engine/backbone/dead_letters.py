@@ -153,7 +153,7 @@ taken_over, first_failed_at, died_at, release, resolved_at, resolved_by, reason
 # What differs from event to event is left out: quoted words, ids and numbers.
 _CAUSE = """
 md5(concat_ws(chr(10), group_name, type, error_class, regexp_replace(left(split_part(error, chr(10), 1), 500),
-    '"[^"]*"|\'[^\']*\'|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '*', 'g')))
+    '"[^"]*"|''[^'']*''|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '*', 'g')))
 """
 
 _CHOSEN = f"""

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import type { EventFilters } from "../../api/backbone";
+import { beFresh } from "../../api/session";
 import type { EventItem } from "../../api/types";
 
 /** Rows kept on the page; older ones are still in the log. */
@@ -49,9 +50,13 @@ export function useTail(filters: EventFilters, before: EventItem[]): Tail {
 
   useEffect(() => {
     let source: EventSource | null = null;
+    let isWanted = true;
     const open = () => {
       if (document.hidden || source) return;
       setState("connecting");
+      void beFresh().then(() => isWanted && !source && !document.hidden && follow());
+    };
+    const follow = () => {
       source = new EventSource(url);
       source.onopen = () => setState("live");
       source.onerror = () => setState("lost");
@@ -76,6 +81,7 @@ export function useTail(filters: EventFilters, before: EventItem[]): Tail {
     open();
     document.addEventListener("visibilitychange", seen);
     return () => {
+      isWanted = false;
       close();
       clearInterval(drawing);
       document.removeEventListener("visibilitychange", seen);

@@ -17,6 +17,10 @@ from event_stream_engine.web.unit import UnitOfWork
 
 REFRESH_COOKIE = "ese_refresh"
 REFRESH_PATH = "/api/v1/auth"
+SESSION_COOKIE, FRESH_COOKIE = "ese_session", "ese_fresh"
+"""For the page's scripts, which cannot read the two secret ones: that there is a session, and that nothing has to be
+renewed first, as long as its access token lives, but for the last minute. The browser ends them; they open nothing."""
+_MARGIN_SECONDS = 60
 
 RefreshToken = Annotated[str | None, Cookie(alias=REFRESH_COOKIE)]
 
@@ -57,6 +61,9 @@ def set_cookies(request: Request, response: Response, tokens: Tokens) -> None:
         (REFRESH_COOKIE, tokens.refresh_token, REFRESH_PATH, tokens.refresh_expires_in),
     ):
         response.set_cookie(name, value, max_age=age, path=path, httponly=True, secure=secure, samesite="strict")
+    fresh = max(tokens.expires_in - _MARGIN_SECONDS, tokens.expires_in // 2)
+    for name, age in ((SESSION_COOKIE, tokens.refresh_expires_in), (FRESH_COOKIE, fresh)):
+        response.set_cookie(name, "1", max_age=age, path="/", secure=secure, samesite="strict")
 
 
 def keep_nowhere(response: Response) -> None:
@@ -65,7 +72,8 @@ def keep_nowhere(response: Response) -> None:
 
 
 def drop_cookies(response: Response) -> None:
-    response.delete_cookie(ACCESS_COOKIE, path="/")
+    for name in (ACCESS_COOKIE, SESSION_COOKIE, FRESH_COOKIE):
+        response.delete_cookie(name, path="/")
     response.delete_cookie(REFRESH_COOKIE, path=REFRESH_PATH)
 
 
