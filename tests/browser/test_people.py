@@ -66,6 +66,8 @@ def test_the_audit_trail_names_people_and_keys_and_keeps_to_a_range(
     page.get_by_role("button", name="Time").click()
     page.get_by_role("option", name="From … to …").click()
     page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
+    expect(page).to_have_url(re.compile("since="))
+    expect(page.get_by_label("From", exact=True)).to_be_focused()
     page.get_by_label("Until before").fill("2020-01-02T00:00")
     page.get_by_text("No entry matches").wait_for()
     assert "until=2020-01-0" in page.url
@@ -75,6 +77,8 @@ def test_the_audit_trail_names_people_and_keys_and_keeps_to_a_range(
     page.set_viewport_size(PHONE)
     settle(page)
     assert overflow(page) is None
+    page.get_by_role("button", name="Show everything").click()
+    expect(page.get_by_label("From", exact=True)).to_have_count(0)
     assert signed_in.complaints == []
 
 

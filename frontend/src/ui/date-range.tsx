@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { instantIn, localZone, wallIn } from "../lib/zones";
 import { useNow } from "../lib/hooks";
 import { TextField } from "./field";
@@ -24,15 +24,28 @@ export function DateRange({ value, onChange }: { value: Span; onChange: (span: S
   const now = useNow();
   const preset = value.until ? undefined : spans.find((entry) => value.since && Number(entry.id) && Math.abs(now - Number(entry.id) * DAY_MS - Date.parse(value.since)) < DAY_MS / 2)?.id;
   const [isFree, setFree] = useState(Boolean(value.until) || (Boolean(value.since) && !preset));
+  const [round, setRound] = useState(0);
+  const current = spelt(value);
+  const told = useRef(current);
+  const tell = (span: Span) => {
+    told.current = spelt(span);
+    onChange(span);
+  };
+  useEffect(() => {
+    if (current === told.current) return; // changed from outside: another address, or every filter taken away
+    told.current = current;
+    setFree(false);
+    setRound((old) => old + 1);
+  }, [current]);
   const choose = (id: string) => {
     setFree(id === "range");
-    if (id === "any") onChange({ since: undefined, until: undefined });
-    else if (id !== "range") onChange({ since: new Date(Date.now() - Number(id) * DAY_MS).toISOString(), until: undefined });
+    if (id === "any") tell({ since: undefined, until: undefined });
+    else if (id !== "range") tell({ since: new Date(Date.now() - Number(id) * DAY_MS).toISOString(), until: undefined });
   };
   return (
     <>
       <Select label="Time" bare value={isFree || value.until ? "range" : (preset ?? (value.since ? "range" : "any"))} onChange={choose} options={spans} />
-      {(isFree || value.until) && <Bounds value={value} onChange={onChange} />}
+      {(isFree || value.until) && <Bounds key={round} value={value} onChange={tell} />}
     </>
   );
 }
@@ -54,5 +67,6 @@ function Bounds({ value, onChange }: { value: Span; onChange: (span: Span) => vo
   );
 }
 
+const spelt = ({ since, until }: Span): string => `${since ?? ""} ${until ?? ""}`;
 const wall = (at?: string): string => (at ? wallIn(localZone(), new Date(at)) : "");
 const instant = (local: string): string | undefined => (local ? instantIn(localZone(), local).toISOString() : undefined);

@@ -90,7 +90,7 @@ function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditF
         onChange={(action) => set({ action: action === "any" ? undefined : action })}
         options={[{ id: "any", label: "Any action" }, ...groups.map((group) => ({ id: `${group}.*`, label: `${group}: all` })), ...actions.map((action) => ({ id: action, label: action }))]}
       />
-      <DateRange key={filters.since || filters.until ? "some" : "any"} value={filters} onChange={set} />
+      <DateRange value={filters} onChange={set} />
     </div>
   );
 }
@@ -137,7 +137,7 @@ function Actor({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) 
       {entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}
       {!entry.actor_id && typeof said === "string" && <span className="block text-xs text-muted">{said}, at the command line</span>}
       {entry.key_id && (
-        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
+        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere md:-ml-3" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
           key {entry.key ?? entry.key_id}
         </Button>
       )}
