@@ -81,7 +81,7 @@ def test_the_metrics_that_rules_judge_exist() -> None:
             assert f"`{metric}`" in METRICS, (rule.name, metric)
 
 
-HEADERS = {"ese_entryid", "ese_number"}  # of a Kafka record
+HEADERS = {"ese_entryid", "ese_log", "ese_number"}  # of a Kafka record
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 
 

@@ -32,7 +32,8 @@ OPEN = {
     "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout", "/api/v1/auth/register", "/livez", "/readyz",
     "/health", "/metrics", "/health/flags", "/webhooks/twilio/status", "/webhooks/twilio/inbound", "/sign-in",
     "/sign-in/link", "/sign-in/code", "/reset-password", "/reset-password/link", "/api/v1/auth/login/code",
-    "/api/v1/auth/password-reset", "/api/v1/auth/password-reset/confirm", "/{path:path}",
+    "/api/v1/auth/password-reset", "/api/v1/auth/password-reset/confirm", "/api/v1/auth/confirm-email",
+    "/confirm-email/link", "/{path:path}",
 }  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from event_stream_engine.errors import Invalid, NotFound
 AT_ONCE_MAX = 10_000
 SAMPLE = 10
 CAUSES_MAX = 100
+COUNTED_MAX = 10_000
+"""Letters that are looked at to name causes: pages ask every few seconds."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ async def count(tx: Transaction, chosen: Chosen) -> int:
 
 
 async def causes(tx: Transaction, chosen: Chosen) -> list[Cause]:
-    """The letters by what they died of, the most frequent first: at most `CAUSES_MAX`."""
-    rows = await tx.execute(text(_CAUSES), {**_values(chosen), "limit": CAUSES_MAX})
+    """The newest `COUNTED_MAX` letters by what they died of, the most frequent first: at most `CAUSES_MAX`."""
+    rows = await tx.execute(text(_CAUSES), {**_values(chosen), "limit": CAUSES_MAX, "counted": COUNTED_MAX})
     return [Cause(**row, handler=_handler(row["group"], row["type"])) for row in rows.mappings()]
 
 
@@ -173,7 +175,10 @@ ORDER BY id DESC LIMIT :limit
 _CAUSES = f"""
 SELECT {_CAUSE} AS id, group_name AS "group", type, error_class, (array_agg(error ORDER BY id DESC))[1] AS error,
        count(*) AS count, count(DISTINCT key) AS keys, min(died_at) AS first_at, max(died_at) AS last_at
-FROM dead_letters WHERE {_CHOSEN} GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, max(died_at) DESC LIMIT :limit
+FROM (
+    SELECT id, group_name, type, key, error_class, error, died_at FROM dead_letters WHERE {_CHOSEN}
+    ORDER BY id DESC LIMIT :counted
+) AS newest GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, max(died_at) DESC LIMIT :limit
 """  # noqa: S608
 
 _ONE = f"""

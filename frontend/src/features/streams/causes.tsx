@@ -11,6 +11,7 @@ import type { Chosen } from "./letter-actions";
 import { shortError } from "./words";
 
 const FIRST = 5;
+const COUNTED = 10_000; // so many letters the server looks at
 
 interface Props {
   /** Without `cause`: which one is looked at is said apart. */
@@ -28,8 +29,9 @@ export function Causes({ filters, cause, choose, ask }: Props) {
   if (items.length === 0) return null;
   const shown = all ? items : items.filter((one, index) => index < FIRST || one.id === cause);
   const { status, ...matching } = filters;
+  const total = found?.total ?? 0;
   return (
-    <Card title="By cause" padded={false} className="mb-4" aside={<span className="text-sm text-muted">{`${plural(items.length, "cause")} of ${plural(found?.total ?? 0, "letter")}`}</span>}>
+    <Card title="By cause" padded={false} className="mb-4" aside={<span className="text-sm text-muted">{`${plural(items.length, "cause")} of ${total > COUNTED ? `the newest ${count(COUNTED)} of ` : ""}${plural(total, "letter")}`}</span>}>
       <ul className="divide-y divide-line" aria-label="Causes">
         {shown.map((one) => (
           <Row

@@ -156,7 +156,7 @@ async def list_causes(
     search: Text = None,
 ) -> Page[DeadLetterCause]:
     """Grouped by group, type of event and error (without the numbers, ids and quoted words in it), the most frequent
-    first; at most 100, and `total` letters of all causes."""
+    first; at most 100. The newest 10,000 letters are counted; `total` is how many there are."""
     check_search(by, key, search)
     chosen = Chosen(None, group, type_, key, status, search)
     found = await dead_letters.causes(tx, chosen)
