@@ -45,7 +45,7 @@ async def test_an_alert_is_listed_acknowledged_and_silenced(ese: Ese, database: 
     silenced = ese("silence", str(alert.id), "--reason", "Known", "--hours", "2").stdout
     assert ("  silenced  " in silenced, "silent until" in silenced) == (True, True)
     assert (ese("list", "--state", "firing").stdout, ese("list", "--state", "silenced").stdout[:36]) == (
-        "",
+        "No alert is firing.\n",
         str(alert.id),
     )
 

@@ -2258,7 +2258,7 @@ export interface paths {
         /**
          * What dead letters died of
          * @description Grouped by group, type of event and error (without the numbers, ids and quoted words in it), the most frequent
-         *     first; at most 100, and `total` letters of all causes.
+         *     first; at most 100. The newest 10,000 letters are counted; `total` is how many there are.
          */
         get: operations["list_causes"];
         put?: never;
