@@ -99,7 +99,7 @@ async def _ready(port: int) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with suppress(OSError):
-                await asyncio.to_thread(_get, port, "/readyz")
+                await asyncio.to_thread(get, port, "/readyz")
                 break
             await asyncio.sleep(0.1)
 
@@ -116,11 +116,11 @@ async def until(port: int, clients: int) -> None:
 
 def connected(port: int) -> int:
     """How many clients follow, of all servers of the platform, as the metrics say. Raises `OSError`."""
-    found = re.findall(r"^ese_live_clients\{[^}]*\} ([\d.]+)$", _get(port, "/metrics"), re.MULTILINE)
+    found = re.findall(r"^ese_live_clients\{[^}]*\} ([\d.]+)$", get(port, "/metrics"), re.MULTILINE)
     return int(sum(map(float, found)))
 
 
-def _get(port: int, path: str) -> str:
+def get(port: int, path: str) -> str:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
     with direct.open(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         return str(answer.read().decode())
@@ -181,8 +181,12 @@ class Swarm:
             sys.executable, "-m", "benchmarks._swarm", line, stdin=PIPE, stdout=PIPE, limit=2**27
         )
         swarm = cls(process)
-        swarm.go_to(port)
-        await swarm.live()
+        try:
+            swarm.go_to(port)
+            await swarm.live()
+        except BaseException:
+            swarm.kill()
+            raise
         return swarm
 
     def go_to(self, port: int) -> None:

@@ -120,7 +120,7 @@ class Client(asyncio.Protocol):
             return given
         bound = min(15.0, 1.5 * 2 ** min(self.attempt, 3))
         self.attempt += 1
-        return bound * random.uniform(0.75, 1.25)
+        return float(bound * random.uniform(0.75, 1.25))
 
     def _heard(self, text: bytes) -> None:
         now = time.perf_counter()

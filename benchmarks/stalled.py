@@ -19,7 +19,7 @@ from benchmarks._swarm import Plan, Told
 from event_stream_engine.backbone.streams.redis import connect
 
 CLIENTS = 50
-PER_SECOND = 250
+PER_SECOND = 60
 FILL_BYTES = 4096
 SECONDS = 15
 COUNT = PER_SECOND * SECONDS

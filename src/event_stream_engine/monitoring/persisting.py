@@ -149,6 +149,7 @@ class Persister:
             if not flushed.is_complete:
                 await self._spill_if_needed()
                 await self._pause(min(self.breaker.retry_after or 0.2, PAUSE_SECONDS_MAX))
+                self._arrived.set()  # what waits is work, also when nothing more comes
 
     async def _flush_unless_stopped(self) -> Flushed:
         """A flush that waits for a database that does not answer would hold up the last one and the spooling."""
@@ -225,21 +226,27 @@ class Persister:
     async def _write_all(self, deadline: float | None) -> None:
         await self._write_spooled(deadline)
         while len(self._queue):
-            taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
-            buried = None
-            try:
-                buried = await self._write([row for _, row in taken], deadline)
-            finally:
-                if buried is None:  # whatever it was that ended it, the rows are not lost
-                    self._queue.put_back(taken)
-            self._queue.release()
-            self._account(len(taken), buried)
+            await self._write_waiting(deadline)
         await self._write_metrics(deadline)
+
+    async def _write_waiting(self, deadline: float | None) -> None:
+        """One batch of those in memory."""
+        taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
+        buried = None
+        try:
+            buried = await self._write([row for _, row in taken], deadline)
+        finally:
+            if buried is None:  # whatever it was that ended it, the rows are not lost
+                self._queue.put_back(taken)
+        self._queue.release()
+        self._account(len(taken), buried)
 
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
             return
         for batch in await asyncio.to_thread(self._spool.batches):
+            if self._queue.fill >= SPILL_AT:  # a long spool must not cost what comes meanwhile
+                await self._write_waiting(deadline)
             try:
                 records = await asyncio.to_thread(self._spool.read, batch)
             except OSError as error:
