@@ -20,7 +20,7 @@ from event_stream_engine.backbone.streams.redis import connect
 
 CLIENTS = 50
 PER_SECOND = 60
-FILL_BYTES = 4096
+FILL_BYTES = 16_000
 SECONDS = 15
 COUNT = PER_SECOND * SECONDS
 SLOW = 4008

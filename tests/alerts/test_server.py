@@ -19,6 +19,7 @@ from event_stream_engine.alerts.catalogue import RULES
 from event_stream_engine.alerts.grafana import expressions
 from tests.alerts.test_rules import PROMETHEUS, tool
 from tests.conftest import Addresses
+from tests.faults.scene import until
 
 WAIT_SECONDS = 90
 SERIES_MAX = 2000
@@ -38,10 +39,14 @@ class Prometheus:
 
     async def until(self, what: str, holds: Callable[[Any], bool], path: str, **given: str) -> Any:
         data = None
+
+        async def seen() -> bool:
+            nonlocal data
+            data = await self.ask(path, **given)
+            return holds(data)
+
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                while not holds(data := await self.ask(path, **given)):  # noqa: ASYNC110  # a server tells nobody
-                    await asyncio.sleep(0.3)
+            await until(seen, WAIT_SECONDS)
         except TimeoutError:
             raise AssertionError(f"not seen: {what}; last: {data}") from None
         return data

@@ -17,8 +17,9 @@ from event_stream_engine.monitoring.api import Broadcaster
 
 WAIT_SECONDS = 60
 BROADCASTERS = 10
-EACH = 100
-JOINS_PER_SECOND = 200
+VISITS = 400
+AHEAD_MAX = MESSAGES_MAX // 2
+"""So far broadcasters go ahead of who reads: a queue that overflows is another test's."""
 STAYING = 5
 ALL = frozenset({"monitoring"})
 
@@ -65,43 +66,45 @@ async def test_clients_that_come_and_go_leave_those_who_stay_complete() -> None:
         for listener in staying:
             await broadcasters[0].register_client(listener)
         await asyncio.gather(*(listener.subscribed.wait() for listener in staying))
-        churning = asyncio.create_task(churn(broadcasters[1], over))
-        await asyncio.gather(*(broadcast(each) for each in broadcasters))
+        broadcasting = [asyncio.create_task(broadcast(each, staying, over)) for each in broadcasters]
+        await churn(broadcasters[1])
         over.set()
-        visits = await churning
+        each = await asyncio.gather(*broadcasting)
         for listener in staying:
-            listener.until = BROADCASTERS * EACH
+            listener.until = hub.channel.top
             if listener.offsets[-1:] != [listener.until]:
                 await listener.complete.wait()
-    assert [listener.offsets for listener in staying] == [list(range(1, BROADCASTERS * EACH + 1))] * STAYING
-    assert visits >= JOINS_PER_SECOND, "they came and went meanwhile"
+    assert min(each) > 0, "all of them had their say"
+    assert [listener.offsets for listener in staying] == [list(range(1, sum(each) + 1))] * STAYING
     assert (hub.clients, hub.events.imbalance, troubles) == (STAYING, 0, [])
     for listener in staying:
         await broadcasters[0].unregister_client(listener)
     assert hub.clients == 0
 
 
-async def broadcast(broadcaster: Broadcaster) -> None:
-    for number in range(EACH):
-        await broadcaster.broadcast_event("churn", {"number": number})
-        await asyncio.sleep(2 / EACH)
-
-
-async def churn(broadcaster: Broadcaster, over: asyncio.Event) -> int:
-    """Join and leave until it is over; how many visits there were."""
-    present: list[Listener] = []
-    visits = 0
+async def broadcast(broadcaster: Broadcaster, staying: list[Listener], over: asyncio.Event) -> int:
+    """Until it is over; how many events."""
+    number = 0
     while not over.is_set():
-        listener = Listener()
-        await broadcaster.register_client(listener)
-        present.append(listener)
-        visits += 1
-        await asyncio.sleep(1 / JOINS_PER_SECOND)
+        await broadcaster.broadcast_event("churn", {"number": number})
+        number += 1
+        await asyncio.sleep(0)
+        while broadcaster.hub.channel.top - min(len(each.offsets) for each in staying) > AHEAD_MAX:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    return number
+
+
+async def churn(broadcaster: Broadcaster) -> None:
+    """Clients join and leave as fast as the loop goes, twenty of them at a time."""
+    present: list[Listener] = []
+    for _ in range(VISITS):
+        present.append(Listener())
+        await broadcaster.register_client(present[-1])
+        await asyncio.sleep(0)
         if len(present) > 20:
             await broadcaster.unregister_client(present.pop(0))
     for listener in present:
         await broadcaster.unregister_client(listener)
-    return visits
 
 
 async def test_one_stalled_client_of_fifty_is_cut_off_and_nothing_of_it_stays_in_memory() -> None:
