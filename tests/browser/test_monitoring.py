@@ -3,6 +3,7 @@ a server that went away is told from one that is silent."""
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 import pytest
@@ -163,7 +164,8 @@ def start(platform: RunningPlatform, imported: str) -> None:
 
 
 def test_the_errors_of_the_night_are_there_in_the_morning(signed_in: Watched, platform: RunningPlatform) -> None:
-    asyncio.run(left_last_night(platform, 120))
+    with ThreadPoolExecutor(1) as beside:  # the browser's driver has a loop in this one
+        beside.submit(asyncio.run, left_last_night(platform, 120)).result()
     page = opened(signed_in)
     errors = page.get_by_role("list", name="Recent errors")
     page.get_by_role("button", name=re.compile("^Show all ")).click()
