@@ -3,31 +3,16 @@
 import asyncio
 import base64
 import os
-import re
-import socket
-import statistics
 import time
-import urllib.request
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from multiprocessing import get_context
 
 import msgspec
 import uvloop
-from redis.asyncio import Redis
 
+from benchmarks._dashboards import FOLLOWED_SECONDS, publish, quantile, serve, shared_channel, signed_in, until
 from benchmarks._figures import record
-from benchmarks._processes import started
 from event_stream_engine.backbone.streams.redis import connect
-from event_stream_engine.database import Database, migrate
-from event_stream_engine.embedded import throwaway_servers
-from event_stream_engine.flags import actions
-from event_stream_engine.flags.api import Facts, Flags
-from event_stream_engine.flags.model import Change
-from event_stream_engine.ids import new_id
-from event_stream_engine.live import Hub, redis_channel
-from event_stream_engine.monitoring.adapters import RedisAdapter
-from event_stream_engine.monitoring.api import Broadcaster
 
 CLIENTS = 200
 PER_SECOND = 100
@@ -44,27 +29,20 @@ _WEBSOCKET = (
 
 
 async def measure() -> None:
-    async with throwaway_servers(durable=True) as servers:
-        await migrate(servers.database_url)
-        await follow_redis(servers.database_url)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        serving = await started("serve", servers, ESE_HTTP_PORT=str(port))
+    async with shared_channel() as servers:
+        serving = await serve(servers)
         redis = connect(servers.redis_url)
         try:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                await until(port, clients=0)
-                token = await asyncio.to_thread(signed_in, port)
-                following = asyncio.get_running_loop().run_in_executor(pool, follow, port, token)
-                await until(port, clients=CLIENTS)
-                await asyncio.sleep(2)  # the shared channel is followed at the latest a second after the flags
-                await publish(redis)
+                token = await asyncio.to_thread(signed_in, serving.port)
+                following = asyncio.get_running_loop().run_in_executor(pool, follow, serving.port, token)
+                await until(serving.port, clients=CLIENTS)
+                await asyncio.sleep(FOLLOWED_SECONDS)
+                await publish(redis, PER_SECOND, COUNT)
                 delays, wrong = await following
                 bare = await beside(pool)
         finally:
-            serving.terminate()
-            await serving.wait()
+            await serving.stop()
             await redis.aclose()
     p50, p99 = quantile(delays, 50), quantile(delays, 99)
     lost = CLIENTS * COUNT - len(delays)
@@ -74,68 +52,6 @@ async def measure() -> None:
         goal=f"0 lost, in order, p99 <= {GOAL_MILLISECONDS:.0f} ms",
         met=p99 <= GOAL_MILLISECONDS and not lost and not wrong,
     )  # fmt: skip
-
-
-async def follow_redis(url: str) -> None:
-    """The flag that sends events to the browsers by the shared channel in Redis."""
-    database = Database(url, pool_size=1)
-    async with database.transaction() as tx:
-        change = Change("MONITORING_ADAPTER_TYPE", {"value": "websocket"}, "change")
-        await actions.change(tx, [change], actor="benchmark", account_id=None, reason="benchmark", facts=Facts())
-    await database.close()
-
-
-async def until(port: int, clients: int) -> None:
-    """Once the server answers and so many clients follow."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
-
-    def connected() -> int:
-        with direct.open(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            found = re.search(r"^ese_live_clients (\d+)", answer.read().decode(), re.MULTILINE)
-        return int(found[1]) if found else 0
-
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(OSError):
-                if await asyncio.to_thread(connected) == clients:
-                    break
-            await asyncio.sleep(0.2)
-
-
-async def publish(redis: "Redis") -> None:
-    adapter = RedisAdapter(lambda number, messages: redis_channel.append(redis, "benchmark", number, messages))
-    broadcaster = Broadcaster(websocket(), Hub(None), adapters=[adapter])
-    sending = asyncio.create_task(adapter.run())
-    begin = time.perf_counter()
-    for number in range(COUNT):
-        await asyncio.sleep(max(0.0, begin + number / PER_SECOND - time.perf_counter()))
-        broadcaster.tell("benchmark", {"at": time.perf_counter(), "number": number, "fill": "x" * 60})
-    await adapter.drain(10)
-    sending.cancel()
-
-
-def websocket() -> Flags:
-    flags = Flags()
-    flags.string = lambda _name, _fallback, _context=None: "websocket"  # type: ignore[method-assign, assignment]
-    return flags
-
-
-def signed_in(port: int) -> str:
-    """The access token of the first account, which this makes."""
-    person = {"email": "benchmark@example.com", "password": new_id().hex, "display_name": "Benchmark"}
-    post(port, "register", person)
-    return str(post(port, "login", {name: person[name] for name in ("email", "password")})["access_token"])
-
-
-def post(port: int, what: str, body: dict[str, str]) -> dict[str, str]:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(  # our own server
-        f"http://127.0.0.1:{port}/api/v1/auth/{what}", msgspec.json.encode(body), headers
-    )
-    with direct.open(request, timeout=10) as answer:
-        found: dict[str, str] = msgspec.json.decode(answer.read())
-    return found
 
 
 def follow(port: int, token: str) -> tuple[list[float], int]:
@@ -225,7 +141,3 @@ def read_bare(port: int) -> list[float]:
         return [delay for delays in await asyncio.gather(*(one() for _ in range(CLIENTS))) for delay in delays]
 
     return uvloop.run(every())
-
-
-def quantile(delays: list[float], percent: int) -> float:
-    return statistics.quantiles(delays, n=100)[percent - 1]

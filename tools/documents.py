@@ -1,5 +1,5 @@
 """Write the generated documents: `docs/settings.md`, `docs/permissions.md`, `docs/events.md`, `docs/schemas/`,
-`docs/asyncapi.json`, `docs/cli.md`, `docs/metrics.md`, Prometheus's rules and Alertmanager's file, and
+`docs/asyncapi.json`, `docs/cli.md`, `docs/metrics.md`, the files of Prometheus, Alertmanager and Grafana, and
 `frontend/openapi.json`, which the UI's types are made from. With `--check`: compare only.
 
 Events are listed with who emits them and who hears them, found in the sources and in the subscriptions; so
@@ -20,7 +20,7 @@ import typer.main
 import event_stream_engine
 import event_stream_engine.events
 import schemas  # beside this file
-from event_stream_engine.alerts import prometheus
+from event_stream_engine.alerts import grafana, prometheus
 from event_stream_engine.backbone.subscriptions import GROUPS
 from event_stream_engine.entrypoints.api import create_app, openapi
 from event_stream_engine.entrypoints.cli import app
@@ -65,6 +65,8 @@ def documents() -> dict[str, str]:
         "docs/asyncapi.json": schemas.asyncapi(),
         "docs/cli.md": cli_document(),
         "docs/metrics.md": metrics_document(),
+        "deploy/grafana/event-stream-engine.json": grafana.dashboard_file(),
+        "deploy/prometheus/prometheus.yml": prometheus.server_file(),
         "deploy/prometheus/rules/ese.yml": prometheus.rule_file(),
         "deploy/prometheus/alertmanager.yml": prometheus.alertmanager_file(),
         "frontend/openapi.json": json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n",

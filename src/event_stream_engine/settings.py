@@ -48,6 +48,10 @@ class HttpSettings(Section):
     requests_per_key: int = Field(
         6_000, alias="ESE_RATE_PER_KEY", ge=0, description="Requests a minute with one API key; 0: no limit."
     )
+    live_clients: int = Field(
+        1_000, alias="ESE_LIVE_CLIENTS", ge=1, le=20_000,
+        description="Browsers that one process keeps up to date at once; further ones are asked to come back.",
+    )  # fmt: skip
     trusted_proxies: str = Field(
         "", alias="ESE_TRUSTED_PROXIES",
         description="Networks (10.0.0.0/8, comma-separated) whose X-Forwarded-For is believed.",

@@ -1,8 +1,11 @@
 """Watching the platform: what happens arrives by itself, a flush answers truthfully, a breaker shows what it does, and
 a server that went away is told from one that is silent."""
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -158,3 +161,36 @@ def line(page: Page) -> Locator:
 def start(platform: RunningPlatform, imported: str) -> None:
     mapping = [{"column": "phone", "target": "phone"}, {"column": "name", "target": {"attribute": "name"}}]
     platform.api.post(f"/api/v1/imports/{imported}/start", {"mapping": mapping, "consent_source": "A form"})
+
+
+def test_the_errors_of_the_night_are_there_in_the_morning(signed_in: Watched, platform: RunningPlatform) -> None:
+    with ThreadPoolExecutor(1) as beside:  # the browser's driver has a loop in this one
+        beside.submit(asyncio.run, left_last_night(platform, 120)).result()
+    page = opened(signed_in)
+    errors = page.get_by_role("list", name="Recent errors")
+    page.get_by_role("button", name=re.compile("^Show all ")).click()
+    expect(errors.get_by_role("button", name=re.compile("^night_error_"))).to_have_count(50, timeout=ARRIVES_MS)
+    page.get_by_role("button", name="Show older errors").click()
+    expect(errors.get_by_role("button", name=re.compile("^night_error_"))).to_have_count(100, timeout=ARRIVES_MS)
+    errors.get_by_role("button", name="night_error_119", exact=True).click()
+    drawer = page.get_by_role("dialog", name="night_error_119")
+    expect(drawer.get_by_role("region", name="Data", exact=True)).to_contain_text("left last night")
+    assert signed_in.complaints == []
+
+
+async def left_last_night(platform: RunningPlatform, count: int) -> None:
+    """Critical events as they were written eight hours ago: no live channel holds them any more."""
+    connection = await asyncpg.connect(platform.running()["environment"]["DATABASE_URL"])
+    try:
+        await connection.execute(
+            """
+            INSERT INTO monitoring_events (event_id, epoch, "offset", event_type, category, source, "timestamp", data,
+                                           metadata, created_at)
+            SELECT gen_random_uuid(), 'night', n, 'night_error_' || n, 'critical', 'test',
+                   now() - interval '8 hours' + n * interval '1 second', '{"what": "left last night"}', '{}', now()
+            FROM generate_series(0, $1 - 1) AS n
+            """,
+            count,
+        )
+    finally:
+        await connection.close()

@@ -1,7 +1,8 @@
 """A person sees their sessions and ends them; a copied refresh token ends its whole family."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from event_stream_engine import clock
-from event_stream_engine.database import Database
+from event_stream_engine.database import Database, Transaction
 from event_stream_engine.entrypoints.api import create_app
 from event_stream_engine.identity.access.directory import KNOWN_MAX, Directory
 from event_stream_engine.identity.devices import visitor
@@ -197,6 +198,37 @@ async def test_an_answer_under_way_while_a_session_ends_is_not_kept(browser: Cli
     assert isinstance(await asking, Principal)
     await browser.post("/api/v1/auth/logout")
     assert await directory.person(*session, fresh=False) == "no_session"
+
+
+class CountingDatabase(Database):
+    """A real one that counts its transactions."""
+
+    asked = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        self.asked += 1
+        async with super().transaction() as tx:
+            yield tx
+
+
+async def test_hundreds_of_streams_of_one_session_cost_one_look_up(
+    browser: Client, database: Database, database_url: str
+) -> None:
+    now, counting = 0.0, CountingDatabase(database_url, pool_size=2)
+    directory = Directory(counting, lambda: now)
+    session = await newest_session(database)
+    for _ in range(2):  # and again once the answer is old
+        found = await asyncio.gather(*(directory.person(*session, fresh=False) for _ in range(300)))
+        assert all(isinstance(each, Principal) for each in found)
+        now += STALE_SECONDS
+    assert counting.asked == 2
+    first = asyncio.create_task(directory.person(*session, fresh=False))
+    await asyncio.sleep(0)  # it waits for the look-up
+    first.cancel()
+    assert isinstance(await directory.person(*session, fresh=False), Principal), "who goes away takes nobody along"
+    assert not directory._under_way
+    await counting.close()
 
 
 async def test_what_is_remembered_of_sessions_is_bounded(database: Database) -> None:

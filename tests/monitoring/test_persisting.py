@@ -213,6 +213,28 @@ async def test_what_a_dead_database_does_not_take_waits_on_disk_for_the_next_pro
     await second.close()
 
 
+async def test_rows_are_written_as_soon_as_the_database_answers_anybody_else(failing: FailingDatabase) -> None:
+    """However long the breaker would wait by itself."""
+    patient = Breaker("patient", thresholds=Thresholds(open_seconds=3600, open_seconds_max=3600))
+    persister = made(failing, guard=Guard(patient, timeout=10.0, backoff=Backoff(base=0.001, cap=0.005)))
+    failing.is_down = True
+    opened = asyncio.Event()
+    patient.listeners.append(lambda change: opened.set() if change.after is State.OPEN else None)
+    running = asyncio.create_task(persister.run())
+    persister.offer(published(1))
+    async with asyncio.timeout(WAIT_SECONDS):
+        await opened.wait()
+        attempts = failing.attempts
+        failing.is_down = False
+        await failing.ping()  # anybody else
+        while persister.pending:  # noqa: ASYNC110  # the persister tells nobody
+            await asyncio.sleep(0)
+    assert failing.attempts - attempts <= 4, "the ping, the rows and the hint to those who follow"
+    assert await one(failing, "SELECT count(*) FROM monitoring_events") == 1
+    await persister.close()
+    await running
+
+
 async def test_a_full_buffer_goes_to_disk_and_comes_back(failing: FailingDatabase, tmp_path: Path) -> None:
     persister = made(failing, spool=Spool(tmp_path, "one"), rows_max=2000)
     await persister.open()
@@ -230,6 +252,28 @@ async def test_a_full_buffer_goes_to_disk_and_comes_back(failing: FailingDatabas
     await running
     assert await one(failing, "SELECT count(*) FROM monitoring_events") == 10_000
     assert (persister.ledger.delivered, persister.ledger.dropped_total, persister.ledger.imbalance) == (10_000, 0, 0)
+
+
+async def test_what_comes_while_a_long_spool_is_written_is_not_lost(database: Database, tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "earlier")
+    spool.open()
+    for start in range(0, 2000, 100):
+        spool.write(Category.SYSTEM, [msgspec.json.encode(row_of(number)) for number in range(start, start + 100)])
+    spool.close()
+    persister = made(database, spool=Spool(tmp_path, "one"), rows_max=200)
+    await persister.open()
+    flushing = asyncio.create_task(persister.flush())
+    offered = 2000
+    while not flushing.done():
+        if persister.fill < 0.9:
+            persister.offer(published(offered))
+            offered += 1
+        await asyncio.sleep(0)
+    assert offered > 2400, "more came than there is room for"
+    await settled(persister)
+    assert (persister.ledger.dropped_total, persister.ledger.imbalance) == (0, 0)
+    assert await one(database, "SELECT count(DISTINCT data->'number') FROM monitoring_events") == offered
+    await persister.close()
 
 
 async def test_a_corrupt_record_is_skipped_and_counted_and_the_others_are_written(

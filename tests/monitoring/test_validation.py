@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from event_stream_engine.errors import Conflict, NotFound
 from event_stream_engine.monitoring.api import Kind, Level, Rule, UnifiedMonitoringEvent
@@ -71,11 +72,16 @@ def test_a_rule_can_be_taken_away_and_its_name_is_its_own() -> None:
 
 
 def test_the_pass_rate_is_told_in_all_and_by_type_and_types_are_bounded() -> None:
-    validation = Validation()
+    validation, before = Validation(), truncated()
     assert validation.metrics()["pass_rate"] is None
     validation.validate_batch([event(), event(source=""), *(event(event_type=f"type_{n}") for n in range(100))])
     figures = validation.metrics()
+    assert truncated() - before == 51, "what was folded is counted"
     assert (figures["checked"], figures["passed"]) == (102, 101)
     by_type = figures["by_event_type"]
     assert by_type["cache_hit"]["pass_rate"] == 0.5  # type: ignore[index]
     assert (len(by_type), by_type["other"]["checked"]) == (51, 51)  # type: ignore[arg-type, index]
+
+
+def truncated() -> float:
+    return REGISTRY.get_sample_value("ese_metrics_truncated_total", {"metric": "validated_event_type"}) or 0.0

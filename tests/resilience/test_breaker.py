@@ -14,6 +14,7 @@ from event_stream_engine.resilience import (
     Transition,
     Verdict,
     is_transient,
+    is_unreachable,
     judge,
     sqlstate,
 )
@@ -142,3 +143,36 @@ async def test_the_real_driver_names_the_state_through_the_pool(database: object
             await tx.exec_driver_sql("SELECT 1/0")
     assert sqlstate(caught.value) == "22012"
     assert judge(caught.value) is Verdict.REFUSED
+
+
+def test_the_wait_ends_when_the_other_side_is_seen_to_answer_and_only_the_wait() -> None:
+    time = Time()
+    subject = breaker(time)
+    subject.retry_now()
+    assert subject.state is State.CLOSED
+    fail(subject)
+    assert subject.retry_after == 30.0
+    subject.retry_now()
+    assert subject.retry_after == 0.0
+    fail(subject, 1)
+    assert (subject.state, subject.retry_after) == (State.OPEN, 60.0), "a probe that fails waits longer all the same"
+    subject.force_open()
+    subject.retry_now()
+    assert subject.state is State.FORCED_OPEN
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionRefusedError(), True),
+        (asyncpg.ConnectionDoesNotExistError(), True),
+        (asyncpg.CannotConnectNowError(), True),
+        (TimeoutError(), False),
+        (asyncpg.LockNotAvailableError(), False),
+        (asyncpg.UniqueViolationError(), False),
+        (ValueError(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_server_that_could_not_be_reached_is_told_from_one_that_failed(error: BaseException, expected: bool) -> None:
+    assert is_unreachable(error) is expected

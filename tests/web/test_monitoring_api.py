@@ -12,7 +12,7 @@ from sqlalchemy import text
 from event_stream_engine.database import Database
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.live import Hub
-from event_stream_engine.monitoring.api import Broadcaster
+from event_stream_engine.monitoring.api import Broadcaster, Category
 from tests.web.client import ORIGIN, Client
 from tests.web.websocket import connected
 
@@ -190,3 +190,30 @@ async def test_strict_validation_blocks_what_is_wrong_and_says_so(
     await switch(owner, app, ENABLE_VALIDATION=False, VALIDATION_STRICT=False)
     assert broadcaster.tell("", {}) is not None
     assert broadcaster.ledger.imbalance == 0
+
+
+async def test_stored_errors_are_listed_page_by_page_long_after_the_live_channel_forgot_them(
+    owner: Client, broadcaster: Broadcaster, database: Database
+) -> None:
+    for number in range(7):
+        broadcaster.tell("night_error", {"number": number}, category=Category.CRITICAL, metadata={"shift": "night"})
+    broadcaster.tell("something_else", {"number": 99}, category=Category.DEBUG)
+    assert (await owner.post("/metrics/flush")).json()["flushed"]
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE monitoring_events SET timestamp = timestamp - interval '9 hours'"))
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while not found or cursor:
+        page = (await owner.get(f"/api/v1/monitoring/events?limit=3{cursor}")).json()
+        assert len(page["items"]) <= 3
+        found += page["items"]
+        cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+    assert [event["data"]["number"] for event in found if event["event_type"] == "night_error"] == [6, 5, 4, 3, 2, 1, 0]
+    assert {event["category"] for event in found} == {"critical"}
+    assert found[0]["metadata"] == {"shift": "night"}
+    debug = (await owner.get("/api/v1/monitoring/events?category=debug")).json()["items"]
+    assert "something_else" in {event["event_type"] for event in debug}
+
+
+async def test_stored_events_need_a_session(anonymous: Client) -> None:
+    assert (await anonymous.get("/api/v1/monitoring/events")).status_code == 401

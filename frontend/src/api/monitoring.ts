@@ -44,6 +44,8 @@ export interface MonitoringFilters {
   search?: string;
 }
 
+/** So many pages of 50 are read at most. */
+export const ERROR_PAGES_MAX = 20;
 const LOOK_EVERY_MS = 5000; // counters are not pushed
 
 export const figuresQuery = () =>
@@ -62,6 +64,15 @@ export const validationQuery = () =>
 
 export const breakersQuery = () =>
   queryOptions({ queryKey: ["monitoring", "breakers"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/breakers", { signal })), refetchInterval: LOOK_EVERY_MS });
+
+/** Critical events as they were written, the newest first: also those of last night. */
+export const errorsQuery = () =>
+  infiniteQueryOptions({
+    queryKey: ["monitoring", "errors"],
+    queryFn: ({ pageParam, signal }) => unwrap(client.GET("/api/v1/monitoring/events", { params: { query: { category: "critical", limit: 50, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page, pages) => (pages.length < ERROR_PAGES_MAX ? (page.next_cursor ?? undefined) : undefined),
+  });
 
 const breaker = (name: string) => ({ params: { path: { name } } });
 

@@ -416,6 +416,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitoring/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stored monitoring events, the newest first
+         * @description Those that the flags send to the database (MONITORING_ADAPTER_TYPE `realtime` or `dual`), for
+         *     ESE_MONITORING_RETENTION_DAYS; one that was just published is there after its flush.
+         */
+        get: operations["list_monitoring_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -2996,6 +3017,12 @@ export interface components {
             standstill: components["schemas"]["Standstill"] | null;
         };
         /**
+         * Category
+         * @description What a monitoring event is about; `FIRST_TO_GO` says which is given up before which.
+         * @enum {string}
+         */
+        Category: "critical" | "system" | "user_activity" | "performance" | "debug";
+        /**
          * Challenge
          * @description The password is right; the account has two-step sign-in.
          */
@@ -4920,6 +4947,15 @@ export interface components {
             /** Total */
             total?: number | null;
         };
+        /** Page[StoredEvent] */
+        Page_StoredEvent_: {
+            /** Items */
+            items: components["schemas"]["StoredEvent"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+        };
         /** Page[StreamShape] */
         Page_StreamShape_: {
             /** Items */
@@ -5863,6 +5899,41 @@ export interface components {
             pending: number;
             /** Delivery Rate */
             delivery_rate: number | null;
+        };
+        /**
+         * StoredEvent
+         * @description A monitoring event, as the live stream brings it.
+         */
+        StoredEvent: {
+            /**
+             * Event Id
+             * Format: uuid
+             */
+            event_id: string;
+            /**
+             * Event Type
+             * @example circuit_breaker_transition
+             */
+            event_type: string;
+            /**
+             * Timestamp
+             * Format: date-time
+             */
+            timestamp: string;
+            /**
+             * Source
+             * @example serve-17
+             */
+            source: string;
+            category: components["schemas"]["Category"];
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            };
         };
         /**
          * StreamShape
@@ -8023,6 +8094,78 @@ export interface operations {
             };
             /** @description The current state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_monitoring_events: {
+        parameters: {
+            query?: {
+                /** @description Of this category only. */
+                category?: components["schemas"]["Category"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description At most this many items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StoredEvent_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -25,7 +25,7 @@ export interface Backlog {
 
 export const emptyBacklog: Backlog = { rows: [], critical: [], position: "", missed: 0, cut: 0, catchingUp: true };
 
-const newestFirst = (a: Row, b: Row): number => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0);
+export const newestFirst = (a: Row, b: Row): number => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0);
 
 /** Puts events, given newest first, on top; those that are there already stay where they are. */
 function held(backlog: Backlog, fresh: readonly Row[]): { state: Pick<Backlog, "rows" | "critical" | "cut">; added: number } {

@@ -84,3 +84,27 @@ def alertmanager_file() -> str:
         lines.append(f"  - source_matchers: ['alertname = \"{cause}\"']")
         lines.append(f"    target_matchers: ['alertname =~ \"{'|'.join(consequences)}\"']")
     return NOTICE + "\n".join(lines) + "\n"
+
+
+_SERVER = """\
+# Prometheus with the rules of the platform. Put the addresses of your `ese serve` and Alertmanager in. `/metrics` asks
+# for no credentials and says nothing secret; where the address is public, let only Prometheus reach it.
+global:
+  scrape_interval: 15s
+  evaluation_interval: 15s
+rule_files:
+  - rules/*.yml
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: ["127.0.0.1:9093"]
+scrape_configs:
+  - job_name: ese
+    static_configs:
+      - targets: ["127.0.0.1:8700"]
+"""
+
+
+def server_file() -> str:
+    """What Prometheus itself is started with."""
+    return NOTICE.replace("catalogue", "prometheus") + _SERVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,6 +46,8 @@ class Database:
         """`ping`: look whether a pooled connection still answers before it is used. A loop that starts anew after a
         failure does without: it saves a round trip each time."""
         self._application = application
+        self.answered_at = 0.0
+        """When a transaction ended well last, by the monotonic clock: the server answered somebody."""
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
@@ -62,6 +65,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self.engine.begin() as connection:
             yield connection
+        self.answered_at = time.monotonic()
 
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

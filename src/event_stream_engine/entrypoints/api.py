@@ -28,6 +28,7 @@ from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
+from event_stream_engine.entrypoints.monitoring import stored
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
 from event_stream_engine.identity.access import routes as access
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = AsyncExitStack()
         platform = connect_platform(chosen, await opened.enter_async_context(open_transport(chosen)))
-        hub = Hub(platform.redis, platform.transport)
+        hub = Hub(platform.redis, platform.transport, clients_max=chosen.http.live_clients)
         platform.shared["hub"] = hub
         platform.shared["group_commit"] = GroupCommit(platform.database)
         keeping = kept_flags(chosen, platform.database, platform.redis)
@@ -165,6 +166,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(flags.status)
     app.include_router(monitoring_routes.figures)
     app.include_router(monitoring_routes.router)
+    app.include_router(stored.router)
     for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)

@@ -12,9 +12,9 @@ Guaranteed: a client that resumes with the last id it saw misses no entity's lat
 everything again (`resync`); of monitoring events it misses none of the history, or is given a snapshot and told so;
 a range that was conflated or shed is announced. Not guaranteed: every intermediate state; they are replaced by newer
 ones. Each stage accounts for what it took (`accounting`).
-Bounds: 500 clients a process; a client's waiting updates 2,000 (then `resync`), its waiting monitoring events 1,024 or
-1 MiB (the least worth goes; a client too slow for the critical ones is cut off); 5,000 entries or 1,000 monitoring
-events a resume.
+Bounds: ESE_LIVE_CLIENTS (1,000) clients a process; a client's waiting updates 2,000 (then `resync`), its waiting
+monitoring events 1,024 or 1 MiB (the least worth goes; a client too slow for the critical ones is cut off); 5,000
+entries or 1,000 monitoring events a resume.
 """
 
 from event_stream_engine.live.channel import Channel

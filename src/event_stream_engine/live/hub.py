@@ -33,7 +33,7 @@ CLIENTS = Gauge("ese_live_clients", "Open live connections of this process")
 __all__ = ["SLOW_SECONDS", "WAITING_MAX", "Cursor", "Frame", "Hub", "Mailbox"]
 
 STREAM = LiveUpdate.stream
-CLIENTS_MAX = 500
+CLIENTS_MAX = 1000
 REPLAY_MAX = 5000
 FRAME_SECONDS = 0.25
 """The pause between two batches to a client that follows entities; monitoring events alone wait for nobody."""
@@ -68,9 +68,16 @@ class Cursor:
 class Hub:
     """`run` follows the stream; `follow` serves one client."""
 
-    def __init__(self, redis: "Redis | None", streams: Transport | None = None, channel: Channel | None = None) -> None:
+    def __init__(
+        self,
+        redis: "Redis | None",
+        streams: Transport | None = None,
+        channel: Channel | None = None,
+        *,
+        clients_max: int = CLIENTS_MAX,
+    ) -> None:
         """`redis` None: only monitoring events, as the channel has them."""
-        self._redis = redis
+        self._redis, self._clients_max = redis, clients_max
         self._streams = streams or (RedisStreams(redis) if redis is not None else None)
         self._mailboxes: set[Mailbox] = set()
         self._position = ""
@@ -190,8 +197,8 @@ class Hub:
     @contextmanager
     def mailbox(self, topics: frozenset[str]) -> "Iterator[Mailbox]":
         """A client's, for the length of the block. Raises `TooManyRequests`."""
-        if len(self._mailboxes) >= CLIENTS_MAX:
-            raise TooManyRequests(f"{CLIENTS_MAX} browsers are connected already. Try again shortly.")
+        if len(self._mailboxes) >= self._clients_max:
+            raise TooManyRequests(f"{self._clients_max} browsers are connected already. Try again shortly.")
         mailbox = Mailbox(topics, self.updates, self.events)
         self._mailboxes.add(mailbox)
         CLIENTS.set(len(self._mailboxes))

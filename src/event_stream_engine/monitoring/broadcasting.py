@@ -19,9 +19,8 @@ from event_stream_engine.monitoring.model import Published, UnifiedMonitoringEve
 from event_stream_engine.monitoring.persisting import Flushed, Persister
 from event_stream_engine.monitoring.validation import Validation
 from event_stream_engine.resilience import Breaker, State, Transition
+from event_stream_engine.telemetry import Bounded
 
-TYPES_MAX = 50
-OTHER = "other"
 _FOREVER = float("inf")
 
 
@@ -50,6 +49,7 @@ class Broadcaster:
         self.ledger = Ledger("publish", is_exported=True)
         self.by_category: Counts[str] = Counts()
         self.by_type: Counts[str] = Counts()
+        self._types = Bounded("event_type")
         self._flags, self._source = flags, source
         self._direct = LocalAdapter(hub.channel, "direct")
         self._adapters = {adapter.name: adapter for adapter in adapters}
@@ -202,8 +202,7 @@ class Broadcaster:
 
     def _count(self, event: UnifiedMonitoringEvent) -> None:
         self.by_category[event.worth.value] += 1
-        known = event.event_type in self.by_type or len(self.by_type) < TYPES_MAX
-        self.by_type[event.event_type if known else OTHER] += 1
+        self.by_type[self._types.value(event.event_type)] += 1
 
     def _tell_transition(self, transition: Transition) -> None:
         data = {"breaker": transition.breaker, "reason": transition.reason}

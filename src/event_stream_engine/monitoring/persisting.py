@@ -1,11 +1,13 @@
 """The persister: monitoring events and metrics into PostgreSQL, through its outages.
 
 Rows wait in memory (50,000 or 64 MiB), then on disk (`spool`), and go in batches, `retry(breaker(timeout(call)))`. A
-flush says true only after the commit. An open breaker discards nothing. Rows that the database refuses for what is in
-them (SQLSTATE 22, 23) become dead letters; the others of their batch are written. Events are idempotent by their id,
-metrics are deltas under a unique (instance, epoch, number) and leave memory only after the commit.
+flush says true only after the commit. An open breaker discards nothing; a server that could not be reached is probed
+again as soon as it answers anybody else in this process. Rows that the database refuses for what is in them (SQLSTATE
+22, 23) become dead letters; the others of their batch are written. Events are idempotent by their id, metrics are
+deltas under a unique (instance, epoch, number) and leave memory only after the commit.
 A process that is killed loses what was neither committed nor spooled: at most the metrics of one flush interval, and
-the events of the last `LINGER_SECONDS`, or those that waited for a database that was down and were not spooled yet.
+of the events the batch under way and those that came within it or within `LINGER_SECONDS`; or those that waited in
+memory for a database that was down.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ from event_stream_engine.monitoring import store
 from event_stream_engine.monitoring.model import Published
 from event_stream_engine.monitoring.spool import CORRUPT, Batch, Spool
 from event_stream_engine.monitoring.store import MetricFlush, Row
-from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, Verdict, judge, sqlstate
+from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, Verdict, is_unreachable, judge, sqlstate
 
 log = structlog.get_logger()
 
@@ -88,6 +90,7 @@ class Persister:
         self._seq = 0
         self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
         self._complete_at: float | None = None
+        self._answered_before: float | None = None  # its last answer, where a call since then found no line
         self._flushing = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._many = asyncio.Event()
@@ -140,11 +143,25 @@ class Persister:
             if loop.time() >= measured + self._interval():
                 measured = loop.time()
                 self._measure()
-            flushed = await self.flush(metrics=False, deadline=DEADLINE_SECONDS)
+            self._heed_answers()
+            flushed = await self._flush_unless_stopped()
             self._show(flushed)
             if not flushed.is_complete:
                 await self._spill_if_needed()
                 await self._pause(min(self.breaker.retry_after or 0.2, PAUSE_SECONDS_MAX))
+                self._arrived.set()  # what waits is work, also when nothing more comes
+
+    async def _flush_unless_stopped(self) -> Flushed:
+        """A flush that waits for a database that does not answer would hold up the last one and the spooling."""
+        flushing = asyncio.create_task(self.flush(metrics=False, deadline=DEADLINE_SECONDS))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({flushing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            flushing.cancel()  # nothing where it is done
+        await asyncio.wait({flushing})
+        return flushing.result() if not flushing.cancelled() else Flushed(False, 0, self.pending)
 
     def _show(self, flushed: Flushed) -> None:
         now = asyncio.get_running_loop().time()
@@ -167,6 +184,12 @@ class Persister:
         done = Flushed(complete, self.ledger.delivered - before, self.pending + self.metrics_pending)
         self.last_flush = {"at": clock.now(), "complete": complete, "persisted": done.persisted}
         return done
+
+    def _heed_answers(self) -> None:
+        """An outage may end long before the breaker would probe by itself; who else uses the database knows. Where it
+        was reached and failed, its answers to others say nothing."""
+        if self._answered_before is not None and self._database.answered_at > self._answered_before:
+            self.breaker.retry_now()
 
     async def close(self, deadline: float = SHUTDOWN_SECONDS) -> Flushed:
         """One last flush, also when the breaker is open; the rest is spooled. What became of the rows: `pending` is
@@ -203,21 +226,27 @@ class Persister:
     async def _write_all(self, deadline: float | None) -> None:
         await self._write_spooled(deadline)
         while len(self._queue):
-            taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
-            buried = None
-            try:
-                buried = await self._write([row for _, row in taken], deadline)
-            finally:
-                if buried is None:  # whatever it was that ended it, the rows are not lost
-                    self._queue.put_back(taken)
-            self._queue.release()
-            self._account(len(taken), buried)
+            await self._write_waiting(deadline)
         await self._write_metrics(deadline)
+
+    async def _write_waiting(self, deadline: float | None) -> None:
+        """One batch of those in memory."""
+        taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
+        buried = None
+        try:
+            buried = await self._write([row for _, row in taken], deadline)
+        finally:
+            if buried is None:  # whatever it was that ended it, the rows are not lost
+                self._queue.put_back(taken)
+        self._queue.release()
+        self._account(len(taken), buried)
 
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
             return
         for batch in await asyncio.to_thread(self._spool.batches):
+            if self._queue.fill >= SPILL_AT:  # a long spool must not cost what comes meanwhile
+                await self._write_waiting(deadline)
             try:
                 records = await asyncio.to_thread(self._spool.read, batch)
             except OSError as error:
@@ -261,7 +290,14 @@ class Persister:
         if self._stopping.is_set():
             await call()
         else:
-            await self._guard.run(call, deadline=deadline)
+            await self._guard.run(lambda: self._attempt(call), deadline=deadline)
+
+    async def _attempt(self, call: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await call()
+        except DATABASE_ERRORS as error:
+            self._answered_before = self._database.answered_at if is_unreachable(error) else None
+            raise
 
     async def _commit(self, rows: Sequence[Row]) -> None:
         distinct = list({row.event_id: row for row in rows}.values())

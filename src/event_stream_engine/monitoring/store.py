@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +42,19 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
+class Stored:
+    """An event as it was published."""
+
+    event_id: UUID
+    event_type: str
+    category: Category
+    source: str
+    timestamp: datetime
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class MetricFlush:
     """What was counted since the flush before, by name and label; unique by (instance, epoch, seq)."""
 
@@ -77,6 +90,14 @@ _AFTER = """
 SELECT event_id, "offset", event_type, category, source, "timestamp", data::text, metadata::text
 FROM monitoring_events WHERE epoch = $1 AND "offset" > $2 ORDER BY "offset" LIMIT $3
 """
+
+_NEWEST = """
+SELECT event_id, event_type, category, source, "timestamp", data::text, metadata::text
+FROM monitoring_events
+WHERE category = $1 AND ("timestamp", event_id) < ($2, $3)
+ORDER BY "timestamp" DESC, event_id DESC LIMIT $4
+"""
+_NO_END = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 _CLAIM_FLUSH = """
 INSERT INTO monitoring_flushes (instance, epoch, flush_seq, measured_at, written_at) VALUES ($1, $2, $3, $4, now())
@@ -160,6 +181,18 @@ async def messages_after(tx: Transaction, epoch: str, offset: int, limit: int) -
     """In order; each as it was published."""
     rows = await (await raw(tx)).fetch(_AFTER, epoch, offset, limit)
     return [_message(row) for row in rows]
+
+
+async def page(tx: Transaction, category: Category, before: tuple[datetime, UUID] | None, limit: int) -> list[Stored]:
+    """Events of a category, the newest first, older than `before` (time and id)."""
+    rows = await (await raw(tx)).fetch(_NEWEST, category.value, *(before or _NO_END), limit)
+    return [
+        Stored(
+            row["event_id"], row["event_type"], Category(row["category"]), row["source"], row["timestamp"],
+            msgspec.json.decode(row["data"]), msgspec.json.decode(row["metadata"]),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 async def roll_up(tx: Transaction, since: datetime) -> None:

@@ -20,13 +20,12 @@ from event_stream_engine.monitoring.model import (
     SOURCE_LENGTH_MAX,
     UnifiedMonitoringEvent,
 )
+from event_stream_engine.telemetry import Bounded
 
 CHECKED = Counter("ese_monitoring_validated_total", "Events validated", ["result"])
 FAULTS = Counter("ese_monitoring_faults_total", "Rules that an event broke", ["rule", "level"])
 
 RULES_MAX = 100
-EVENT_TYPES_MAX = 50
-OTHER = "other"
 
 
 class Kind(StrEnum):
@@ -104,6 +103,7 @@ class Validation:
     rules: dict[str, Rule] = field(default_factory=lambda: {rule.name: rule for rule in BUILT_IN})
     _by_rule: dict[str, Tally] = field(default_factory=dict)
     by_type: dict[str, Tally] = field(default_factory=dict)
+    _types: Bounded = field(default_factory=lambda: Bounded("validated_event_type"))
 
     def add_rule(self, rule: Rule) -> None:
         """Raises `Conflict` when the name is taken, or when there are too many."""
@@ -154,9 +154,7 @@ class Validation:
         return Fault(rule.name, rule.kind, rule.level, message)
 
     def _tally_of(self, event_type: str) -> Tally:
-        if event_type not in self.by_type and len(self.by_type) >= EVENT_TYPES_MAX:
-            event_type = OTHER
-        return self.by_type.setdefault(event_type, Tally())
+        return self.by_type.setdefault(self._types.value(event_type), Tally())
 
 
 def _as_dicts(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float | int | None]]:

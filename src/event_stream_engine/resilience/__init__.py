@@ -11,7 +11,7 @@ failed; what is retried must be idempotent. A breaker belongs to one event loop 
 
 from event_stream_engine.resilience.backoff import Backoff, RetryBudget
 from event_stream_engine.resilience.breaker import Breaker, CircuitOpen, State, Thresholds, Transition
-from event_stream_engine.resilience.failures import Verdict, is_transient, judge, sqlstate
+from event_stream_engine.resilience.failures import Verdict, is_transient, is_unreachable, judge, sqlstate
 from event_stream_engine.resilience.guard import Guard
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Transition",
     "Verdict",
     "is_transient",
+    "is_unreachable",
     "judge",
     "sqlstate",
 ]

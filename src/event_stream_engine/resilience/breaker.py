@@ -4,6 +4,7 @@
     OPEN --(30 s, doubled by each failed probe up to 300 s; drawn from the upper half)--> HALF_OPEN, at the next call
     HALF_OPEN --(2 probes succeed)--> CLOSED        HALF_OPEN --(1 fails)--> OPEN
     FORCED_OPEN and DISABLED are set by an operator, and left by `reset` only.
+    `retry_now` ends the wait of OPEN: the other side was seen to answer somebody else.
 
 A call that the other side refused because of its data shows that it works, and counts as a success. A call that was
 cancelled counts as nothing. A result that arrives after the state changed is not counted: it tells of another time.
@@ -163,6 +164,11 @@ class Breaker:
             self._count_probe(failed=verdict is Verdict.FAILURE)
         else:
             self._count(failed=verdict is Verdict.FAILURE, took=self._clock() - permit.began)
+
+    def retry_now(self) -> None:
+        """The other side was seen to answer another caller: the next call may probe. Only a wait is ended."""
+        if self._state is State.OPEN:
+            self._opens_until = self._clock()
 
     def force_open(self) -> None:
         """Refuse every call until `reset`."""

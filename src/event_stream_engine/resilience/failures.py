@@ -9,6 +9,7 @@ from enum import StrEnum
 import asyncpg
 
 _TRANSIENT = ("08", "53", "57P", "40001", "40P01")
+_NO_LINE = ("08", "57P")
 _ABOUT_THE_DATA = ("22", "23")
 _LOST = (OSError, asyncpg.InterfaceError)  # TimeoutError is an OSError; the driver names no state when it has no line
 
@@ -37,6 +38,15 @@ def is_transient(error: BaseException) -> bool:
     if state is not None:
         return state.startswith(_TRANSIENT)
     return isinstance(error, _LOST) or getattr(error, "connection_invalidated", False) is True
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether there was no line to the other side; False where it was reached or nobody can tell (a timeout)."""
+    state = sqlstate(error)
+    if state is not None:
+        return state.startswith(_NO_LINE)
+    is_lost = isinstance(error, _LOST) or getattr(error, "connection_invalidated", False) is True
+    return is_lost and not isinstance(error, TimeoutError)
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -1,15 +1,17 @@
 """Who stands behind a credential now: the role of an account whose session goes on, the scopes of an API key, as
 PostgreSQL has them.
 
-Answers are kept for `STALE_SECONDS`, so that a busy session costs one look-up a second and process, and what changed
-(a role, the end of a session) is in force everywhere after at most that. `fresh` looks anew: whatever changes
+Answers are kept for `STALE_SECONDS`, and who asks while the same is being looked up waits for that answer, so that a
+busy session costs one look-up a second and process however many streams it has, and what changed (a role, the end of
+a session) is in force everywhere after at most that. `fresh` looks anew: whatever changes
 something asks like this. At most `KNOWN_MAX` answers are kept; at the bound all are forgotten and looked up again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import monotonic
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from event_stream_engine import clock
@@ -37,6 +39,7 @@ class Directory:
         self._database = database
         self._time = time
         self._known: dict[Name, tuple[float, object]] = {}
+        self._under_way: dict[Name, tuple[float, asyncio.Task[Any]]] = {}
         self._forgotten = 0
 
     async def person(self, account_id: UUID, session_id: UUID, *, fresh: bool) -> Principal | Absence:
@@ -49,15 +52,31 @@ class Directory:
     def forget(self, account_id: UUID) -> None:
         """Sessions of this account are looked up again; an answer that is under way is not kept."""
         self._forgotten += 1
-        for name in [name for name in self._known if name[0] == account_id]:
-            del self._known[name]
+        for held in (self._known, self._under_way):
+            for name in [name for name in held if name[0] == account_id]:
+                del held[name]
 
     async def _kept(self, name: Name, fresh: bool, look_up: Callable[[], Awaitable[Found]]) -> Found:
         now = self._time()
         known = self._known.get(name)
         if known is not None and not fresh and now - known[0] < STALE_SECONDS:
             return cast(Found, known[1])
-        forgotten = self._forgotten
+        if fresh:
+            return await self._asked(name, now, self._forgotten, look_up)
+        began, asking = self._under_way.get(name, (now, None))
+        if asking is None or now - began >= STALE_SECONDS:
+            asking = asyncio.create_task(self._asked(name, now, self._forgotten, look_up))
+            self._under_way[name] = (now, asking)
+            asking.add_done_callback(lambda done: self._over(name, done))
+        return cast(Found, await asyncio.shield(asking))
+
+    def _over(self, name: Name, done: "asyncio.Task[Any]") -> None:
+        if self._under_way.get(name, (0.0, None))[1] is done:
+            del self._under_way[name]
+        if not done.cancelled():
+            done.exception()  # who waited was told; perhaps nobody waits any more
+
+    async def _asked(self, name: Name, now: float, forgotten: int, look_up: Callable[[], Awaitable[Found]]) -> Found:
         found = await look_up()
         if forgotten != self._forgotten:
             return found

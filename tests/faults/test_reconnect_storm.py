@@ -1,0 +1,13 @@
+"""Browsers that lose their server all at once come back, and miss nothing."""
+
+import pytest
+from benchmarks._storm import storm
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_clients_that_lose_their_server_together_come_back_without_gap_or_repetition() -> None:
+    found = await storm(clients=40, kicks=2)
+    assert (found.told.missing, found.told.doubled, found.told.unrecovered) == (0, 0, 0)
+    assert found.told.live == 40
+    assert len(found.told.reconnected) >= 2 * 40
