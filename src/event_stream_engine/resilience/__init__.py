@@ -11,19 +11,25 @@ failed; what is retried must be idempotent. A breaker belongs to one event loop 
 
 from event_stream_engine.resilience.backoff import Backoff, RetryBudget
 from event_stream_engine.resilience.breaker import Breaker, CircuitOpen, State, Thresholds, Transition
+from event_stream_engine.resilience.circuits import Action, Circuits, Order, Pool, circuits_of
 from event_stream_engine.resilience.failures import Verdict, is_transient, judge, sqlstate
 from event_stream_engine.resilience.guard import Guard
 
 __all__ = [
+    "Action",
     "Backoff",
     "Breaker",
     "CircuitOpen",
+    "Circuits",
     "Guard",
+    "Order",
+    "Pool",
     "RetryBudget",
     "State",
     "Thresholds",
     "Transition",
     "Verdict",
+    "circuits_of",
     "is_transient",
     "judge",
     "sqlstate",

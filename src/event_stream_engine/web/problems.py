@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents, and the response headers every answer carries."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
+from event_stream_engine.resilience import CircuitOpen
 from event_stream_engine.telemetry import correlation
 
 log = structlog.get_logger()
@@ -72,8 +74,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
-        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequests) else None
-        return problem(error.status, error.code, error.title, error.detail, error.errors, headers, error.members)
+        return problem(error.status, error.code, error.title, error.detail, error.errors, _later(error), error.members)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -102,6 +103,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         return _unexpected(error)
+
+
+def _later(error: EseError) -> dict[str, str] | None:
+    """When to come again, where the error knows: in whole seconds, at least one."""
+    if not isinstance(error, TooManyRequests | CircuitOpen) or error.retry_after is None:
+        return None
+    return {"retry-after": str(max(1, ceil(error.retry_after)))}
 
 
 _OUTAGE_CLASSES = ("08", "53", "57")  # SQLSTATE: connection, resources, operator intervention (a restart)
