@@ -26,6 +26,7 @@ from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
+from event_stream_engine.entrypoints.monitoring import breakers
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
@@ -35,6 +36,7 @@ from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
+from event_stream_engine.resilience import circuits_of
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.addresses import networks
@@ -83,8 +85,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform.shared["group_commit"] = GroupCommit(platform.database)
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
+        circuits = circuits_of(platform.shared)
         monitoring = kept_broadcaster(
-            chosen, platform.database, platform.shared[flags.FLAGS], "serve", platform.shared["hub"]
+            chosen, platform.database, platform.shared[flags.FLAGS], "serve", hub, circuits=circuits
         )
         broadcaster = platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
         app.state.platform = platform
@@ -163,7 +166,7 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(flags.router)
     app.include_router(flags.status)
     app.include_router(monitoring_routes.figures)
-    app.include_router(monitoring_routes.router)
+    app.include_router(breakers.router)
     for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)

@@ -8,6 +8,7 @@ import typer
 
 from event_stream_engine import __version__
 from event_stream_engine.entrypoints.flags import cli as flags
+from event_stream_engine.entrypoints.monitoring import cli as breakers
 from event_stream_engine.errors import EseError
 
 # One process of the operating system each: command -> module, function.
@@ -106,6 +107,7 @@ def doctor(
 
 
 app.add_typer(flags.app, name="flags")
+app.add_typer(breakers.app, name="breakers")
 
 audit = typer.Typer(no_args_is_help=True, help="The audit trail.")
 app.add_typer(audit, name="audit")
