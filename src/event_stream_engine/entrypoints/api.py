@@ -36,7 +36,7 @@ from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
-from event_stream_engine.resilience import circuits_of
+from event_stream_engine.resilience import CIRCUITS, Circuits, circuits_of
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.addresses import networks
@@ -156,8 +156,11 @@ def begin_worker() -> Settings:
 
 
 def connect_platform(settings: Settings, transport: Transport) -> Platform:
-    database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database))
+    circuits = Circuits()
+    size = settings.database.pool_size
+    database = Database.watched(circuits, settings.database_url, pool_size=size, application="ese-serve")
+    shared = {CIRCUITS: circuits}
+    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database), shared)
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:

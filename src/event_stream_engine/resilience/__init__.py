@@ -10,12 +10,13 @@ failed; what is retried must be idempotent. A breaker belongs to one event loop 
 """
 
 from event_stream_engine.resilience.backoff import Backoff, RetryBudget
-from event_stream_engine.resilience.breaker import Breaker, CircuitOpen, State, Thresholds, Transition
-from event_stream_engine.resilience.circuits import Action, Circuits, Order, Pool, circuits_of
+from event_stream_engine.resilience.breaker import Breaker, CircuitOpen, Permit, State, Thresholds, Transition
+from event_stream_engine.resilience.circuits import CIRCUITS, Action, Circuits, Order, Pool, circuits_of
 from event_stream_engine.resilience.failures import Verdict, is_transient, judge, sqlstate
 from event_stream_engine.resilience.guard import Guard
 
 __all__ = [
+    "CIRCUITS",
     "Action",
     "Backoff",
     "Breaker",
@@ -23,6 +24,7 @@ __all__ = [
     "Circuits",
     "Guard",
     "Order",
+    "Permit",
     "Pool",
     "RetryBudget",
     "State",

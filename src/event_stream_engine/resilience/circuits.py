@@ -100,8 +100,11 @@ class Circuits:
             listener(transition)
 
 
+CIRCUITS = "circuits"
+
+
 def circuits_of(shared: dict[str, object]) -> Circuits:
     """Those of the process whose long-lived things these are; made on first use."""
-    found = shared.setdefault("circuits", Circuits())
+    found = shared.setdefault(CIRCUITS, Circuits())
     assert isinstance(found, Circuits), "the key is ours"
     return found

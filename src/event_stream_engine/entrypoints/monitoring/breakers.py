@@ -120,7 +120,7 @@ Ordering = Annotated[Giving, Depends()]
 async def list_breakers(platform: ThePlatform) -> Breakers:
     """As each process told them within the last two seconds; one that fell silent is shown for ten minutes."""
     everybody, is_complete = await _everybody(platform)
-    async with platform.database.transaction() as tx:
+    async with platform.database.transaction(fail_fast=True) as tx:
         rows = await store.orders(tx)
         names = sorted({breaker.name for each in everybody for breaker in each.breakers})
         items = [_shape(name, everybody, await _standing(tx, rows, name)) for name in names]

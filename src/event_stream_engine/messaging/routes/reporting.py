@@ -54,7 +54,7 @@ Moment = Annotated[datetime | None, Query()]
 async def campaign_summary(campaign_id: UUID, platform: ThePlatform) -> schemas.CampaignSummary:
     """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
     known, breakers = await _heard(platform)
-    async with platform.database.transaction() as tx:
+    async with platform.database.transaction(fail_fast=True) as tx:
         await campaigns.at_one_moment(tx)
         campaign = await find_campaign(tx, campaign_id)
         shaped = (await shapes(tx, [campaign]))[0]
