@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import msgspec
@@ -30,7 +30,7 @@ _CLOSING_SECONDS = 1.0
 
 
 class ToldBreaker(msgspec.Struct, frozen=True):
-    """A breaker as its process told it; `retry_after` in seconds of that moment, None while an operator holds it."""
+    """A breaker as its process told it; `retry_after` in seconds, None while an operator holds it."""
 
     name: str
     state: State
@@ -57,7 +57,7 @@ class _Content(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Told:
-    """What one process told last."""
+    """What one process told last; `retry_after` of its breakers is as of now."""
 
     process: str
     host: str
@@ -126,16 +126,11 @@ async def told(redis: "Redis") -> list[Told]:
 
 def left_alone(everybody: Sequence[Told], breaker: str, process: str) -> LeftAlone | None:
     """None where a living process of this kind has the breaker closed, or has not told of it."""
-    living = [each for each in everybody if each.process == process and each.is_alive]
-    found = [(each.seen_at, each.breaker(breaker)) for each in living]
-    if not found or any(one is None or one.state in (State.CLOSED, State.DISABLED) for _, one in found):
+    living = [each.breaker(breaker) for each in everybody if each.process == process and each.is_alive]
+    if not living or any(one is None or one.state in (State.CLOSED, State.DISABLED) for one in living):
         return None
-    retries = [
-        seen_at.timestamp() + one.retry_after
-        for seen_at, one in found
-        if one is not None and one.retry_after is not None
-    ]
-    return LeftAlone(datetime.fromtimestamp(min(retries), UTC) if retries else None)
+    retries = [one.retry_after for one in living if one is not None and one.retry_after is not None]
+    return LeftAlone(clock.now() + timedelta(seconds=min(retries)) if retries else None)
 
 
 def here(process: str, circuits: Circuits) -> Told:
@@ -157,8 +152,15 @@ def _of(field: str, content: _Content, now: float) -> Told:
     process, _, holder = field.partition(" ")
     host, _, pid = holder.rpartition(":")
     seen_at = datetime.fromtimestamp(content.at, UTC)
-    is_alive = now - content.at < SILENT_SECONDS
-    return Told(process, host, int(pid), seen_at, is_alive, content.breakers, content.pools)
+    age = now - content.at
+    breakers = [_aged(breaker, age) for breaker in content.breakers]
+    return Told(process, host, int(pid), seen_at, age < SILENT_SECONDS, breakers, content.pools)
+
+
+def _aged(breaker: ToldBreaker, seconds: float) -> ToldBreaker:
+    if not breaker.retry_after:
+        return breaker
+    return msgspec.structs.replace(breaker, retry_after=max(0.0, breaker.retry_after - seconds))
 
 
 async def _now(redis: "Redis") -> float:

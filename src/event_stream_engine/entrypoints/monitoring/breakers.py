@@ -41,7 +41,7 @@ class BreakerProcess(BaseModel):
     is_alive: bool = Field(description="Heard within the last ten seconds.")
     state: StateName
     retry_after: float | None = Field(
-        description="Seconds from `seen_at` until a call may be tried; null while an operator holds it open."
+        description="Seconds until a call may be tried; null while an operator holds it open."
     )
     failures: int = Field(description="Failed calls in a row; while it is open or half open, failed probes.")
     calls: int = Field(description="Calls within the last minute, since the last change of state.")
