@@ -15,7 +15,7 @@ from event_stream_engine import __version__, jobs
 from event_stream_engine.alerts import routes as alerts
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import alerting, auditing, live, running, sandbox_panel, ui
@@ -160,7 +160,8 @@ def connect_platform(settings: Settings, transport: Transport) -> Platform:
     size = settings.database.pool_size
     database = Database.watched(circuits, settings.database_url, pool_size=size, application="ese-serve")
     shared = {CIRCUITS: circuits}
-    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database), shared)
+    redis = watched(circuits, settings.redis_url, fail_fast=True)
+    return Platform(settings, database, redis, transport, Directory(database), shared)
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:

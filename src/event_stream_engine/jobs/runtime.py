@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import uvloop
 from redis.asyncio import Redis
 
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.database import Database
 from event_stream_engine.resilience import CIRCUITS, Circuits
 from event_stream_engine.settings import Settings, load_settings
@@ -35,7 +35,7 @@ class Runtime:
         circuits = Circuits()
         size = settings.database.pool_size
         database = Database.watched(circuits, settings.database_url, pool_size=size, application="ese-work")
-        return cls(settings, database, connect(settings.redis_url), {CIRCUITS: circuits})
+        return cls(settings, database, watched(circuits, settings.redis_url), {CIRCUITS: circuits})
 
 
 class _Process:

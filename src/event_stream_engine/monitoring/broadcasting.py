@@ -205,6 +205,7 @@ class Broadcaster:
 
     def _tell_transition(self, transition: Transition) -> None:
         data = {"breaker": transition.breaker, "reason": transition.reason}
+        data["process"] = self._source
         states = {"before": transition.before.value, "after": transition.after.value}
         worse = transition.after in (State.OPEN, State.FORCED_OPEN)
         self.tell("circuit_breaker_transition", data | states | {"is_open": worse}, source="resilience")

@@ -68,7 +68,8 @@ class Circuits:
         return breaker
 
     def add_pool(self, name: str, look: Callable[[], Pool]) -> None:
-        self._pools[name] = look
+        """The first of a name stays: it is the one that the process works with."""
+        self._pools.setdefault(name, look)
 
     def pools(self) -> Mapping[str, Pool]:
         """As they are now; exported on the way."""

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis_watched import watched as watched_redis
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.monitoring.counters import tell_counts
@@ -50,9 +51,9 @@ async def kept(
     """The process's broadcaster for the length of the block. With a `hub` its clients follow whichever channel the
     flags name; without one the process only publishes. `watched`: counters that are told when they rise, by the type
     of the event. `circuits`: the process's breakers; how they are is told to everybody, and orders are obeyed."""
-    redis = connect(settings.redis_url)
-    instance = f"{process}-{os.getpid()}"
     circuits = circuits or Circuits()
+    redis = watched_redis(circuits, settings.redis_url)
+    instance = f"{process}-{os.getpid()}"
     broadcaster = install(_made(settings, database, redis, flags, instance, hub, circuits))
     persister, adapter = broadcaster.persister, broadcaster.redis_adapter
     assert persister is not None, "made with one"
