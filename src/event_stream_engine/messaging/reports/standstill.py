@@ -81,7 +81,8 @@ async def standing_still(
     missing = heard.missing() if heard else []
     found = {}
     for row in rows:
-        if left is not None and row.waiting:  # known at once: nobody sends, however lately something moved
+        is_due = row.waiting and not (row.due_at and row.due_at > now)
+        if left is not None and is_due:  # known at once: nobody sends, however lately something moved
             found[row.id] = _left_alone(row, left, now)
         elif now - row.last_at > AFTER:
             found[row.id] = await _given_up(tx, row) or _why(row, missing, now)
