@@ -1,6 +1,6 @@
 """A campaign that stands still says why, from what is known, and when it goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -9,12 +9,16 @@ from sqlalchemy import text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
+from event_stream_engine.live.circuits import Told, here
 from event_stream_engine.live.heartbeats import NEEDED, Heard, Process
 from event_stream_engine.messaging.actions import campaigns
 from event_stream_engine.messaging.reports.standstill import Standstill, standing_still
 from event_stream_engine.messaging.reports.timeline import POINTS_MAX, span_of, timeline, width_for
 from event_stream_engine.messaging.twilio.client import TwilioGateway
+from event_stream_engine.messaging.twilio.guarded import SENDING
+from event_stream_engine.resilience import Circuits
 from tests.messaging.conftest import BY, World, calm, later
+from tests.resilience.test_breaker import fail
 from tests.sandbox.conftest import StartSandbox
 
 Connect = Callable[..., TwilioGateway]
@@ -25,8 +29,8 @@ def alive(*names: str) -> Heard:
     return Heard(tuple(Process(name, "host", 1, now, now, is_alive=True) for name in names))
 
 
-async def look(world: World, campaign: UUID, heard: Heard | None) -> Standstill | None:
-    found: dict[UUID, Standstill] = await world.act(standing_still, [campaign], heard)
+async def look(world: World, campaign: UUID, heard: Heard | None, told: Sequence[Told] = ()) -> Standstill | None:
+    found: dict[UUID, Standstill] = await world.act(standing_still, [campaign], heard, told)
     return found.get(campaign)
 
 
@@ -47,6 +51,24 @@ async def test_without_a_worker_it_says_so(world: World) -> None:
         assert known.reason == "not_known", "nothing is invented"
 
 
+async def test_while_every_worker_leaves_twilio_alone_it_says_so_and_when_it_is_tried_again(world: World) -> None:
+    campaign = await world.launched(3)
+    broken, held, whole = Circuits(), Circuits(), Circuits()
+    fail(broken.breaker(SENDING))
+    held.breaker(SENDING).force_open()
+    whole.breaker(SENDING)
+    found = await look(world, campaign, alive(*NEEDED), [here("work", broken), here("work", held)])
+    assert found is not None
+    assert (found.reason, found.waiting) == ("circuit_open", 3)
+    assert found.resumes_at is not None
+    assert found.resumes_at > clock.now()
+    ordered = await look(world, campaign, alive(*NEEDED), [here("work", held)])
+    assert ordered is not None
+    assert (ordered.reason, ordered.resumes_at) == ("circuit_open", None)
+    assert "operator" in ordered.message
+    assert await look(world, campaign, alive(*NEEDED), [here("work", held), here("work", whole)]) is None
+
+
 async def test_quiet_hours_say_when_they_end(world: World) -> None:
     with clock.frozen(datetime(2026, 3, 1, 23, 0, tzinfo=UTC)):
         campaign = await world.launched(3, quiet_hours=(time(22), time(8)))
@@ -58,6 +80,9 @@ async def test_quiet_hours_say_when_they_end(world: World) -> None:
         found = await look(world, campaign, alive(*NEEDED))
         assert found is not None
         assert (found.reason, found.resumes_at) == ("quiet_hours", datetime(2026, 3, 2, 8, tzinfo=UTC))
+        held = Circuits()
+        held.breaker(SENDING).force_open()
+        assert await look(world, campaign, alive(*NEEDED), [here("work", held)]) == found, "nobody is due before"
 
 
 async def _moved_last(tx: Transaction, at: datetime) -> None:

@@ -17,6 +17,7 @@ from tests.web.client import ORIGIN, Client
 from tests.web.websocket import connected
 
 WATCH = "/api/v1/live/ws?topics=monitoring"
+BREAKERS = "/api/v1/monitoring/breakers"
 
 
 @pytest.fixture
@@ -167,18 +168,50 @@ async def test_a_watcher_is_sent_away_when_the_server_goes(app: FastAPI, owner: 
 
 
 async def test_an_operator_opens_and_resets_a_breaker_and_both_are_events(
-    owner: Client, app: FastAPI, broadcaster: Broadcaster
+    owner: Client, broadcaster: Broadcaster, database: Database
 ) -> None:
-    names = [each["name"] for each in (await owner.get("/api/v1/monitoring/breakers")).json()["items"]]
-    assert names == ["monitoring_database", "monitoring_redis"]
-    opened = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/open")
-    nothing = {"failures": 0, "calls": 0, "failed": 0}
-    assert opened.json() == {"name": "monitoring_redis", "state": "forced_open", "retry_after": None, **nothing}
+    await told_state(owner, "monitoring_redis", "closed")
+    opened = await owner.post(f"{BREAKERS}/monitoring_redis/open", json={"reason": "maintenance"})
+    assert (opened.status_code, opened.json()["by"], opened.json()["process"]) == (200, "Ana", "")
     assert broadcaster.by_type["circuit_breaker_transition"] == 1
-    reset = await owner.post("/api/v1/monitoring/breakers/monitoring_redis/reset")
-    assert reset.json()["state"] == "closed"
+    shown = await told_state(owner, "monitoring_redis", "forced_open")
+    (process,) = shown["processes"]
+    assert (process["process"], process["is_alive"], process["retry_after"]) == ("serve", True, None)
+    assert [(each["action"], each["reason"]) for each in shown["orders"]] == [("open", "maintenance")]
+    assert (await owner.post(f"{BREAKERS}/monitoring_redis/reset")).status_code == 200
+    assert (await told_state(owner, "monitoring_redis", "closed"))["orders"] == []
     assert broadcaster.by_type["circuit_breaker_transition"] == 2
-    assert (await owner.post("/api/v1/monitoring/breakers/nothing/reset")).status_code == 404
+    assert (await owner.post(f"{BREAKERS}/monitoring_redis/disable")).status_code == 200
+    await told_state(owner, "monitoring_redis", "disabled")
+    unknown = await owner.post(f"{BREAKERS}/nothing/reset")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "breaker_not_found")
+    async with database.transaction() as tx:
+        query = "SELECT action, entity_id, detail ->> 'reason' FROM audit_entries WHERE entity = 'circuit_breaker'"
+        rows = (await tx.execute(text(f"{query} ORDER BY id"))).all()
+    actions = ["circuit_breaker.open", "circuit_breaker.reset", "circuit_breaker.disable"]
+    assert [tuple(row) for row in rows] == [
+        (action, "monitoring_redis", reason) for action, reason in zip(actions, ["maintenance", "", ""], strict=True)
+    ]
+
+
+async def told_state(owner: Client, name: str, state: str) -> dict[str, Any]:
+    """The breaker, once this state of it was told."""
+    async with asyncio.timeout(10):
+        while True:
+            answer = (await owner.get(BREAKERS)).json()
+            assert answer["is_complete"]
+            for found in answer["items"]:
+                if found["name"] == name and found["state"] == state:
+                    return dict(found)
+
+
+@pytest.mark.parametrize("action", ["open", "disable", "reset"])
+async def test_only_an_operator_may_order_a_breaker(app: FastAPI, owner: Client, action: str) -> None:
+    made = await owner.post("/api/v1/api-keys", json={"name": "a watcher", "scopes": ["monitoring:read"]})
+    watcher = {"authorization": f"Bearer {made.json()['secret']}"}
+    assert (await owner.get(BREAKERS, headers=watcher)).status_code == 200
+    answer = await owner.post(f"{BREAKERS}/monitoring_redis/{action}", headers=watcher)
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
 
 
 async def test_strict_validation_blocks_what_is_wrong_and_says_so(

@@ -74,8 +74,8 @@ export const errorsQuery = () =>
     getNextPageParam: (page, pages) => (pages.length < ERROR_PAGES_MAX ? (page.next_cursor ?? undefined) : undefined),
   });
 
-const breaker = (name: string) => ({ params: { path: { name } } });
+const order = (name: string, reason: string) => ({ params: { path: { name } }, body: { process: "" as const, reason } });
 
 export const flushMetrics = () => unwrap(client.POST("/metrics/flush"));
-export const openBreaker = (name: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/open", breaker(name)));
-export const resetBreaker = (name: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/reset", breaker(name)));
+export const openBreaker = (name: string, reason: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/open", order(name, reason)));
+export const resetBreaker = (name: string) => unwrap(client.POST("/api/v1/monitoring/breakers/{name}/reset", order(name, "")));

@@ -372,7 +372,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The circuit breakers of this process */
+        /**
+         * The circuit breakers and pools of every process
+         * @description As each process told them within the last two seconds; one that fell silent is shown for ten minutes.
+         */
         get: operations["list_breakers"];
         put?: never;
         post?: never;
@@ -391,8 +394,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Refuse every call until the breaker is reset */
+        /**
+         * Refuse every call until the breaker is reset
+         * @description Every process concerned obeys within two seconds, also one that starts later.
+         */
         post: operations["open_breaker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitoring/breakers/{name}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let every call pass, whatever becomes of it, until the breaker is reset
+         * @description Every process concerned obeys within two seconds, also one that starts later.
+         */
+        post: operations["disable_breaker"];
         delete?: never;
         options?: never;
         head?: never;
@@ -408,7 +434,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Close a breaker as if nothing had happened */
+        /**
+         * Close a breaker as if nothing had happened
+         * @description Every process concerned obeys within two seconds; what was ordered before ends.
+         */
         post: operations["reset_breaker"];
         delete?: never;
         options?: never;
@@ -2836,10 +2865,32 @@ export interface components {
             /** Query Started At */
             query_started_at: string | null;
         };
-        /** BreakerShape */
-        BreakerShape: {
-            /** Name */
-            name: string;
+        /**
+         * BreakerProcess
+         * @description A breaker as one process told it last.
+         */
+        BreakerProcess: {
+            /**
+             * Process
+             * @description Its `ese` command.
+             * @example work
+             */
+            process: string;
+            /** Host */
+            host: string;
+            /** Pid */
+            pid: number;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description When the process was heard last.
+             */
+            seen_at: string;
+            /**
+             * Is Alive
+             * @description Heard within the last ten seconds.
+             */
+            is_alive: boolean;
             /**
              * State
              * @enum {string}
@@ -2847,7 +2898,7 @@ export interface components {
             state: "closed" | "open" | "half_open" | "forced_open" | "disabled";
             /**
              * Retry After
-             * @description Seconds until a call may be tried; null while an operator holds it open.
+             * @description Seconds from `seen_at` until a call may be tried; null while an operator holds it open.
              */
             retry_after: number | null;
             /**
@@ -2865,11 +2916,47 @@ export interface components {
              * @description Failed ones among them.
              */
             failed: number;
+            /**
+             * Slow
+             * @description Slow ones among them.
+             */
+            slow: number;
+            /**
+             * Changed At
+             * Format: date-time
+             * @description When its state changed last.
+             */
+            changed_at: string;
+        };
+        /** BreakerShape */
+        BreakerShape: {
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @description The worst among the processes that are alive.
+             * @enum {string}
+             */
+            state: "closed" | "open" | "half_open" | "forced_open" | "disabled";
+            /** Processes */
+            processes: components["schemas"]["BreakerProcess"][];
+            /**
+             * Orders
+             * @description Those that hold it open or disabled.
+             */
+            orders: components["schemas"]["OrderShape"][];
         };
         /** Breakers */
         Breakers: {
             /** Items */
             items: components["schemas"]["BreakerShape"][];
+            /** Pools */
+            pools: components["schemas"]["PoolShape"][];
+            /**
+             * Is Complete
+             * @description False: Redis does not answer, so only the answering process is known.
+             */
+            is_complete: boolean;
         };
         /** Campaign */
         Campaign: {
@@ -4749,6 +4836,52 @@ export interface components {
              */
             secret: string;
         };
+        /** OrderIn */
+        OrderIn: {
+            /**
+             * Process
+             * @description The kind of process that is concerned; empty: all of them.
+             * @default
+             * @enum {string}
+             */
+            process?: "" | "serve" | "relay" | "consume" | "work";
+            /**
+             * Reason
+             * @description It is kept with the order, and in the audit trail.
+             * @default
+             */
+            reason?: string;
+        };
+        /**
+         * OrderShape
+         * @description What somebody ordered, and that stands.
+         */
+        OrderShape: {
+            /** Breaker */
+            breaker: string;
+            /**
+             * Process
+             * @description The kind of process that it concerns; empty: all of them.
+             */
+            process: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "open" | "disable" | "reset";
+            /** Reason */
+            reason: string;
+            /**
+             * By
+             * @description Who ordered it; null: somebody at the command line.
+             */
+            by: string | null;
+            /**
+             * Ordered At
+             * Format: date-time
+             */
+            ordered_at: string;
+        };
         /** Page[AccountOut] */
         Page_AccountOut_: {
             /** Items */
@@ -5094,6 +5227,34 @@ export interface components {
             metrics_waiting: number;
             /** @description Null before the first one. */
             last_flush: components["schemas"]["LastFlush"] | null;
+        };
+        /**
+         * PoolShape
+         * @description A process's connections to one server.
+         */
+        PoolShape: {
+            /** Name */
+            name: string;
+            /** Process */
+            process: string;
+            /** Host */
+            host: string;
+            /** Pid */
+            pid: number;
+            /** Is Alive */
+            is_alive: boolean;
+            /**
+             * Size
+             * @description Null: without a bound.
+             */
+            size: number | null;
+            /** In Use */
+            in_use: number;
+            /**
+             * Waiting
+             * @description Callers that wait for a connection.
+             */
+            waiting: number;
         };
         /** Preflight */
         Preflight: {
@@ -5879,7 +6040,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "given_up" | "not_known";
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "given_up" | "circuit_open" | "not_known";
             /** Message */
             message: string;
             /** Goes On */
@@ -7951,7 +8112,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["OrderIn"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -7959,7 +8124,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BreakerShape"];
+                    "application/json": components["schemas"]["OrderShape"];
                 };
             };
             /** @description The request cannot be understood */
@@ -8000,6 +8165,122 @@ export interface operations {
             };
             /** @description The current state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_breaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["OrderIn"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8045,7 +8326,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["OrderIn"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -8053,7 +8338,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BreakerShape"];
+                    "application/json": components["schemas"]["OrderShape"];
                 };
             };
             /** @description The request cannot be understood */
@@ -8094,6 +8379,15 @@ export interface operations {
             };
             /** @description The current state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

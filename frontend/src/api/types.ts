@@ -128,3 +128,5 @@ export type PersisterFigures = Schemas["PersisterShape"];
 export type ValidationFigures = Omit<Schemas["ValidationFigures"], "by_rule"> & { by_rule: Record<string, { checked: number; passed: number; failed: number; pass_rate: number | null }> };
 export type FlushResult = Schemas["FlushResult"];
 export type Breaker = Schemas["BreakerShape"];
+export type BreakerProcess = Schemas["BreakerProcess"];
+export type Pool = Schemas["PoolShape"];

@@ -89,8 +89,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseBreakerOpen", "ticket",
-        Level(Selector("ese_breaker_state", (("state", "open"),)), "==", 1, ("breaker",)),
-        "The circuit to {breaker} is open", "Calls are not made; what they carry waits in its buffer.",
+        Level(Selector("ese_breaker_state", (("state", "closed"),)), "==", 0, ("breaker",), "min"),
+        "The circuit to {breaker} is not closed",
+        "A process does not make these calls, but for probes; what they carry waits.",
         5 * MINUTE, (DATABASE,),
     ),
     Rule(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, cast
 from weakref import WeakSet
 
 import asyncpg
@@ -13,8 +13,13 @@ import msgspec
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from event_stream_engine.database.watching import OWN_SERVER, Watched
+from event_stream_engine.resilience import Breaker, Circuits, Pool
 
 Transaction = AsyncConnection
+POSTGRESQL = "postgresql"
 
 DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What a server that fails, or that cannot be reached, raises through the pool and through the driver (whose "internal"
@@ -42,10 +47,20 @@ def async_url(url: str) -> str:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application: str = "ese", ping: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        application: str = "ese",
+        ping: bool = True,
+        breaker: Breaker | None = None,
+    ) -> None:
         """`ping`: look whether a pooled connection still answers before it is used. A loop that starts anew after a
-        failure does without: it saves a round trip each time."""
-        self._application = application
+        failure does without: it saves a round trip each time. `breaker`: learns of every transaction."""
+        self._application, self._pings = application, ping
+        self._breaker = breaker
+        self._begun = 0
         self.answered_at = 0.0
         """When a transaction ended well last, by the monotonic clock: the server answered somebody."""
         self.engine: AsyncEngine = create_async_engine(
@@ -60,12 +75,38 @@ class Database:
             connect_args={"server_settings": {"application_name": application}, "timeout": 10},
         )
 
+    @classmethod
+    def watched(cls, circuits: Circuits, url: str, **given: Any) -> Database:
+        """The process's pool, with the breaker `postgresql` and its pool's figures among the process's `circuits`."""
+        breaker = circuits.breaker(POSTGRESQL, OWN_SERVER)
+        database = cls(url, breaker=breaker, **given)
+        circuits.add_pool(POSTGRESQL, database.pool)
+        return database
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.engine.begin() as connection:
-            yield connection
-        self.answered_at = time.monotonic()
+    async def transaction(self, *, fail_fast: bool = False) -> AsyncIterator[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises. `fail_fast`: raises `CircuitOpen`
+        at once while the server is known to be down; for requests that somebody waits for."""
+        with Watched(self._breaker, fail_fast=fail_fast) as watched, self._counted():
+            async with self.engine.connect() as connection:
+                watched.reached(answers=self._pings)
+                async with connection.begin():
+                    yield connection
+            self.answered_at = time.monotonic()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._begun += 1
+        try:
+            yield
+        finally:
+            self._begun -= 1
+
+    def pool(self) -> Pool:
+        """What was begun and has no connection yet waits for one (and is given up after 30 s)."""
+        pool = cast("AsyncAdaptedQueuePool", self.engine.pool)
+        in_use = pool.checkedout()
+        return Pool(pool.size(), in_use, max(0, self._begun - in_use))
 
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

@@ -15,7 +15,7 @@ from event_stream_engine import __version__, jobs
 from event_stream_engine.alerts import routes as alerts
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import alerting, live, running, sandbox_panel, ui
@@ -27,8 +27,8 @@ from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
+from event_stream_engine.entrypoints.monitoring import breakers, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
-from event_stream_engine.entrypoints.monitoring import stored
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
 from event_stream_engine.identity.access import routes as access
@@ -37,6 +37,7 @@ from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
+from event_stream_engine.resilience import CIRCUITS, Circuits, circuits_of
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.addresses import networks
@@ -85,8 +86,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         platform.shared["group_commit"] = GroupCommit(platform.database)
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
+        circuits = circuits_of(platform.shared)
         monitoring = kept_broadcaster(
-            chosen, platform.database, platform.shared[flags.FLAGS], "serve", platform.shared["hub"]
+            chosen, platform.database, platform.shared[flags.FLAGS], "serve", hub, circuits=circuits
         )
         broadcaster = platform.shared[BROADCASTER] = await opened.enter_async_context(monitoring)
         app.state.platform = platform
@@ -155,8 +157,12 @@ def begin_worker() -> Settings:
 
 
 def connect_platform(settings: Settings, transport: Transport) -> Platform:
-    database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-serve")
-    return Platform(settings, database, connect(settings.redis_url), transport, Directory(database))
+    circuits = Circuits()
+    size = settings.database.pool_size
+    database = Database.watched(circuits, settings.database_url, pool_size=size, application="ese-serve")
+    shared = {CIRCUITS: circuits}
+    redis = watched(circuits, settings.redis_url, fail_fast=True)
+    return Platform(settings, database, redis, transport, Directory(database), shared)
 
 
 def add_routes(app: FastAPI, settings: Settings) -> None:
@@ -165,8 +171,8 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(flags.router)
     app.include_router(flags.status)
     app.include_router(monitoring_routes.figures)
-    app.include_router(monitoring_routes.router)
     app.include_router(stored.router)
+    app.include_router(breakers.router)
     for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
         app.include_router(router)
     backbone = (streams, events, groups, dead_letters, replays)

@@ -13,6 +13,7 @@ from event_stream_engine.entrypoints.backbone import cli as backbone
 from event_stream_engine.entrypoints.backbone import letters_cli
 from event_stream_engine.entrypoints.flags import cli as flags
 from event_stream_engine.entrypoints.keys import cli as keys
+from event_stream_engine.entrypoints.monitoring import cli as breakers
 from event_stream_engine.errors import EseError
 
 # One process of the operating system each: command -> module, function.
@@ -45,6 +46,7 @@ GROUPS = {
     "groups": backbone.groups,
     "dead-letters": letters_cli.app,
     "alerts": alerts.app,
+    "breakers": breakers.app,
     "replay": backbone.replays,
     "secrets": stored,
 }

@@ -12,6 +12,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import begin, import_reactions, log, run_until_stopped
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.monitoring.keeping import kept
+from event_stream_engine.resilience import Circuits
 
 WATCHED = {"dead_letter": attempts.DEAD, "group_interrupted": consumers.INTERRUPTED}
 """What is told to those who watch whenever it rises."""
@@ -24,9 +25,13 @@ def main() -> None:
     jobs.configure(settings)
 
     async def work(stop: asyncio.Event) -> None:
-        database = Database(settings.database_url, pool_size=2 * len(GROUPS) + 3, application="ese-consume", ping=False)
+        circuits, size = Circuits(), 2 * len(GROUPS) + 3
+        database = Database.watched(
+            circuits, settings.database_url, pool_size=size, application="ese-consume", ping=False
+        )
+        keeping = kept(settings, database, flags, "consume", watched=WATCHED, circuits=circuits)
         async with AsyncExitStack() as opened:
-            await opened.enter_async_context(kept(settings, database, flags, "consume", watched=WATCHED))
+            await opened.enter_async_context(keeping)
             # A transport per group: a blocking read would hold up the others.
             transports = [await opened.enter_async_context(open_transport(settings)) for _ in GROUPS]
             running = [

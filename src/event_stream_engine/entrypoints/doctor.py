@@ -28,6 +28,7 @@ from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.embedded import Home, binaries, ports
 from event_stream_engine.entrypoints import secrets_command
 from event_stream_engine.entrypoints.bootstrap import import_reactions
+from event_stream_engine.entrypoints.monitoring import commands
 from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import EseError
 from event_stream_engine.events.base import stream_names
@@ -64,6 +65,7 @@ def main(*, every_setting: bool = False) -> int:
     findings = asyncio.run(examine(settings))
     console.print(_findings_table(findings))
     print_health(console, Home(settings.home.resolve()).running())
+    commands.print_breakers(console, settings)
     return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
 
 

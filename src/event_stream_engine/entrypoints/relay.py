@@ -8,6 +8,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import begin, run_until_stopped
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.monitoring.keeping import kept
+from event_stream_engine.resilience import Circuits
 
 WATCHED = {"relay_healed": lanes.HEALED, "relay_rebuilt": lanes.REBUILT, "event_unpublishable": lanes.PARKED}
 """What is told to those who watch whenever it rises."""
@@ -18,9 +19,11 @@ def main() -> None:
     flags = follow_flags(settings, "relay")
 
     async def work(stop: asyncio.Event) -> None:
-        database = Database(settings.database_url, pool_size=4, application="ese-relay")
+        circuits = Circuits()
+        database = Database.watched(circuits, settings.database_url, pool_size=4, application="ese-relay")
+        keeping = kept(settings, database, flags, "relay", watched=WATCHED, circuits=circuits)
         try:
-            async with kept(settings, database, flags, "relay", watched=WATCHED), open_transport(settings) as transport:
+            async with keeping, open_transport(settings) as transport:
                 await Relay(database, transport, settings.backbone, stop).run()
         finally:
             await database.close()

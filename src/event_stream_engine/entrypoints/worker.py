@@ -1,15 +1,23 @@
 """`ese work` and `ese beat`: Celery, started from our settings."""
 
 import warnings
+from contextlib import AsyncExitStack
 
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.bootstrap import begin, import_chores
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.metrics.publishing import publish_beside
+from event_stream_engine.entrypoints.monitoring.keeping import kept
+from event_stream_engine.flags.api import get_flag_manager
+from event_stream_engine.identity.smtp import BREAKER as SMTP
+from event_stream_engine.jobs import Runtime
 from event_stream_engine.jobs.app import QUEUES
+from event_stream_engine.jobs.runtime import run
+from event_stream_engine.messaging.twilio.guarded import ASKING, SENDING
+from event_stream_engine.resilience import circuits_of
 
 
 def main() -> None:
@@ -21,6 +29,8 @@ def main() -> None:
     # A thread does not outlive the fork: each process of the worker follows the flags and tells its figures itself.
     worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: publish_beside(settings, "work"), weak=False)
+    worker_process_init.connect(lambda **_: run(tell_beside), weak=False)
+    worker_process_shutdown.connect(lambda **_: run(tell_no_more), weak=False)
     celery = jobs.configure(settings)
     celery.start([
         "--quiet",
@@ -32,6 +42,25 @@ def main() -> None:
         "--without-mingle",
         "--events",
     ])  # fmt: skip
+
+
+BESIDE = "monitoring"
+
+
+async def tell_beside(runtime: Runtime) -> None:
+    """Keep a broadcaster in this process of the worker: its breakers' changes are events, how they are is told, and
+    orders to them are obeyed."""
+    circuits = circuits_of(runtime.shared)
+    for name in (SENDING, ASKING, SMTP):  # shown from the start, also before the first call
+        circuits.breaker(name)
+    opened = runtime.shared[BESIDE] = AsyncExitStack()
+    keeping = kept(runtime.settings, runtime.database, get_flag_manager(), "work", circuits=circuits)
+    await opened.enter_async_context(keeping)
+
+
+async def tell_no_more(runtime: Runtime) -> None:
+    """Write what waits, and say goodbye."""
+    await runtime.shared[BESIDE].aclose()
 
 
 def beat() -> None:

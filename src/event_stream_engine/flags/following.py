@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
@@ -17,19 +16,18 @@ from event_stream_engine.database.engine import DATABASE_ERRORS
 from event_stream_engine.flags import store
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.last_good import LastGood
+from event_stream_engine.live import nudges
 
 log = structlog.get_logger()
 
 CHANNEL = "ese:flags"
 POLL_SECONDS = 15.0
 LOAD_SECONDS_MAX = 5.0
-_RECONNECT_SECONDS = 1.0
 
 
 async def nudge(redis: "Redis") -> None:
     """Tell every process to look. Best effort."""
-    with suppress(RedisError, OSError, TimeoutError):
-        await redis.publish(CHANNEL, "changed")
+    await nudges.nudge(redis, CHANNEL)
 
 
 class Follower:
@@ -62,7 +60,7 @@ class Follower:
             log.warning("the flags come from the file", confirmed_at=kept[1].isoformat())
 
     async def run(self) -> None:
-        listening = asyncio.create_task(self._listen())
+        listening = asyncio.create_task(nudges.listen(self._redis, CHANNEL, self._wanted, self.listening))
         try:
             while True:
                 with suppress(TimeoutError):
@@ -92,20 +90,3 @@ class Follower:
         else:
             log.warning("flags are not put in force", issues=[issue.message for issue in self._flags.issues()])
         return True
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                await self._hear()
-            except (RedisError, OSError, TimeoutError):
-                self.listening.clear()
-            await asyncio.sleep(_RECONNECT_SECONDS)
-
-    async def _hear(self) -> None:
-        async with self._redis.pubsub() as heard:
-            await heard.subscribe(CHANNEL)
-            while True:
-                message = await heard.get_message(timeout=5.0)
-                if message is not None:
-                    self.listening.set()
-                    self._wanted.set()  # also at the subscription itself: something may have been said before it

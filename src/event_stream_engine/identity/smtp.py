@@ -10,24 +10,30 @@ import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Self
+from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
 from event_stream_engine.errors import Invalid, Unavailable
 from event_stream_engine.identity.letters import Letter
+from event_stream_engine.resilience import Verdict
 from event_stream_engine.settings import Settings
 
 _PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 
 
+BREAKER: Final = "smtp"
+
+
 class MailRefused(Unavailable):
-    """The server did not take it. `final`: it will not take it later either (a 5xx answer to the recipient)."""
+    """The server did not take it. `final`: it will not take it later either (a 5xx answer to the recipient). `verdict`:
+    what that says of the server; an answer that is about this mail shows that the server works."""
 
     code = "mail_refused"
 
-    def __init__(self, detail: str, *, final: bool = False) -> None:
+    def __init__(self, detail: str, *, final: bool = False, verdict: Verdict = Verdict.FAILURE) -> None:
         super().__init__(detail)
         self.final = final
+        self.verdict = verdict
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,12 @@ class Server:
                     server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
-            raise MailRefused(f"the recipient was refused ({codes})", final=all(c >= 500 for c in codes)) from error
+            final = all(c >= 500 for c in codes)
+            verdict = Verdict.FAILURE if 421 in codes else Verdict.REFUSED  # 421: the server is closing down
+            raise MailRefused(f"the recipient was refused ({codes})", final=final, verdict=verdict) from error
+        except smtplib.SMTPDataError as error:  # it heard the mail to the end; from 500 on it is about what is in it
+            verdict = Verdict.REFUSED if error.smtp_code >= 500 else Verdict.FAILURE
+            raise MailRefused(f"{type(error).__name__}: {str(error)[:200]}", verdict=verdict) from error
         except (smtplib.SMTPException, OSError) as error:
             raise MailRefused(f"{type(error).__name__}: {str(error)[:200]}") from error
 

@@ -6,14 +6,15 @@ import structlog
 from prometheus_client import Counter
 
 from event_stream_engine import clock
-from event_stream_engine.database import Database
+from event_stream_engine.database import Database, Transaction
 from event_stream_engine.identity.actions import mails
-from event_stream_engine.identity.smtp import MailRefused, Server
+from event_stream_engine.identity.smtp import BREAKER, MailRefused, Server
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.identity.store import email_changes as change_store
 from event_stream_engine.identity.store import mails as mail_store
 from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.resilience import Breaker, CircuitOpen, Verdict, circuits_of
 from event_stream_engine.settings import Settings
 from event_stream_engine.web import store as web_store
 
@@ -45,29 +46,44 @@ async def send_mail(runtime: Runtime) -> None:
     """Send what was written down by committed changes.
 
     At least once: a worker that dies between the server's answer and its own note sends again. What fails is tried
-    eight times with pauses of 10 s, 20 s … and at most until it is of no use any more; then it is given up.
+    eight times with pauses of 10 s, 20 s … and at most until it is of no use any more; then it is given up. While the
+    circuit to the server is open nothing is tried, and that counts as no attempt.
     """
-    await send_due(runtime.database, runtime.settings)
+    breaker = circuits_of(runtime.shared).breaker(BREAKER)
+    await send_due(runtime.database, runtime.settings, breaker)
 
 
-async def send_due(database: Database, settings: Settings) -> None:
+async def send_due(database: Database, settings: Settings, breaker: Breaker) -> None:
     """One round; a mail that was not sent does not keep the others back."""
+    room = mails.BATCH if breaker.room is None else breaker.room
     async with database.transaction() as tx:
-        due = await mails.take_due(tx, settings.http.origin)
+        due = await mails.take_due(tx, settings.http.origin, room)
     for mail in due:
-        outcome = await _send(mail, Server.of(settings)) if settings.mail.is_configured else "not_configured"
+        outcome = await _send(mail, Server.of(settings), breaker) if settings.mail.is_configured else "not_configured"
         MAILS.labels(outcome).inc()
-        if outcome != "failed":
-            async with database.transaction() as tx:
-                await mails.settle(tx, mail.id, outcome)
+        async with database.transaction() as tx:
+            await _note(tx, mail, outcome)
 
 
-async def _send(mail: mails.Mail, server: Server) -> str:
+async def _note(tx: Transaction, mail: mails.Mail, outcome: str) -> None:
+    if outcome == "held":
+        await mails.put_back(tx, mail.id)
+    elif outcome != "failed":
+        await mails.settle(tx, mail.id, outcome)
+
+
+async def _send(mail: mails.Mail, server: Server, breaker: Breaker) -> str:
     if mail.letter is None:
         return "no_account"
+    was_probe = breaker.room == 1
     try:
-        await server.send(mail.recipient, mail.letter, str(mail.id))
+        with breaker.passage():
+            await server.send(mail.recipient, mail.letter, str(mail.id))
+    except CircuitOpen:
+        return "held"
     except MailRefused as error:
         log.warning("a mail was not sent", mail_id=str(mail.id), error=error.detail, final=error.final)
-        return "refused" if error.final else "failed"
+        if error.final:
+            return "refused"
+        return "held" if was_probe and error.verdict is Verdict.FAILURE else "failed"
     return "sent"

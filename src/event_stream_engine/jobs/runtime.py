@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import uvloop
 from redis.asyncio import Redis
 
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.database import Database
+from event_stream_engine.resilience import CIRCUITS, Circuits
 from event_stream_engine.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -31,8 +32,10 @@ class Runtime:
 
     @classmethod
     def create(cls, settings: Settings) -> "Runtime":
-        database = Database(settings.database_url, pool_size=settings.database.pool_size, application="ese-work")
-        return cls(settings, database, connect(settings.redis_url))
+        circuits = Circuits()
+        size = settings.database.pool_size
+        database = Database.watched(circuits, settings.database_url, pool_size=size, application="ese-work")
+        return cls(settings, database, watched(circuits, settings.redis_url), {CIRCUITS: circuits})
 
 
 class _Process:

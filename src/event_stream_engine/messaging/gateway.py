@@ -1,14 +1,15 @@
 """What the campaign engine needs from whoever carries its messages: pure types, no vendor.
 
-The outcome of a send is a sum type, because the five cases ask for five different next steps, and mixing two
+The outcome of a send is a sum type, because the six cases ask for six different next steps, and mixing two
 of them either loses a message or sends it twice.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from event_stream_engine.errors import Unavailable
+from event_stream_engine.resilience import Verdict
 
 Channel: TypeAlias = Literal["sms", "whatsapp"]
 
@@ -70,7 +71,15 @@ class Unknown:
     reason: str
 
 
-SendOutcome: TypeAlias = Accepted | Rejected | Throttled | NotSent | Unknown
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The circuit to the carrier is open, so it did not leave, and that says nothing of this message: it waits as if it
+    had not been tried. `retry_after`: seconds until somebody may try; None while an operator holds the circuit open."""
+
+    retry_after: float | None
+
+
+SendOutcome: TypeAlias = Accepted | Rejected | Throttled | NotSent | Unknown | Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +100,18 @@ class GatewayUnavailable(Unavailable):
     """A question to the carrier (`find`, `fetch`) got no usable answer; nothing may be concluded from it."""
 
 
+class GatewayRefused(GatewayUnavailable):
+    """The carrier works, but does not answer this question (credentials, too many requests)."""
+
+    verdict: ClassVar[Verdict] = Verdict.REFUSED
+
+
 class MessageGateway(Protocol):
     """Carries messages. Implementations never repeat a send on their own."""
+
+    def room(self, wanted: int) -> int:
+        """Of so many messages, how many should be handed over now: all, unless the carrier is being left alone."""
+        ...
 
     async def send(self, message: OutgoingMessage) -> SendOutcome:
         """Hand over one message. Returns an outcome for every failure of network or carrier."""

@@ -18,7 +18,7 @@ from event_stream_engine.monitoring.adapters import Adapter, LocalAdapter, Redis
 from event_stream_engine.monitoring.model import Published, UnifiedMonitoringEvent, is_whole_event
 from event_stream_engine.monitoring.persisting import Flushed, Persister
 from event_stream_engine.monitoring.validation import Validation
-from event_stream_engine.resilience import Breaker, State, Transition
+from event_stream_engine.resilience import Circuits, State, Transition
 from event_stream_engine.telemetry import Bounded
 
 _FOREVER = float("inf")
@@ -41,6 +41,7 @@ class Broadcaster:
         adapters: Iterable[Adapter] = (),
         persister: Persister | None = None,
         source: str = "event-stream-engine",
+        circuits: Circuits | None = None,
     ) -> None:
         self.hub = hub
         self.validation = Validation()
@@ -56,12 +57,14 @@ class Broadcaster:
         self._broadcasts = Counts({"total_broadcasts": 0, "adapter_broadcasts": 0, "direct_broadcasts": 0})
         self._failed = 0
         self._clients: dict[int, asyncio.Task[int]] = {}
-        self.breakers: dict[str, Breaker] = {}
+        self.circuits = circuits or Circuits()
+        """Each change of a breaker of these becomes an event."""
+        self.circuits.listeners.append(self._tell_transition)
         if persister is not None:
             persister.collect = self.cumulative
-            self.watch(persister.breaker)
+            self.circuits.add(persister.breaker)
         if self.redis_adapter is not None:
-            self.watch(self.redis_adapter.breaker)
+            self.circuits.add(self.redis_adapter.breaker)
 
     def buffer_fill(self) -> float:
         """Of what the persister keeps in memory, 0 to 1; 0 without one."""
@@ -125,11 +128,6 @@ class Broadcaster:
         serving = self._clients.pop(id(client), None)
         if serving is not None:
             await end(serving)
-
-    def watch(self, breaker: Breaker) -> None:
-        """Each change of the breaker's state becomes an event."""
-        self.breakers[breaker.name] = breaker
-        breaker.listeners.append(self._tell_transition)
 
     def get_metrics(self) -> dict[str, Any]:
         return {
@@ -206,6 +204,7 @@ class Broadcaster:
 
     def _tell_transition(self, transition: Transition) -> None:
         data = {"breaker": transition.breaker, "reason": transition.reason}
+        data["process"] = self._source
         states = {"before": transition.before.value, "after": transition.after.value}
         worse = transition.after in (State.OPEN, State.FORCED_OPEN)
         self.tell("circuit_breaker_transition", data | states | {"is_open": worse}, source="resilience")

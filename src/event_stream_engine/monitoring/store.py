@@ -12,6 +12,7 @@ from event_stream_engine.database import Transaction, raw
 from event_stream_engine.events.monitoring import Category
 from event_stream_engine.live.messages import Message
 from event_stream_engine.monitoring.model import CONFLATION_KEY
+from event_stream_engine.resilience import Action
 
 HINT = "ese_monitoring"
 """PostgreSQL's channel on which a writer says, after its commit, that there are rows."""
@@ -129,6 +130,41 @@ _FORGET = {
     "monitoring_metrics_hours": "bucket",
     "monitoring_dead_letters": "at",
 }
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    """An operator's newest word about a breaker; `process` is a kind of process, or empty for all of them."""
+
+    breaker: str
+    process: str
+    number: int
+    action: Action
+    reason: str
+    ordered_by: UUID | None
+    ordered_at: datetime
+
+
+# The number is drawn once the row is locked, so that numbers and commits of one row have the same order.
+_ORDER = """
+INSERT INTO circuit_orders (breaker, process, number, action, reason, ordered_by, ordered_at)
+VALUES ($1, $2, nextval('circuit_order_numbers'), $3, $4, $5, $6)
+ON CONFLICT (breaker, process) DO UPDATE SET number = nextval('circuit_order_numbers'), action = excluded.action,
+    reason = excluded.reason, ordered_by = excluded.ordered_by, ordered_at = excluded.ordered_at
+RETURNING number
+"""
+_ORDERS = "SELECT breaker, process, number, action, reason, ordered_by, ordered_at FROM circuit_orders ORDER BY number"
+
+
+async def order(tx: Transaction, row: OrderRow) -> OrderRow:
+    """With its number."""
+    given = (row.breaker, row.process, row.action.value, row.reason, row.ordered_by, row.ordered_at)
+    number = await (await raw(tx)).fetchval(_ORDER, *given)
+    return msgspec.structs.replace(row, number=number)
+
+
+async def orders(tx: Transaction) -> list[OrderRow]:
+    """All of them, the oldest first: at most one for each breaker and kind of process."""
+    return [OrderRow(**{**row, "action": Action(row["action"])}) for row in await (await raw(tx)).fetch(_ORDERS)]
 
 
 async def write_events(tx: Transaction, rows: Sequence[Row]) -> int:

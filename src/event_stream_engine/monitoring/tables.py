@@ -102,3 +102,15 @@ monitoring_dead_letters = Table(
     Column("payload", LargeBinary, nullable=False),
     Index("ix_monitoring_dead_letters_at", "at"),
 )
+
+circuit_orders = Table(
+    "circuit_orders",
+    metadata,
+    Column("breaker", Text, primary_key=True),
+    Column("process", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("action", Text, CheckConstraint("action IN ('open', 'disable', 'reset')", name="action"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_by", Uuid),
+    Column("ordered_at", DateTime(timezone=True), nullable=False),
+)

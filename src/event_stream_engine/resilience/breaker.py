@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from prometheus_client import Counter, Gauge
 
+from event_stream_engine import clock as wall_clock
 from event_stream_engine.errors import Unavailable
 from event_stream_engine.resilience.failures import Verdict, judge
 from event_stream_engine.resilience.window import Window
@@ -88,8 +89,14 @@ class Permit:
     is_probe: bool
 
 
+_NO_PERIOD = -1
+
+
 class Breaker:
-    """`admit` and `report` around each call, or `with breaker.passage():`. Made for one event loop."""
+    """`admit` and `report` around each call, or `with breaker.passage():`. Made for one event loop.
+
+    `observe` instead of `admit` where the call is made whatever the state: the breaker learns, and refuses nothing.
+    """
 
     def __init__(
         self,
@@ -112,6 +119,8 @@ class Breaker:
         self._probe_successes = 0
         self._probing = False
         self._opens_until = 0.0
+        self.changed_at = wall_clock.now()
+        """When the state changed last, or the breaker was made."""
         self._show()
 
     @property
@@ -127,6 +136,14 @@ class Breaker:
         return max(0.0, self._opens_until - self._clock()) if self._state is State.OPEN else 0.0
 
     @property
+    def room(self) -> int | None:
+        """How many calls would be admitted now: one probe, none, or None where nothing bounds them."""
+        if self._state in (State.CLOSED, State.DISABLED):
+            return None
+        may_probe = not self._probing if self._state is State.HALF_OPEN else self.retry_after == 0.0
+        return int(may_probe)
+
+    @property
     def failures(self) -> int:
         """Failed calls in a row, as far as the present state counts them; failed probes while it is (half) open."""
         return self._consecutive if self._state is State.CLOSED else self._failed_probes
@@ -137,9 +154,9 @@ class Breaker:
         calls, failed, slow = self._window.totals(self._clock())
         return calls, failed, slow
 
-    def passage(self) -> "Passage":
-        """A block whose end is judged. Entering raises `CircuitOpen`."""
-        return Passage(self)
+    def passage(self, *, is_observed: bool = False) -> "Passage":
+        """A block whose end is judged. Entering raises `CircuitOpen`, unless it `is_observed` only."""
+        return Passage(self, self.observe if is_observed else self.admit)
 
     def admit(self) -> Permit:
         """Leave to make one call; `report` must follow. Raises `CircuitOpen` at once where there is none."""
@@ -150,6 +167,13 @@ class Breaker:
             raise CircuitOpen(self.name, self.retry_after)
         self._probing = self._state is State.HALF_OPEN
         return Permit(self._period, self._clock(), self._probing)
+
+    def observe(self) -> Permit:
+        """For a call that is made in any case. It counts as an admitted one would; where none is admitted, it counts
+        for nothing."""
+        if self.room == 0:
+            return Permit(_NO_PERIOD, self._clock(), is_probe=False)
+        return self.admit()
 
     def report(self, permit: Permit, verdict: Verdict) -> None:
         """What became of an admitted call."""
@@ -218,6 +242,7 @@ class Breaker:
         """Begin a new period: what was counted before, and what is still under way, belongs to the old one."""
         transition = Transition(self.name, self._state, state, reason)
         self._state = state
+        self.changed_at = wall_clock.now()
         self._period += 1
         self._consecutive = self._probe_successes = 0
         self._probing = False
@@ -237,11 +262,11 @@ class Breaker:
 class Passage:
     """The block around one call."""
 
-    def __init__(self, breaker: Breaker) -> None:
-        self._breaker = breaker
+    def __init__(self, breaker: Breaker, enter: Callable[[], Permit]) -> None:
+        self._breaker, self._enter = breaker, enter
 
     def __enter__(self) -> None:
-        self._permit = self._breaker.admit()
+        self._permit = self._enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

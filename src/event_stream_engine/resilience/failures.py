@@ -24,11 +24,15 @@ class Verdict(StrEnum):
 
 
 def judge(error: BaseException | None) -> Verdict:
-    """What a breaker learns from a call's end. An error nobody foresaw counts as a failure: stop hammering."""
+    """What a breaker learns from a call's end: what the error says of itself (`verdict`), else what it is. One that
+    nobody foresaw counts as a failure: stop hammering."""
     if error is None:
         return Verdict.SUCCESS
     if not isinstance(error, Exception):  # cancellation, exit: our side went away
         return Verdict.NEUTRAL
+    own = getattr(error, "verdict", None)
+    if isinstance(own, Verdict):
+        return own
     return Verdict.REFUSED if (sqlstate(error) or "").startswith(_ABOUT_THE_DATA) else Verdict.FAILURE
 
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents, and the response headers every answer carries."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -16,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
+from event_stream_engine.resilience import CircuitOpen
 from event_stream_engine.telemetry import acting_key, correlation
 from event_stream_engine.wording import of_pydantic
 
@@ -73,8 +76,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
-        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequests) else None
-        return problem(error.status, error.code, error.title, error.detail, error.errors, headers, error.members)
+        return problem(error.status, error.code, error.title, error.detail, error.errors, _later(error), error.members)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -89,6 +91,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeout)
+    @app.exception_handler(RedisError)
     @app.exception_handler(OSError)
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
         if isinstance(error, DBAPIError) and not _is_outage(error):
@@ -106,6 +109,13 @@ def _field(error: Mapping[str, Any]) -> str:
     """A dotted path such as `mapping.2.target`, or the part of the request; of broken JSON the place says nothing."""
     inside = [] if error["type"] == "json_invalid" else error["loc"][1:]
     return ".".join(str(part) for part in inside) or str(error["loc"][0])
+
+
+def _later(error: EseError) -> dict[str, str] | None:
+    """When to come again, where the error knows: in whole seconds, at least one."""
+    if not isinstance(error, TooManyRequests | CircuitOpen) or error.retry_after is None:
+        return None
+    return {"retry-after": str(max(1, ceil(error.retry_after)))}
 
 
 _OUTAGE_CLASSES = ("08", "53", "57")  # SQLSTATE: connection, resources, operator intervention (a restart)

@@ -38,7 +38,7 @@ class UnitOfWork:
 
     async def transaction(self) -> Transaction:
         if self._tx is None:
-            self._tx = await self._stack.enter_async_context(self._database.transaction())
+            self._tx = await self._stack.enter_async_context(self._database.transaction(fail_fast=True))
         return self._tx
 
     def afterwards(self, do: Callable[[], None]) -> None:

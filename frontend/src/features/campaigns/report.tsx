@@ -112,17 +112,18 @@ function Notice({ data }: { data: CampaignSummary }) {
 /** Why nothing moves and when it goes on; waiting for a known time is no alarm. */
 function StandsStill({ standstill }: { standstill: NonNullable<CampaignSummary["standstill"]> }) {
   const now = useNow();
-  const { since, waiting, message, goes_on: goesOn, resumes_at: resumesAt } = standstill;
-  const look = resumesAt ? "border-info/50 bg-info-soft" : "border-bad bg-bad-soft";
+  const { since, waiting, message, goes_on: goesOn, resumes_at: resumesAt, reason } = standstill;
+  const isUsual = resumesAt !== null && reason !== "circuit_open";
+  const look = isUsual ? "border-info/50 bg-info-soft" : "border-bad bg-bad-soft";
   return (
     <div role="alert" className={`flex gap-3 rounded-md border px-4 py-3 text-md ${look}`}>
-      {resumesAt ? <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" /> : <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />}
+      {isUsual ? <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" /> : <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />}
       <div className="min-w-0">
         <p className="font-semibold">
           Nothing has moved since {time(since)}{waiting > 0 && `; ${plural(waiting, "person waits", "people wait")}`}.
         </p>
         <p>{message}</p>
-        <p className="text-muted">{resumesAt ? `It goes on ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn}</p>
+        <p className="text-muted">{resumesAt ? `It ${isUsual ? "goes on" : "is tried again"} ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn} {resumesAt && !isUsual && goesOn}</p>
       </div>
     </div>
   );

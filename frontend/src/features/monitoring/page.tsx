@@ -13,6 +13,7 @@ import { EventDrawer } from "./event";
 import { EventsCard } from "./events";
 import { AccountingCard } from "./accounting";
 import { PersisterCard } from "./persister";
+import { PoolsCard } from "./pools";
 import { ValidationCard } from "./validation";
 import { lineOf } from "./words";
 
@@ -38,7 +39,10 @@ export default function Monitoring() {
         <EventsCard backlog={backlog} onOpen={setOpened} />
         <div className="grid gap-4 lg:grid-cols-2">
           <BreakersCard rows={backlog.critical} />
-          <PersisterCard />
+          <div className="grid content-start gap-4">
+            <PersisterCard />
+            <PoolsCard />
+          </div>
         </div>
         <AccountingCard />
         <ValidationCard />

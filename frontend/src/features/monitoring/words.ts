@@ -14,6 +14,17 @@ export const breakerWords: Record<Breaker["state"], [Tone, string]> = {
   disabled: ["warn", "Disabled"],
 };
 
+/** What each breaker stands before; one that is not known here is shown by its name alone. */
+export const breakerPurposes: Record<string, string> = {
+  twilio: "Handing messages to Twilio",
+  twilio_lookup: "Asking Twilio about messages",
+  smtp: "Sending mail",
+  postgresql: "The database",
+  redis: "Streams, queues and live updates",
+  monitoring_database: "Writing these events to the database",
+  monitoring_redis: "Publishing these events through Redis",
+};
+
 /** Each stage in words; one that is not known here is shown by its own name. */
 export const stageWords: Record<string, string> = {
   publish: "Taken in and validated",

@@ -143,14 +143,18 @@ def _translated(stream: str, error: RedisError) -> StreamBusy:
 
 def connect(url: str, *, timeout_seconds: float = 10) -> "Redis":
     """A client whose every command fails loudly rather than being sent twice."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=5,
-        socket_timeout=timeout_seconds,
-        health_check_interval=15,
-    )
+    return Redis.from_url(url, **unretried(timeout_seconds))
+
+
+def unretried(timeout_seconds: float = 10) -> dict[str, Any]:
+    """What makes a client so."""
+    return {
+        "decode_responses": True,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": 5,
+        "socket_timeout": timeout_seconds,
+        "health_check_interval": 15,
+    }
 
 
 class RedisStreams:

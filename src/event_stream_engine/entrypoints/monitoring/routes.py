@@ -1,4 +1,4 @@
-"""`/metrics/adapter`, `/metrics/validation`, `POST /metrics/flush`, and the circuit breakers of this process."""
+"""`/metrics/adapter`, `/metrics/validation` and `POST /metrics/flush`."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from event_stream_engine.errors import NotFound
 from event_stream_engine.monitoring.api import Broadcaster
-from event_stream_engine.resilience import Breaker
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route
@@ -17,7 +15,6 @@ BROADCASTER = "broadcaster"
 READ, OPERATE = needs("monitoring:read"), needs("monitoring:operate")
 
 figures = APIRouter(prefix="/metrics", tags=["monitoring"], route_class=Route)
-router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
 
 
 def _broadcaster(platform: ThePlatform) -> Broadcaster:
@@ -82,21 +79,6 @@ class FlushResult(BaseModel):
     timestamp: str
 
 
-class BreakerShape(BaseModel):
-    name: str
-    state: Literal["closed", "open", "half_open", "forced_open", "disabled"]
-    retry_after: float | None = Field(
-        description="Seconds until a call may be tried; null while an operator holds it open."
-    )
-    failures: int = Field(description="Failed calls in a row; while it is open or half open, failed probes.")
-    calls: int = Field(description="Calls within the last minute, since the last change of state.")
-    failed: int = Field(description="Failed ones among them.")
-
-
-class Breakers(BaseModel):
-    items: list[BreakerShape]
-
-
 @figures.get("/adapter", dependencies=[READ], summary="What the broadcaster and its adapters did")
 async def adapter_metrics(broadcaster: TheBroadcaster) -> Figures:
     return Figures.model_validate(broadcaster.get_metrics())
@@ -111,41 +93,3 @@ async def validation_metrics(broadcaster: TheBroadcaster) -> ValidationFigures:
 async def flush_metrics(broadcaster: TheBroadcaster) -> FlushResult:
     """Answers within five seconds; `flushed` is false when rows still wait because the database does not take them."""
     return FlushResult.model_validate(await broadcaster.flush_metrics())
-
-
-@router.get("/breakers", dependencies=[READ], summary="The circuit breakers of this process")
-async def list_breakers(broadcaster: TheBroadcaster) -> Breakers:
-    return Breakers(items=[_shape(breaker) for breaker in broadcaster.breakers.values()])
-
-
-@router.post("/breakers/{name}/open", dependencies=[OPERATE], summary="Refuse every call until the breaker is reset")
-async def open_breaker(name: str, broadcaster: TheBroadcaster) -> BreakerShape:
-    breaker = _found(broadcaster, name)
-    breaker.force_open()
-    return _shape(breaker)
-
-
-@router.post("/breakers/{name}/reset", dependencies=[OPERATE], summary="Close a breaker as if nothing had happened")
-async def reset_breaker(name: str, broadcaster: TheBroadcaster) -> BreakerShape:
-    breaker = _found(broadcaster, name)
-    breaker.reset()
-    return _shape(breaker)
-
-
-def _found(broadcaster: Broadcaster, name: str) -> Breaker:
-    breaker = broadcaster.breakers.get(name)
-    if breaker is None:
-        raise NotFound(f"No breaker is called {name}; there are: {', '.join(broadcaster.breakers)}.")
-    return breaker
-
-
-def _shape(breaker: Breaker) -> BreakerShape:
-    calls, failed, _ = breaker.lately
-    return BreakerShape(
-        name=breaker.name,
-        state=breaker.state.value,
-        retry_after=breaker.retry_after,
-        failures=breaker.failures,
-        calls=calls,
-        failed=failed,
-    )

@@ -87,7 +87,7 @@ class Directory:
 
     async def _person(self, account_id: UUID, session_id: UUID) -> Principal | Absence:
         now = clock.now()
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(fail_fast=True) as tx:
             found = await store.standing(tx, account_id, session_id)
             if found is None:
                 return "no_account"
@@ -99,7 +99,7 @@ class Directory:
 
     async def _key(self, secret_hash: str) -> Principal | None:
         now = clock.now()
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(fail_fast=True) as tx:
             found = await store.key_standing(tx, secret_hash, now)
             if found is None:
                 return None

@@ -70,11 +70,11 @@ async def _add(tx: Transaction, recipient: str, kind: Kind, detail: dict[str, An
     await store.add(tx, new_id(), recipient, kind, detail, now, now + lifetime)
 
 
-async def take_due(tx: Transaction, origin: str) -> list[Mail]:
-    """Claim at most 20 that are due; each counts as attempted, and is due again after a growing pause."""
+async def take_due(tx: Transaction, origin: str, limit: int = BATCH) -> list[Mail]:
+    """Claim those that are due; each counts as attempted, and is due again after a growing pause."""
     now = clock.now()
     await store.give_up(tx, now, ATTEMPTS_MAX)
-    return [await _ready(tx, row, origin, now) for row in await store.claim(tx, now, PAUSE_SECONDS, BATCH)]
+    return [await _ready(tx, row, origin, now) for row in await store.claim(tx, now, PAUSE_SECONDS, limit)]
 
 
 async def _ready(tx: Transaction, row: Any, origin: str, now: datetime) -> Mail:
@@ -102,6 +102,11 @@ async def _confirmation(tx: Transaction, row: Any, origin: str, now: datetime) -
     token = secrets.token_urlsafe(32)
     await change_store.set_token(tx, account_id, digest(token))
     return compose("email_confirm", {"token": token}, origin)
+
+
+async def put_back(tx: Transaction, mail_id: UUID) -> None:
+    """It was taken and not tried, or tried only to learn of the server: due as before, and no attempt."""
+    await store.put_back(tx, mail_id, clock.now())
 
 
 async def settle(tx: Transaction, mail_id: UUID, outcome: str) -> None:

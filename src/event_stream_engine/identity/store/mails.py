@@ -45,6 +45,12 @@ async def give_up(tx: Transaction, now: datetime, attempts_max: int) -> None:
     await tx.execute(given_up.values(settled_at=now, outcome="given_up"))
 
 
+async def put_back(tx: Transaction, mail_id: UUID, now: datetime) -> None:
+    """Take an attempt back; it is due at once."""
+    waiting = update(mails).where(mails.c.id == mail_id, mails.c.settled_at.is_(None))
+    await tx.execute(waiting.values(attempts=mails.c.attempts - 1, due_at=now))
+
+
 async def settle(tx: Transaction, mail_id: UUID, now: datetime, outcome: str) -> None:
     await tx.execute(update(mails).where(mails.c.id == mail_id).values(settled_at=now, outcome=outcome))
 

@@ -25,6 +25,7 @@ from event_stream_engine.messaging.gateway import (
     Channel,
     FoundMessage,
     GatewayUnavailable,
+    Held,
     MessageGateway,
     NotSent,
     OutgoingMessage,
@@ -45,6 +46,7 @@ from event_stream_engine.settings import MessagingSettings
 
 ATTEMPTS_MAX = 20
 POLLS_MAX = 5
+CIRCUIT_OPEN = "circuit_open"
 _RETRY_SECONDS = (1, 2, 5, 10, 30, 60)
 _FIND_SLACK = timedelta(minutes=2)  # our clock against Twilio's
 
@@ -177,6 +179,7 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
     now = clock.now()
     locked = await ledger.lock(tx, [item.outgoing.id for item in sent])
     steps: list[Step] = []
+    held: list[UUID] = []
     faults: dict[UUID, str] = {}
     for item in sent:
         message = locked.get(item.outgoing.id)
@@ -192,9 +195,12 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
         step = _after(message, item.outcome, now, settings)
         if step is not None:
             steps.append(step)
+        if step is not None and isinstance(item.outcome, Held):
+            held.append(message.id)
     for campaign_id, reason in sorted(faults.items()):
         await _pause_if_running(tx, campaign_id, reason)
     await _save_steps(tx, steps, now)
+    await ledger.take_attempt_back(tx, held)
 
 
 def _fault(outcome: SendOutcome) -> str | None:
@@ -222,6 +228,8 @@ def _after(message: Message, outcome: SendOutcome, now: datetime, settings: Mess
     if isinstance(outcome, Unknown):
         grace = timedelta(seconds=settings.unknown_grace_seconds)
         return settle(message, "unknown", now, reason=outcome.reason[:200], due_at=now + grace)
+    if isinstance(outcome, Held):  # no time: it is due as soon as the circuit lets it pass
+        return settle(message, "queued", now, reason=CIRCUIT_OPEN)
     return _again(message, outcome, now)
 
 

@@ -13,6 +13,7 @@ from event_stream_engine.messaging.actions.campaigns import find_campaign, froze
 from event_stream_engine.messaging.actions.sending import status_callback
 from event_stream_engine.messaging.gateway import (
     Accepted,
+    Held,
     MessageGateway,
     OutgoingMessage,
     Rejected,
@@ -23,6 +24,7 @@ from event_stream_engine.messaging.model.templates import content_variables, ren
 from event_stream_engine.messaging.store import contacts as contact_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
+from event_stream_engine.resilience import CircuitOpen
 from event_stream_engine.settings import Settings
 from event_stream_engine.web.auth import Principal
 
@@ -45,7 +47,8 @@ async def send_test(
     *,
     by: Principal,
 ) -> TestSent:
-    """Raises `CampaignNotFound`, `CampaignNotReady`, `ConsentLocked` for a number that wrote STOP, or `Invalid`.
+    """Raises `CampaignNotFound`, `CampaignNotReady`, `ConsentLocked` for a number that wrote STOP, `Invalid`, or
+    `CircuitOpen` while Twilio is left alone: then nothing is sent, and nothing is written.
 
     The ledger row and the request share a transaction: a crash in between may leave a delivered test message
     without a row, never a campaign's.
@@ -60,6 +63,8 @@ async def send_test(
     request = _request(parts, message, contact, settings)
     await ledger.add_test_message(tx, message.id, number, request.body or "", clock.now() + timedelta(seconds=60))
     outcome = await gateway.send(request)
+    if isinstance(outcome, Held):
+        raise CircuitOpen("Twilio", outcome.retry_after)
     await audit.record(tx, by.account_id, "campaign.test_send", campaign_id)
     now = clock.now()
     if isinstance(outcome, Accepted):

@@ -1,5 +1,6 @@
 """The overview: figures of the whole platform, each from a counter or a count made now."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import func, select, text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
+from event_stream_engine.live.circuits import Told
 from event_stream_engine.live.heartbeats import Heard
 from event_stream_engine.messaging.reports.standstill import COMMANDS, standing_still
 from event_stream_engine.messaging.tables import (
@@ -21,7 +23,7 @@ DAY = timedelta(hours=24)
 MINUTES_SHOWN = 60
 
 
-async def figures(tx: Transaction, heard: Heard | None) -> dict[str, Any]:
+async def figures(tx: Transaction, heard: Heard | None, told: Sequence[Told] = ()) -> dict[str, Any]:
     """The dashboard but its running campaigns."""
     now = clock.now()
     by_consent = dict.fromkeys(("opted_in", "opted_out", "stopped", "unknown"), 0)
@@ -41,7 +43,7 @@ async def figures(tx: Transaction, heard: Heard | None) -> dict[str, Any]:
         "throughput": await _throughput(tx, now),
         "recent_errors": await _recent_errors(tx, now),
         "setup": await _setup(tx),
-        "attention": await _attention(tx, heard),
+        "attention": await _attention(tx, heard, told),
         "generated_at": now,
     }
 
@@ -112,7 +114,7 @@ async def _recent_errors(tx: Transaction, now: datetime) -> list[dict[str, Any]]
     ]
 
 
-async def _attention(tx: Transaction, heard: Heard | None) -> list[dict[str, str]]:
+async def _attention(tx: Transaction, heard: Heard | None, told: Sequence[Told]) -> list[dict[str, str]]:
     """What a person should look at, most urgent first."""
     silent = [
         {"level": "error", "message": f"No {COMMANDS[name]} is running.", "link": ""}
@@ -128,16 +130,16 @@ async def _attention(tx: Transaction, heard: Heard | None) -> list[dict[str, str
         {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
         for row in await tx.execute(query)
     ]
-    return silent + paused + await _standing(tx, heard)
+    return silent + paused + await _standing(tx, heard, told)
 
 
-async def _standing(tx: Transaction, heard: Heard | None) -> list[dict[str, str]]:
+async def _standing(tx: Transaction, heard: Heard | None, told: Sequence[Told]) -> list[dict[str, str]]:
     query = select(campaigns.c.id, campaigns.c.name).where(campaigns.c.status == "running")
     names = {row.id: row.name for row in await tx.execute(query.order_by(campaigns.c.launched_at.desc()).limit(20))}
-    still = await standing_still(tx, list(names), heard)
+    still = await standing_still(tx, list(names), heard, told)
     return [
         {
-            "level": "info" if found.resumes_at else "warning",
+            "level": "info" if found.resumes_at and found.reason != "circuit_open" else "warning",
             "message": f"{names[campaign_id]} stands still. {found.message}",
             "link": f"/campaigns/{campaign_id}",
         }

@@ -1,5 +1,6 @@
 """Why a running campaign stands still, from what is known: heartbeats, due times, and what its sender is busy with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -10,13 +11,15 @@ from sqlalchemy import text
 from event_stream_engine import clock
 from event_stream_engine.backbone import dead_letters
 from event_stream_engine.database import Transaction
+from event_stream_engine.live.circuits import LeftAlone, Told, left_alone
 from event_stream_engine.live.heartbeats import Heard
+from event_stream_engine.messaging.twilio.guarded import SENDING
 
 AFTER = timedelta(seconds=15)
 
 Reason = Literal[
     "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
-    "asking_twilio", "sender_limit", "given_up", "not_known",
+    "asking_twilio", "sender_limit", "given_up", "circuit_open", "not_known",
 ]  # fmt: skip
 
 COMMANDS = {
@@ -67,13 +70,33 @@ WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.status = 'running' AND (NOT k.is_f
 """
 
 
-async def standing_still(tx: Transaction, campaign_ids: list[UUID], heard: Heard | None) -> dict[UUID, Standstill]:
-    """Those of the campaigns that stand still. `heard` is None when nothing is known of the processes."""
+async def standing_still(
+    tx: Transaction, campaign_ids: list[UUID], heard: Heard | None, told: Sequence[Told] = ()
+) -> dict[UUID, Standstill]:
+    """Those of the campaigns that stand still. `heard` is None when nothing is known of the processes; `told` is what
+    they say of their breakers."""
     now = clock.now()
+    left = left_alone(told, SENDING, "work")
     rows = await tx.execute(text(_STATE), {"ids": campaign_ids, "recently": now - timedelta(minutes=2)})
     missing = heard.missing() if heard else []
-    still = [row for row in rows if now - row.last_at > AFTER]
-    return {row.id: await _given_up(tx, row) or _why(row, missing, now) for row in still}
+    found = {}
+    for row in rows:
+        is_due = row.waiting and not (row.due_at and row.due_at > now)
+        if left is not None and is_due:  # known at once: nobody sends, however lately something moved
+            found[row.id] = _left_alone(row, left, now)
+        elif now - row.last_at > AFTER:
+            found[row.id] = await _given_up(tx, row) or _why(row, missing, now)
+    return found
+
+
+def _left_alone(row: Any, left: LeftAlone, now: datetime) -> Standstill:
+    if left.resumes_at is None:
+        message = "The circuit to Twilio is held open by an operator, so nothing is handed over."
+        goes_on = "It goes on once somebody resets the breaker, under Monitoring; nothing is lost meanwhile."
+        return Standstill(row.last_at, row.open, "circuit_open", message, goes_on)
+    message = "Twilio failed too often a moment ago, so it is left alone for a while; nobody is given up for it."
+    goes_on = "One message is tried then, and the others follow once it goes through."
+    return Standstill(row.last_at, row.open, "circuit_open", message, goes_on, max(now, left.resumes_at))
 
 
 async def _given_up(tx: Transaction, row: Any) -> Standstill | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from event_stream_engine import audit
 from event_stream_engine.database import Database
+from event_stream_engine.live.circuits import Told, told
 from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
 from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
@@ -52,13 +53,13 @@ Moment = Annotated[datetime | None, Query()]
 )
 async def campaign_summary(campaign_id: UUID, platform: ThePlatform) -> schemas.CampaignSummary:
     """Every message is counted once, and all figures are of one moment; `counts` sum to the audience."""
-    known = await _heard(platform)
-    async with platform.database.transaction() as tx:
+    known, breakers = await _heard(platform)
+    async with platform.database.transaction(fail_fast=True) as tx:
         await campaigns.at_one_moment(tx)
         campaign = await find_campaign(tx, campaign_id)
         shaped = (await shapes(tx, [campaign]))[0]
         summary = await campaigns.summary(tx, campaign_id, campaign.status, shaped.effective_messages_per_second)
-        still = await standstill.standing_still(tx, [campaign_id], known)
+        still = await standstill.standing_still(tx, [campaign_id], known, breakers)
     shaped = shaped.model_copy(update={"counts": Counts.model_validate(summary["counts"])})
     values = {**summary, "campaign": shaped, "standstill": still.get(campaign_id)}
     return schemas.CampaignSummary.model_validate(values)
@@ -185,19 +186,19 @@ async def list_inbound(
     "/monitoring/dashboard", tags=["monitoring"], summary="The overview", dependencies=[needs("monitoring:read")]
 )
 async def get_dashboard(tx: Tx, platform: ThePlatform) -> schemas.Dashboard:
-    figures = await dashboard.figures(tx, await _heard(platform))
+    figures = await dashboard.figures(tx, *await _heard(platform))
     running = await campaign_store.page(tx, statuses=["running"], search=None, after=None, limit=20)
     ended = await campaign_store.page(tx, statuses=["completed", "canceled"], search=None, after=None, limit=5)
     lists = {"running": await shapes(tx, running), "ended": await shapes(tx, ended)}
     return schemas.Dashboard.model_validate({**figures, **lists})
 
 
-async def _heard(platform: ThePlatform) -> Heard | None:
-    """None while Redis does not answer: then nothing is known of the processes."""
+async def _heard(platform: ThePlatform) -> tuple[Heard | None, Sequence[Told]]:
+    """Who is alive, and how their breakers are; while Redis does not answer, nothing is known of the processes."""
     try:
-        return await heard(platform.redis)
+        return await heard(platform.redis), await told(platform.redis)
     except RedisError:
-        return None
+        return None, ()
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -174,6 +174,16 @@ async def save(tx: Transaction, moved: Sequence[Message], now: datetime) -> None
     )
 
 
+_TAKE_ATTEMPT_BACK = "UPDATE messages SET attempt = attempt - 1 WHERE id = ANY ($1::uuid[])"
+
+
+async def take_attempt_back(tx: Transaction, ids: Sequence[UUID]) -> None:
+    """They were claimed and not tried. Only for messages that this transaction moved out of `sending` and whose claim
+    it ended: their attempt's number is given again to the next claim, and nobody else's answer may carry it."""
+    if ids:
+        await (await raw(tx)).execute(_TAKE_ATTEMPT_BACK, ids)
+
+
 _LOCK_ABANDONED = f"""
 SELECT {_COLUMNS} FROM messages m WHERE m.status = 'sending' AND m.lease_until < $1
 ORDER BY m.id LIMIT $2 FOR UPDATE SKIP LOCKED

@@ -8,20 +8,27 @@ from typing import Any
 from event_stream_engine.errors import Unavailable
 from event_stream_engine.messaging.gateway import MessageGateway
 from event_stream_engine.messaging.twilio.client import TwilioGateway
+from event_stream_engine.messaging.twilio.guarded import ASKING, SENDING, GuardedGateway
+from event_stream_engine.resilience import circuits_of
 from event_stream_engine.settings import Settings
 
 
 def gateway_of(settings: Settings, shared: dict[str, Any]) -> MessageGateway:
-    """This process's one gateway, made on first use. Raises `Unavailable` without credentials."""
+    """This process's one gateway behind its breakers, made on first use. Raises `Unavailable` without credentials."""
     twilio = settings.twilio
     if twilio.account_sid is None or twilio.auth_token is None:
         raise Unavailable("No Twilio account is configured: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.")
     if "twilio" not in shared:
-        shared["twilio"] = TwilioGateway(
+        connections = settings.messaging.concurrency * 2
+        client = TwilioGateway(
             account_sid=twilio.account_sid,
             auth_token=twilio.auth_token.get_secret_value(),
             base_url=twilio.base_url,
-            connections=settings.messaging.concurrency * 2,
+            connections=connections,
         )
+        circuits = circuits_of(shared)
+        sending, asking = circuits.breaker(SENDING), circuits.breaker(ASKING)
+        guarded = shared["twilio"] = GuardedGateway(client, sending, asking, connections)
+        circuits.add_pool(SENDING, guarded.pool)
     gateway: MessageGateway = shared["twilio"]
     return gateway

@@ -21,6 +21,7 @@ from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
     FoundMessage,
+    GatewayRefused,
     GatewayUnavailable,
     NotSent,
     OutgoingMessage,
@@ -126,6 +127,9 @@ class TwilioGateway:
         """Close the pool. Requests in flight end as `Unknown`."""
         await self._client.close()
 
+    def room(self, wanted: int) -> int:
+        return wanted
+
     async def send(self, message: OutgoingMessage) -> SendOutcome:
         """Create the message at Twilio, once."""
         request = self._client.post(self._messages).body_bytes(_form(message)).build()
@@ -177,7 +181,9 @@ class TwilioGateway:
         if response.status == 404 and missing_ok:
             return None
         if response.status != 200:
-            raise GatewayUnavailable(f"Twilio answered with HTTP {response.status}.")
+            is_refused = 400 <= response.status < 500 and response.status != 408
+            unanswered = GatewayRefused if is_refused else GatewayUnavailable
+            raise unanswered(f"Twilio answered with HTTP {response.status}.")
         return body
 
 
