@@ -365,6 +365,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitoring/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stored monitoring events, the newest first
+         * @description Those that the flags send to the database (MONITORING_ADAPTER_TYPE `realtime` or `dual`), for
+         *     ESE_MONITORING_RETENTION_DAYS; one that was just published is there after its flush.
+         */
+        get: operations["list_monitoring_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/monitoring/breakers": {
         parameters: {
             query?: never;
@@ -439,27 +460,6 @@ export interface paths {
          * @description Every process concerned obeys within two seconds; what was ordered before ends.
          */
         post: operations["reset_breaker"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/monitoring/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Stored monitoring events, the newest first
-         * @description Those that the flags send to the database (MONITORING_ADAPTER_TYPE `realtime` or `dual`), for
-         *     ESE_MONITORING_RETENTION_DAYS; one that was just published is there after its flush.
-         */
-        get: operations["list_monitoring_events"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2898,7 +2898,7 @@ export interface components {
             state: "closed" | "open" | "half_open" | "forced_open" | "disabled";
             /**
              * Retry After
-             * @description Seconds from `seen_at` until a call may be tried; null while an operator holds it open.
+             * @description Seconds until a call may be tried; null while an operator holds it open.
              */
             retry_after: number | null;
             /**
@@ -8038,6 +8038,78 @@ export interface operations {
             };
         };
     };
+    list_monitoring_events: {
+        parameters: {
+            query?: {
+                /** @description Of this category only. */
+                category?: components["schemas"]["Category"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description At most this many items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StoredEvent_"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_breakers: {
         parameters: {
             query?: never;
@@ -8388,78 +8460,6 @@ export interface operations {
             };
             /** @description Too large */
             413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The input is not valid */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A server that this needs does not answer */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_monitoring_events: {
-        parameters: {
-            query?: {
-                /** @description Of this category only. */
-                category?: components["schemas"]["Category"];
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description At most this many items. */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_StoredEvent_"];
-                };
-            };
-            /** @description Not signed in */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not allowed, or sent by a page of another site */
-            403: {
                 headers: {
                     [name: string]: unknown;
                 };
