@@ -11,6 +11,7 @@ from event_stream_engine.live.protocol import ANYBODY, Said, Viewer, speak
 SLOW = 4008
 RESTARTING = 1012
 SESSION_OVER = 4001
+LEAVE_SECONDS = 1.0
 
 
 class Socket(Protocol):
@@ -38,7 +39,7 @@ async def serve(
         finally:
             for task in (sending, slow):
                 task.cancel()
-            await asyncio.wait({sending, slow})
+            await asyncio.wait({sending, slow}, timeout=LEAVE_SECONDS)  # a server may not be able to take it back
 
 
 async def _send(hub: Hub, socket: Socket, mailbox: Mailbox, after: str | None, lifetime: float, viewer: Viewer) -> None:
