@@ -26,10 +26,12 @@ from benchmarks._frames import Frames, number_of, position_of, said_at
 
 BEHIND_BYTES = 4096
 """What the kernel keeps for a client that does not read."""
+STALLED_SECONDS = 13.0
+"""So long it does not; then it finds what was sent, and how it ended."""
 
 
 class Plan(msgspec.Struct):
-    """`stalled`: so many of them stop reading once they are subscribed, until `stop`; `at_once`: how many connect
+    """`stalled`: so many of them stop reading once they are subscribed, for a while; `at_once`: how many connect
     together at the beginning; `first`: the number of the first event that will be published."""
 
     token: str
@@ -122,6 +124,10 @@ class Client(asyncio.Protocol):
         self.attempt += 1
         return float(bound * random.uniform(0.75, 1.25))
 
+    def _reads_again(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def _heard(self, text: bytes) -> None:
         now = time.perf_counter()
         for line in text.split(b"\n"):
@@ -135,7 +141,7 @@ class Client(asyncio.Protocol):
         number = number_of(line)
         if number is None:
             return  # an event of the platform's own
-        if now is not None:
+        if now is not None and not self.is_stalled:
             self.swarm.told.delays.append((now - said_at(line)) * 1000)
         if self.next_number < 0 or number == self.next_number:
             self.next_number = number + 1
@@ -168,6 +174,7 @@ class Client(asyncio.Protocol):
             self.next_number = self.swarm.plan.first
         if self.is_stalled and self.transport is not None:
             self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(STALLED_SECONDS, self._reads_again)
         self.swarm.look()
 
 
@@ -226,10 +233,6 @@ class Swarm:
         while min(client.next_number for client in reading) < published and seen != (seen := self._seen()):  # noqa: ASYNC110
             await asyncio.sleep(2)
         self.is_stopped = True
-        for stalled in (client for client in self.clients if client.is_stalled):
-            if stalled.transport is not None:
-                stalled.transport.resume_reading()
-        await asyncio.sleep(1 if self.plan.stalled else 0)
         self.told.live = sum(client.is_live for client in self.clients)
         self.told.missing += sum(published - client.next_number for client in reading)
         for timer in self._timers:

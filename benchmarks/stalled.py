@@ -13,6 +13,7 @@ from benchmarks._dashboards import (
     serve,
     shared_channel,
     signed_in,
+    until,
 )
 from benchmarks._figures import record
 from benchmarks._swarm import Plan, Told
@@ -37,6 +38,7 @@ async def measure() -> None:
         try:
             token = await asyncio.to_thread(signed_in, serving.port)
             first, next_number = await _round(serving, redis, Plan(token, CLIENTS), 0)
+            await until(serving.port, clients=0)
             before = serving.memory()
             cutting = asyncio.create_task(_cut_after(serving.port, CLIENTS))
             second, _ = await _round(serving, redis, Plan(token, CLIENTS, stalled=1, first=next_number), next_number)

@@ -122,6 +122,18 @@ def test_a_client_that_stays_full_is_too_slow() -> None:
     assert mailbox.slow.is_set()
 
 
+def test_a_client_whose_queue_is_full_of_large_events_is_too_slow_as_well() -> None:
+    """Large ones never fill it to the last byte: what counts is that something had to go."""
+    now = 0.0
+    mailbox = Mailbox(ALL, clock=lambda: now)
+    for offset in range(1, 101):
+        mailbox.offer_message(message(offset, size=16_000))
+    assert not mailbox.slow.is_set()
+    now = SLOW_SECONDS + 0.1
+    mailbox.offer_message(message(101, size=16_000))
+    assert mailbox.slow.is_set()
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Coroutine
@@ -22,15 +23,17 @@ async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
         task.result()
 
 
-async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel, and wait until all have ended.
+async def end(*tasks: "asyncio.Task[Any]", within: float = math.inf) -> None:
+    """Cancel, and wait until all have ended, at most `within` seconds.
 
     More than once where need be: in Python 3.11 a cancellation that arrives together with a timeout is lost."""
+    time = asyncio.get_running_loop().time
+    deadline = time() + within
     pending = {task for task in tasks if not task.done()}
-    while pending:
+    while pending and (left := deadline - time()) > 0:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
+        _, pending = await asyncio.wait(pending, timeout=min(_AGAIN_SECONDS, left))
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

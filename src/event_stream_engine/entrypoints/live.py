@@ -1,6 +1,9 @@
 """`GET /api/v1/live`: the one live stream of a browser; `/api/v1/live/ws`: the same over a WebSocket."""
 
-from typing import Annotated
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
@@ -18,6 +21,8 @@ router = APIRouter(prefix="/api/v1", tags=["live"])
 TOPICS_MAX = 50
 LIFETIME_SECONDS = 600.0
 """Then the stream ends and the browser comes back, with a session that is still valid."""
+CLOSE_SECONDS = 5.0
+"""What a client gets to take its close code."""
 REFUSED = 4000
 """Close codes of a refused WebSocket: 4000 and the HTTP status that the stream would have answered, so 4401."""
 
@@ -77,12 +82,39 @@ async def live_socket(socket: WebSocket, topics: str = "", after: str | None = N
     hub: Hub = socket.app.state.platform.shared["hub"]
     viewer = Viewer(unchanged(socket, by), live_patch(by))
     try:
-        code = await serve(hub, socket, wanted, after[:100] if after else None, LIFETIME_SECONDS, viewer)
-        await socket.close(code)
+        serving = serve(hub, socket, wanted, after[:100] if after else None, LIFETIME_SECONDS, viewer)
+        code = await _unless_gone(socket, serving)
+        if code is not None:
+            await _close(socket, code)
     except EseError as error:
         await socket.close(REFUSED + error.status, error.code)
     except (WebSocketDisconnect, RuntimeError):  # it went away; the server says so in either way
         return
+
+
+async def _unless_gone(socket: WebSocket, speaking: Coroutine[Any, Any, int]) -> int | None:
+    """What `speaking` ends with; None when the client goes first: sending to it would not say so."""
+    serving, gone = asyncio.create_task(speaking), asyncio.create_task(_gone(socket))
+    try:
+        await asyncio.wait({serving, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await serving if serving.done() else None
+    finally:
+        for task in (serving, gone):
+            task.cancel()
+        await asyncio.wait({serving, gone}, timeout=CLOSE_SECONDS)
+
+
+async def _gone(socket: WebSocket) -> None:
+    """Once the client closes or is cut off; what it says is nothing to us."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    """A client that does not read may not take this either."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await socket.close(code)
 
 
 def _wanted(topics: str) -> frozenset[str]:

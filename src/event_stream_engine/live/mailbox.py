@@ -85,11 +85,12 @@ class Mailbox:
         if not self.wants(message):
             return
         self._offered = message.offset
-        if self.messages.fill < 1:
+        shed = self.messages.shed
+        kept = self.messages.offer(message)
+        if self.messages.shed == shed and self.messages.fill < 1:
             self._full_since = None
         elif self._full_since is None:
             self._full_since = self.clock()
-        kept = self.messages.offer(message)
         if not kept or (self._full_since is not None and self.clock() - self._full_since >= SLOW_SECONDS):
             self.slow.set()
         self.arrived.set()

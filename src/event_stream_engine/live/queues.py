@@ -38,6 +38,8 @@ class WorthQueue(Generic[T]):
         self.bytes = 0
         self.next_ticket = 0
         self.held = 0
+        self.shed = 0
+        """How many had to go for others so far."""
         self._held_bytes = 0
         self._ledger, self._conflate = ledger, conflate
         self._waiting: OrderedDict[int, T] = OrderedDict()
@@ -133,6 +135,7 @@ class WorthQueue(Generic[T]):
             if self._of[category]:
                 self._remove(next(iter(self._of[category])))
                 self._ledger.drop("full", category)
+                self.shed += 1
                 return True
         return False
 

@@ -12,6 +12,7 @@ from event_stream_engine.live.protocol import ANYBODY, Said, Viewer, speak
 SLOW = 4008
 RESTARTING = 1012
 SESSION_OVER = 4001
+LEAVE_SECONDS = 1.0
 
 
 class Socket(Protocol):
@@ -37,7 +38,7 @@ async def serve(
                 return SLOW
             return RESTARTING if hub.is_stopped else SESSION_OVER
         finally:
-            await end(sending, slow)
+            await end(sending, slow, within=LEAVE_SECONDS)  # a server may not be able to take a sending back
 
 
 async def _send(hub: Hub, socket: Socket, mailbox: Mailbox, after: str | None, lifetime: float, viewer: Viewer) -> None:
