@@ -12,10 +12,10 @@ up: ## Install what is missing, start everything, print a sign-in link (Ctrl-C s
 	@$(prepare)
 	@exec $(BIN)/ese up
 
-test: ## Run every test (ARGS="tests/backbone -k order" to choose)
+test: ## Run every test, two at a time (ARGS="tests/backbone -k order" to choose, one at a time)
 	@$(prepare) --development
 	@$(if $(ARGS),,$(BIN)/python tools/frontend.py test)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 lint: ## Check style, types, import contracts and the UI's sources
 	@$(prepare) --development

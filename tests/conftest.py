@@ -12,16 +12,25 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import asyncpg
 import pytest
 import redis.asyncio
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
 
 NOTHING_SKIPPED = os.environ.get("ESE_TEST_NOTHING_SKIPPED") == "1" or os.environ.get("CI") == "true"
-LOGICAL_DATABASES = itertools.cycle(range(1, 16))
+WORKER, WORKERS = (int(os.environ.get(name, default).removeprefix("gw")) for name, default in (
+    ("PYTEST_XDIST_WORKER", "0"), ("PYTEST_XDIST_WORKER_COUNT", "1"),
+))  # fmt: skip
+LOGICAL_DATABASES = itertools.cycle(range(1 + WORKER, 16, WORKERS))
+"""Workers of one run may share a server of yours, but no logical database of it."""
+ONE_WORKER = ("browser", "conformance")
+"""Folders whose tests share something that is slow to start: a platform with Chromium, a Kafka broker."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +43,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["ESE_HOME"], ignore_errors=True)
+
+
+class Sharing(LoadScopeScheduling):
+    """Several workers (`-n 2`) take whole files, and some whole folders."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(nodeid.partition("::")[0])
+        return file.parent.name if file.parent.name in ONE_WORKER else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

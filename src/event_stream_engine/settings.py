@@ -185,7 +185,10 @@ class BackboneSettings(Section):
     busy_poll_ms: int = Field(2, alias="ESE_RELAY_BUSY_POLL_MS", ge=1, le=1000)
     idle_poll_ms: int = Field(20, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000)
     lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)
-    consume_batch: int = Field(500, alias="ESE_CONSUME_BATCH", ge=1, le=5000)
+    consume_batch: int = Field(
+        1000, alias="ESE_CONSUME_BATCH", ge=1, le=5000,
+        description="At most so many events in one transaction of a group; slow or large ones make it fewer.",
+    )  # fmt: skip
     consume_linger_ms: int = Field(
         1, alias="ESE_CONSUME_LINGER_MS", ge=0, le=1000,
         description="The pause after a batch that was not full: fewer, larger transactions.",

@@ -31,6 +31,7 @@ SQL_BUILDERS = {
 # The pauses between random faults are what that test is about; a foreign server says nobody that it is ready.
 MAY_SLEEP = (
     "faults/test_random_faults.py",
+    "faults/test_databases.py",
     "faults/test_servers.py",
     "faults/scene.py",
     "faults/proxy.py",

@@ -1,12 +1,15 @@
 """A relay, consumers and writers at work, hands that hurt them, and what must hold afterwards."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
@@ -17,7 +20,9 @@ from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Reaction
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.backbone.verify import Proof, verify
-from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
+from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction, migrate
+from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.embedded.throwaway import Servers
 from tests.backbone.conftest import SETTINGS, ProofFact
 
 GROUP = "proof.faults"
@@ -44,10 +49,13 @@ class Scene:
     standing: int = 0
     expected: int = KEYS
     """At least so many events must have been committed."""
+    consumers_redis_url: str | None = None
+    """Where the consumers read, if elsewhere than where the relays write."""
 
     def start(self, name: str) -> None:
         """A process is a task with connections of its own; killing it is cancelling it: no goodbye."""
-        client = connect(self.redis_url, timeout_seconds=3)
+        url = self.consumers_redis_url if name.startswith("consumer") else None
+        client = connect(url or self.redis_url, timeout_seconds=3)
         self.clients.append(client)
         self.starts += 1
         holder = f"host:{name}:{self.starts}"
@@ -203,3 +211,93 @@ async def calm(scene: Scene) -> Proof:
 
 
 _DUE_NOW = "UPDATE parked_events SET next_attempt_at = now() WHERE next_attempt_at < 'infinity'"
+
+
+@pytest.fixture
+async def durable() -> AsyncIterator[Servers]:
+    async with throwaway_servers(durable=True) as servers:
+        await migrate(servers.database_url)
+        yield servers
+
+
+@asynccontextmanager
+async def platform(
+    servers: Servers, redis_url: str | None = None, *, consumers: str | None = None, database_url: str | None = None
+) -> AsyncIterator[Scene]:
+    """The scene on these servers; all reach PostgreSQL by `database_url`, the processes Redis by `redis_url` (the
+    consumers by an address of their own), the oracles Redis directly."""
+    database = Database(database_url or servers.database_url, pool_size=20)
+    client = connect(servers.redis_url)
+    scene = Scene(database, redis_url or servers.redis_url, client, random.Random(1), consumers_redis_url=consumers)
+    try:
+        async with at_work(scene):
+            await flowing(scene, 50)
+            yield scene
+    finally:
+        await client.aclose()
+        await database.close()
+
+
+async def flowing(scene: Scene, more: int) -> int:
+    """Until `more` further events took effect; how many there are. Only looking again tells."""
+    before = await effects(scene)
+
+    async def arrived() -> bool:
+        return await effects(scene) >= before + more
+
+    await until(arrived)
+    return before + more
+
+
+async def effects(scene: Scene) -> int:
+    async with scene.database.transaction() as tx:
+        return int((await tx.execute(text("SELECT count(*) FROM proof_effects"))).scalar_one())
+
+
+def kill(process: "object") -> None:
+    """kill -9, of all that belongs to it."""
+    os.kill(process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    process.wait()  # type: ignore[attr-defined]
+
+
+async def answering(scene: Scene) -> None:
+    """A pool learns only by failing that its connections are gone."""
+
+    async def answers() -> bool:
+        try:
+            await scene.database.ping()
+        except DATABASE_ERRORS:
+            return False
+        return True
+
+    await until(answers)
+
+
+async def refusal(scene: Scene) -> str:
+    """What the relay says that it waits for."""
+    said: list[str] = []
+
+    async def refused() -> bool:
+        async with scene.database.transaction() as tx:
+            said.extend(
+                (await tx.execute(text("SELECT refused FROM relay_status WHERE refused IS NOT NULL"))).scalars()
+            )
+        return bool(said)
+
+    await until(refused)
+    return said[0]
+
+
+async def reasons(scene: Scene) -> set[str]:
+    async with scene.database.transaction() as tx:
+        return set((await tx.execute(text("SELECT code FROM relay_positions WHERE code IS NOT NULL"))).scalars())
+
+
+async def in_step(primary: "Redis") -> None:
+    """Until the replica has everything."""
+
+    async def online() -> bool:
+        replicas = (await primary.info("replication")).values()
+        return any(isinstance(one, dict) and one.get("state") == "online" for one in replicas)
+
+    await until(online)

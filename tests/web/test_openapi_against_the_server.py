@@ -28,7 +28,7 @@ from event_stream_engine.entrypoints.supervisor import probe
 from tests.conftest import Addresses, execute, in_database
 from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
 
-EXAMPLES = 6
+EXAMPLES = 15
 START_SECONDS_MAX = 60
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

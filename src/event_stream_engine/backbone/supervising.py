@@ -1,6 +1,7 @@
 """Tasks that live and die together, and leases whose holder is gone."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Coroutine
@@ -30,6 +31,12 @@ async def end(*tasks: "asyncio.Task[Any]") -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """So long, or until `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
 
 def holder_name() -> str:

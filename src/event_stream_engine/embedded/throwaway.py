@@ -33,10 +33,10 @@ class Servers:
 
 
 @asynccontextmanager
-async def throwaway_servers(*, durable: bool = False) -> AsyncIterator[Servers]:
-    """Start both (about a second). `durable` keeps fsync and the append-only file on: for benchmarks of
-    truth."""
-    home = _temporary_home()
+async def throwaway_servers(*, durable: bool = False, inside: Path | None = None) -> AsyncIterator[Servers]:
+    """Start both (about a second). `durable` keeps fsync and the append-only file on: for benchmarks of truth. Their
+    folder is made `inside` another, the system's temporary one by default."""
+    home = _temporary_home(inside)
     place = choose_place(home)
     postgres = Postgres(
         place,
@@ -57,8 +57,8 @@ async def throwaway_servers(*, durable: bool = False) -> AsyncIterator[Servers]:
             shutil.rmtree(place.data, ignore_errors=True)
 
 
-def _temporary_home() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="ese-throwaway-"))
+def _temporary_home(inside: Path | None) -> Path:
+    home = Path(tempfile.mkdtemp(prefix="ese-throwaway-", dir=inside))
     if os.geteuid() == 0:
         home.chmod(0o711)  # the servers' account must pass
     return home

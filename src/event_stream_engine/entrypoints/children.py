@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.embedded import processes
 
 PAUSE_SECONDS_FIRST = 0.5
@@ -183,13 +184,10 @@ async def _ended_or_hasty(process: "subprocess.Popen[bytes]", patience: float, h
     await asyncio.wait({waiting, hurry}, return_when=asyncio.FIRST_COMPLETED)
     if not waiting.done():
         await asyncio.wait({waiting}, timeout=HASTY_SECONDS)
-    for task in (waiting, hurry):
-        task.cancel()
+    await end(waiting, hurry)
 
 
 async def _finish(task: "asyncio.Task[None]") -> None:
     """The rest of the output; a grandchild that holds the pipe open does not hold us."""
     await asyncio.wait({task}, timeout=1)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await end(task)

@@ -14,11 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
@@ -82,9 +82,7 @@ class Supervisor:
             self.terminal.tell(f"Could not start: {error.detail}")
             return 1
         finally:
-            starting.cancel()
-            with suppress(asyncio.CancelledError, EseError):
-                await starting
+            await end(starting)
             await self._stop_all()
 
     async def _start(self) -> None:
@@ -247,9 +245,7 @@ class Supervisor:
             child.retire()
         for child in self.children:
             await child.stop(hasty=self._hurry)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         for server in (self.valkey, self.postgres):
             if server is not None:
                 await server.stop()

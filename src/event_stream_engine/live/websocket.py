@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Protocol
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.live.hub import Hub
 from event_stream_engine.live.mailbox import Mailbox
 from event_stream_engine.live.protocol import ANYBODY, Said, Viewer, speak
@@ -36,9 +37,7 @@ async def serve(
                 return SLOW
             return RESTARTING if hub.is_stopped else SESSION_OVER
         finally:
-            for task in (sending, slow):
-                task.cancel()
-            await asyncio.wait({sending, slow})
+            await end(sending, slow)
 
 
 async def _send(hub: Hub, socket: Socket, mailbox: Mailbox, after: str | None, lifetime: float, viewer: Viewer) -> None:

@@ -11,6 +11,7 @@ import structlog
 from asyncpg.exceptions import DeadlockDetectedError, SerializationError
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.actions.imports import RunIsOver
@@ -106,8 +107,7 @@ async def _leased(runtime: Runtime, run: Import) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        await end(keeping)
 
 
 async def _keep(runtime: Runtime, run: Import) -> None:

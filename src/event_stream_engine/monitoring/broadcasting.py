@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.live import Hub
 from event_stream_engine.live.accounting import Ledger
@@ -126,8 +127,7 @@ class Broadcaster:
     async def unregister_client(self, client: Socket) -> None:
         serving = self._clients.pop(id(client), None)
         if serving is not None:
-            serving.cancel()
-            await asyncio.wait({serving})
+            await end(serving)
 
     def get_metrics(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ up as a dead letter. Acknowledging the transport comes last and is a courtesy: P
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,11 +22,12 @@ from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
 from event_stream_engine.backbone.consumers.inbox import Place, PositionMoved, TakenBefore
 from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
+from event_stream_engine.backbone.consumers.reading import Batches
 from event_stream_engine.backbone.consumers.retrying import Retrying
 from event_stream_engine.backbone.consumers.trimmed import trimmed_away
 from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused, position
 from event_stream_engine.backbone.subscriptions import Group
-from event_stream_engine.backbone.supervising import end, holder_name, until_one_fails
+from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
@@ -41,12 +42,9 @@ INTERRUPTED = Counter("ese_consume_interruptions_total", "Times a group had to s
 OWNED = Gauge("ese_consume_owned", "1 while this process owns the group", ["group"])
 BATCH_SECONDS = Histogram("ese_consume_batch_seconds", "Time to apply one batch", ["group"])
 
-_BLOCK_MS = 1000
 _PAUSE_SECONDS_MAX = 15.0
 _IDLE_CHECK_SECONDS = 5.0
 _LAG_SECONDS = 10.0
-_BYTES_READ_MAX = 32 * 2**20
-"""A batch with more data than this halves the next one's size."""
 SHUTDOWN_SECONDS = 20.0
 
 _Waited = (StreamBusy, StreamRefused, LeaseLost, PositionMoved, *DATABASE_ERRORS, TimeoutError)
@@ -66,8 +64,6 @@ class Consumer:
     _positions: dict[Place, str] = field(default_factory=dict)
     _careful: bool = False
     """The last owner died with work in hand: each event is marked as started before it is tried."""
-    _count: int = 0
-    _ahead: "asyncio.Task[Read] | None" = None
     _parked: asyncio.Event = field(default_factory=asyncio.Event)
     _attempts: Attempts = field(init=False)
 
@@ -99,21 +95,20 @@ class Consumer:
                 lasted = asyncio.get_running_loop().time() - began
                 failures = 1 if lasted > _PAUSE_SECONDS_MAX else failures + 1
                 longest = min(0.2 * 2**failures, _PAUSE_SECONDS_MAX)
-                pause = random.uniform(0.05, longest)  # noqa: S311  # full jitter, not a secret
+                seconds = random.uniform(0.05, longest)  # noqa: S311  # full jitter, not a secret
                 INTERRUPTED.labels(self.group.name, getattr(error, "code", type(error).__name__)).inc()
                 log.warning("group starts anew", group=self.group.name, error=str(error)[:500],
-                            retry_in_seconds=round(pause, 1))  # fmt: skip
-                await self._pause(pause)
+                            retry_in_seconds=round(seconds, 1))  # fmt: skip
+                await pause(self.stop, seconds)
 
     async def _own(self) -> None:
         while not await self.lease.take():
-            await self._pause(self.settings.consume_lease_seconds / 5)
+            await pause(self.stop, self.settings.consume_lease_seconds / 5)
             if self.stop.is_set():
                 return
         log.info("group is owned", group=self.group.name, epoch=self.lease.epoch, before=self.lease.before)
         OWNED.labels(self.group.name).set(1)
         self._careful = self.lease.before != "released"
-        self._count = self.settings.consume_batch
         try:
             retrying = Retrying(self._attempts, self.stop, self._careful)
             await until_one_fails(self._consume(), retrying.run(), self._beat(), self._feed())
@@ -137,7 +132,7 @@ class Consumer:
                     await lag.sample(self.database, self.group)
                 except DATABASE_ERRORS as error:  # a figure is missing; consuming goes on
                     log.warning("lag not sampled", group=self.group.name, error=str(error)[:300])
-            await self._pause(min(1.0, self.settings.consume_lease_seconds / 4))
+            await pause(self.stop, min(1.0, self.settings.consume_lease_seconds / 4))
 
     async def _feed(self) -> None:
         """Replays of this group put what they replay among the parked events."""
@@ -145,7 +140,7 @@ class Consumer:
             fed = 0 if self.lease.paused else await replay.feed(self.database, self.group.name)
             if fed:
                 self._parked.set()
-            await self._pause(0.1 if fed else 1.0)
+            await pause(self.stop, 0.1 if fed else 1.0)
 
     async def _consume(self) -> None:
         streams = self.group.streams
@@ -153,52 +148,22 @@ class Consumer:
         async with self.database.transaction() as tx:
             self._positions = await inbox.positions(tx, self.group.name, self.lease.epoch, partitions)
         await self.streams.seek(self.group.name, self.name, self._positions)
-        looked = asyncio.get_running_loop().time()
-        async with contextlib.aclosing(self._batches()) as batches:
-            async for read in batches:
-                now = asyncio.get_running_loop().time()
+        batches = Batches(
+            self.group.name, self.streams, self.name, streams, self.settings, self.lease, self.stop, self._careful
+        )
+        time = asyncio.get_running_loop().time
+        looked = time()
+        async with contextlib.aclosing(batches.follow(self._positions)) as following:
+            async for read in following:
+                now = time()
                 if read.entries:
                     await self._catch_trimmed(read)
                     await self._apply_read(read.entries)
-                if self._ahead is None and now - looked > _IDLE_CHECK_SECONDS:
+                    batches.applied(read.entries, time() - now)
+                if not batches.flowing and now - looked > _IDLE_CHECK_SECONDS:
                     await self._pass_idle()
                     looked = now
                 self._careful = self._careful and not read.entries
-
-    async def _batches(self) -> AsyncGenerator[Read]:
-        """Batch by batch, an empty one when there is nothing. While a full one is applied the next is read, never
-        more than that one ahead."""
-        try:
-            while not self.stop.is_set():
-                if self.lease.paused:
-                    await self._pause(0.2)
-                    continue
-                read, self._ahead = await (self._ahead or self._read()), None
-                if read.entries and self.lease.paused:  # it was paused while we waited: this is read again afterwards
-                    await self.streams.seek(self.group.name, self.name, self._positions)
-                    continue
-                full = len(read.entries) >= self._count
-                self._bound(read.entries)
-                if full:
-                    self._ahead = asyncio.create_task(self._read())
-                yield read
-                if read.entries and not full:  # a moment's company makes the next transaction worth more
-                    await self._pause(self.settings.consume_linger_ms / 1000)
-        finally:
-            if self._ahead is not None:
-                await end(self._ahead)
-                self._ahead = None
-
-    async def _read(self) -> Read:
-        return await self.streams.read(self.group.name, self.name, self.group.streams, self._count, _BLOCK_MS)
-
-    def _bound(self, read: Sequence[Envelope]) -> None:
-        """Few large events at a time, many small ones."""
-        size = sum(len(entry.data) for entry in read)
-        if size > _BYTES_READ_MAX:
-            self._count = max(1, self._count // 2)
-        elif size < _BYTES_READ_MAX // 4:
-            self._count = min(self.settings.consume_batch, self._count * 2)
 
     async def _pass_idle(self) -> None:
         """A partition that holds nothing more moves along with its stream, which is else held back by it: trimming
@@ -353,7 +318,3 @@ class Consumer:
                 await self._apply_lane([entry])
                 async with self.database.transaction() as tx:
                     await parking.unmark(tx, self.group.name, entry.id)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), seconds)

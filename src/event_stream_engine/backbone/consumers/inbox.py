@@ -41,7 +41,7 @@ async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
     """Insert the rows of a batch that is most likely new: that costs 3.4 µs an event instead of 5.3, for PostgreSQL
     need not look before it writes. Raises `TakenBefore` when it is not."""
     try:
-        row = (await tx.execute(text(_TAKE_NEW), {"group": group, "ids": _uuids(entries)})).one()
+        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": _uuids(entries)})).one()
     except IntegrityError as error:
         raise TakenBefore from error
     return await _free(tx, group, list(entries), parked=row.parked)
@@ -50,7 +50,7 @@ async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
 async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
     """Insert the batch's inbox rows; what had one already is in charge and left out."""
     given = {"group": group, "count": len(entries), "ids": _uuids(entries)}
-    row = (await tx.execute(text(_TAKE), given)).one()
+    row = (await tx.execute(_TAKE, given)).one()
     new = list(entries)
     if row.inserted < len(entries):  # some came before, or twice in this batch
         known = set(row.known)
@@ -69,11 +69,11 @@ async def _blocked(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
     """The ids of those whose key has parked events."""
     streams, keys = [entry.stream for entry in entries], [entry.subject for entry in entries]
     given = {"group": group, "ids": _uuids(entries), "streams": streams, "keys": keys}
-    return {row[0] for row in await tx.execute(text(_BLOCKED), given)}
+    return {row[0] for row in await tx.execute(_BLOCKED, given)}
 
 
 def _uuids(entries: Sequence[Envelope]) -> str:
-    """Their ids as the text of a `uuid[]`: written at once it costs a tenth of a parameter that is a list."""
+    """Their ids as the text of a `uuid[]`, written in C: a list is encoded id by id in Python."""
     return "{" + msgspec.json.encode([entry.id for entry in entries])[1:-1].decode() + "}"
 
 
@@ -104,7 +104,7 @@ async def positions(tx: Transaction, group: str, epoch: int, partitions: Mapping
         if set(known[stream]) != set(range(count)):
             slowest = min(known[stream].values(), key=position, default="0-0")
             known[stream] = dict.fromkeys(range(count), slowest)
-            await tx.execute(text(_LAY_OUT), {"group": group, "stream": stream, "count": count, "at": slowest})
+            await tx.execute(_LAY_OUT, {"group": group, "stream": stream, "count": count, "at": slowest})
             await fence(tx, group, epoch)
     return {(stream, number): at for stream, found in known.items() for number, at in found.items()}
 
@@ -116,7 +116,7 @@ async def advance(
     owner or stands elsewhere."""
     places = sorted(after)
     moved = await tx.execute(
-        text(_ADVANCE),
+        _ADVANCE,
         {
             "group": group,
             "epoch": epoch,
@@ -167,7 +167,7 @@ def _past(entry: Envelope, positions: Mapping[Place, str]) -> bool:
     return position(entry.entry_id) > position(positions.get((entry.stream, entry.partition), "0-0"))
 
 
-_TAKE = """
+_TAKE = text("""
 WITH given AS (
     SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])) AS event_id
 ), new AS (
@@ -178,32 +178,32 @@ SELECT (SELECT count(*) FROM new) AS inserted,
        CASE WHEN (SELECT count(*) FROM new) = :count THEN '{}'
             ELSE ARRAY(SELECT event_id FROM given EXCEPT SELECT event_id FROM new) END AS known,
        EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
-"""
+""")
 
-_TAKE_NEW = """
+_TAKE_NEW = text("""
 WITH new AS (
     INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(CAST(:ids AS text) AS uuid[]))
 )
 SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
-"""
+""")
 
-_BLOCKED = """
+_BLOCKED = text("""
 SELECT g.event_id
 FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
          AS g (event_id, stream, key)
 JOIN parked_events p USING (stream, key) WHERE p.group_name = :group
-"""
+""")
 
-_LAY_OUT = """
+_LAY_OUT = text("""
 WITH gone AS (
     DELETE FROM group_positions WHERE group_name = :group AND stream = :stream AND partition >= :count
 )
 INSERT INTO group_positions (group_name, stream, partition, entry_id)
 SELECT :group, :stream, number, :at FROM generate_series(0, CAST(:count AS int) - 1) AS number
 ON CONFLICT (group_name, stream, partition) DO UPDATE SET entry_id = excluded.entry_id, updated_at = now()
-"""
+""")
 
-_ADVANCE = """
+_ADVANCE = text("""
 WITH owned AS (
     UPDATE consumer_groups
     SET consumed_total = consumed_total + :consumed,
@@ -221,4 +221,4 @@ WITH owned AS (
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM moved) AS moved, EXISTS (SELECT FROM owned) AS owned
-"""
+""")

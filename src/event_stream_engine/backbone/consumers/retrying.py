@@ -10,6 +10,7 @@ from event_stream_engine.backbone.consumers import inbox, parking
 from event_stream_engine.backbone.consumers.applying import Interrupted
 from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
 from event_stream_engine.backbone.consumers.parking import Head, Parked
+from event_stream_engine.backbone.supervising import pause
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.telemetry import worked
@@ -40,7 +41,7 @@ class Retrying:
         while not self.stop.is_set():
             self.parked.clear()
             if self.lease.paused:
-                await self._pause(0.2)
+                await pause(self.stop, 0.2)
                 continue
             async with self.database.transaction() as tx:
                 heads, wait = await parking.due(tx, self.group.name, _HEADS_A_ROUND)
@@ -151,7 +152,3 @@ class Retrying:
         CONSUMED.labels(self.group.name).inc()
         worked("consume", "applied")
         return True
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), seconds)

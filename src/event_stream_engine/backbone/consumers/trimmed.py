@@ -5,7 +5,8 @@ from contextlib import aclosing
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.consumers.inbox import Place
-from event_stream_engine.backbone.streams import StreamReader, envelope, position
+from event_stream_engine.backbone.streams import StreamReader, position
+from event_stream_engine.backbone.streams.envelopes import envelope
 from event_stream_engine.database import Database
 from event_stream_engine.events.base import Envelope
 

@@ -22,7 +22,7 @@ from event_stream_engine.backbone.relay.lanes import Course, Lane
 from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
 from event_stream_engine.backbone.relay.positions import Status
 from event_stream_engine.backbone.streams import Packed, StreamBusy, StreamRefused, StreamWriter
-from event_stream_engine.backbone.supervising import holder_name, until_one_fails
+from event_stream_engine.backbone.supervising import holder_name, pause, until_one_fails
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -75,10 +75,10 @@ class Relay:
                 failures = 0
             except (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused) as error:
                 failures += 1
-                pause = min(0.1 * 2**failures, _RETRY_SECONDS_MAX)
-                log.warning("relay interrupted", error=str(error)[:500], retry_in_seconds=pause)
+                seconds = min(0.1 * 2**failures, _RETRY_SECONDS_MAX)
+                log.warning("relay interrupted", error=str(error)[:500], retry_in_seconds=seconds)
                 await self._note_refusal(error)
-                await self._pause(pause)
+                await pause(self.stop, seconds)
         with contextlib.suppress(*DATABASE_ERRORS):
             await self.lease.release()
 
@@ -100,7 +100,7 @@ class Relay:
             if not waited:
                 log.info("another relay holds the lease, waiting")
                 waited = True
-            await self._pause(self.settings.lease_seconds / 5)
+            await pause(self.stop, self.settings.lease_seconds / 5)
 
     async def _publish_ticks(self) -> None:
         previous = await self.resume()
@@ -115,7 +115,7 @@ class Relay:
                 busy_until = loop.time() + _STAYS_BUSY_SECONDS
             busy = loop.time() < busy_until
             rhythm = (self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000
-            await self._pause(max(0.0, looked + rhythm - loop.time()))
+            await pause(self.stop, max(0.0, looked + rhythm - loop.time()))
         await self._save()
 
     async def step(self, previous: Tick) -> Tick | None:
@@ -194,7 +194,7 @@ class Relay:
             if now - kept > _HOUSEKEEPING_SECONDS:
                 self._held_by = await housekeeping.keep_house(self.database, self.streams, self.settings)
                 kept = now
-            await self._pause(min(_SAVE_SECONDS, self.settings.lease_seconds / 4))
+            await pause(self.stop, min(_SAVE_SECONDS, self.settings.lease_seconds / 4))
 
     async def _save(self) -> None:
         """Store how far everything is, and hear which streams an operator wants rebuilt."""
@@ -235,7 +235,3 @@ class Relay:
             await self.lease.release()
             async with self.database.transaction() as tx:
                 await positions.note_refusal(tx, str(error))
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), seconds)

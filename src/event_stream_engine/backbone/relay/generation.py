@@ -127,11 +127,13 @@ _WHAT_TO_DO = (
     "again. If this database is the one to go on with, run `ese backbone accept-generation`."
 )
 
-_ORIGIN = """
-SELECT s.system_identifier::text AS system_identifier, c.timeline_id AS timeline,
+# The control file learns of a promotion only at the next checkpoint; the name of the log being written tells at once.
+_TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+_ORIGIN = f"""
+SELECT s.system_identifier::text AS system_identifier, {_TIMELINE} AS timeline,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
-FROM pg_control_system() s, pg_control_checkpoint() c
-"""
+FROM pg_control_system() s
+"""  # noqa: S608
 
 _LEASE_HELD = "SELECT EXISTS (SELECT FROM relay_lease WHERE expires_at > clock_timestamp())"
 _NEXT_GENERATION = "SELECT coalesce(max(generation), 1) + 1 FROM outbox_generations"
@@ -147,8 +149,8 @@ FROM (SELECT (max(xid)::text::bigint + 1)::text AS xid FROM outbox WHERE generat
 WHERE top.xid IS NOT NULL
 """
 
-_INSERT_ACCEPTED = """
+_INSERT_ACCEPTED = f"""
 INSERT INTO outbox_generations (generation, system_identifier, timeline, accepted_by, reason)
-SELECT :generation, s.system_identifier::text, c.timeline_id, :by, :reason
-FROM pg_control_system() s, pg_control_checkpoint() c
-"""
+SELECT :generation, s.system_identifier::text, {_TIMELINE}, :by, :reason
+FROM pg_control_system() s
+"""  # noqa: S608

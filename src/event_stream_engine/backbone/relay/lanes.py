@@ -6,7 +6,6 @@ again until that succeeds. Completing and healing are the same work.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from event_stream_engine.backbone.streams import (
     StreamWriter,
     position,
 )
-from event_stream_engine.backbone.supervising import end
+from event_stream_engine.backbone.supervising import end, pause
 from event_stream_engine.backbone.ticks import BEFORE_ALL, Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -205,7 +204,7 @@ class Lane:
                 self._note(error)
             failures += 1
             longest = _REFUSED_SECONDS_MAX if self.state == "refused" else _BUSY_SECONDS_MAX
-            await self._pause(random.uniform(0.5, 1) * min(0.05 * 2**failures, longest))  # noqa: S311  # no secret
+            await pause(self.course.stop, random.uniform(0.5, 1) * min(0.05 * 2**failures, longest))  # noqa: S311  # no secret
 
     def _rebuild_soon(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -300,10 +299,6 @@ class Lane:
     def _recover(self) -> None:
         self.behind, self.tick, self.state, self.code = False, None, "ok", None
         BEHIND.labels(self.stream).set(0)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.course.stop.wait(), seconds)
 
 
 def _too_large(entry: Entry, most: int) -> bool:

@@ -1,11 +1,9 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Protocol, cast
 
 import hiredis
-import msgspec
 from prometheus_client import Counter
 
 from event_stream_engine.events.base import Envelope
@@ -175,33 +173,6 @@ class StreamReader(Protocol):
     async def last_id(self, stream: str) -> str:
         """The id of the newest entry ever appended, `0-0` for none."""
         ...
-
-
-def envelope(stream: str, entry_id: str, fields: Mapping[str, str], partition: int = 0) -> Envelope:
-    """The envelope that stands at `entry_id`. Raises `KeyError` or `msgspec.ValidationError` for other fields."""
-    return msgspec.convert(_attributes(stream, entry_id, fields, partition), type=Envelope, strict=False)
-
-
-def envelopes(stream: str, entries: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Envelope], int]:
-    """The envelopes of (entry id, fields) together, which costs two thirds; and how many were none."""
-    try:
-        given = [_attributes(stream, entry_id, fields, 0) for entry_id, fields in entries]
-        return msgspec.convert(given, type=list[Envelope], strict=False), 0
-    except (KeyError, msgspec.ValidationError):  # which of them is found one by one
-        found = []
-        for entry_id, fields in entries:
-            with suppress(KeyError, msgspec.ValidationError):
-                found.append(envelope(stream, entry_id, fields))
-        return found, len(entries) - len(found)
-
-
-def _attributes(stream: str, entry_id: str, fields: Mapping[str, str], partition: int) -> dict[str, object]:
-    attributes: dict[str, object] = dict(fields)
-    attributes["entry_id"] = entry_id
-    attributes["stream"] = stream
-    attributes["partition"] = partition
-    attributes["data"] = msgspec.Raw(fields["data"].encode())
-    return attributes
 
 
 def position(entry_id: str) -> tuple[int, int]:

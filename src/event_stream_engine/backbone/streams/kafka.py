@@ -28,7 +28,8 @@ from typing import Any, TypeVar
 
 from confluent_kafka.admin import AdminClient
 
-from event_stream_engine.backbone.streams import Entry, Memory, Packed, Reach, Read, StreamBusy, envelope, position
+from event_stream_engine.backbone.streams import Entry, Memory, Packed, Reach, Read, StreamBusy, position
+from event_stream_engine.backbone.streams.envelopes import envelope
 from event_stream_engine.backbone.streams.kafka_group import GroupReader, Start
 from event_stream_engine.backbone.streams.kafka_log import TopicLog
 from event_stream_engine.backbone.streams.kafka_records import Complaints, mapped

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from event_stream_engine.backbone.streams import FOREIGN, StreamBusy, envelope, position
+from event_stream_engine.backbone.streams import FOREIGN, StreamBusy, position
+from event_stream_engine.backbone.streams.envelopes import envelope
 from event_stream_engine.backbone.streams.kafka_records import Record, partitions_of_log, record_of
 from event_stream_engine.events.base import Envelope
 

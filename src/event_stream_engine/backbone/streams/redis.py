@@ -42,8 +42,8 @@ from event_stream_engine.backbone.streams import (
     Read,
     StreamBusy,
     StreamRefused,
-    envelopes,
 )
+from event_stream_engine.backbone.streams.envelopes import envelopes
 from event_stream_engine.backbone.streams.redis_bulk import append_bulk
 from event_stream_engine.events.base import Envelope
 
@@ -81,7 +81,7 @@ _BULK_FROM = 50
 """Fewer entries are sent to the script: it needs one round trip where `append_bulk` needs two."""
 
 
-_PIECE = 50
+_PIECE = 100
 """Entries made into envelopes at a stretch: 0.2 ms."""
 
 _FOREIGN_SECONDS = 0.1
@@ -328,7 +328,7 @@ async def _envelopes(reply: Any) -> list[Envelope]:
     for stream, replied in reply.items() if isinstance(reply, dict) else reply or ():
         entries = replied[0] if replied and isinstance(replied[0][0], list | tuple) else replied
         for start in range(0, len(entries), _PIECE):
-            given = [(entry_id, _paired(fields)) for entry_id, fields in entries[start : start + _PIECE]]
+            given = [(entry_id, _flat(fields)) for entry_id, fields in entries[start : start + _PIECE]]
             kept, foreign = envelopes(stream, given)
             found += kept
             if foreign:
@@ -338,6 +338,6 @@ async def _envelopes(reply: Any) -> list[Envelope]:
     return found
 
 
-def _paired(fields: Any) -> dict[str, str]:
-    """Names and values come in turn, where the client has not paired them already."""
-    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+def _flat(fields: Any) -> list[str]:
+    """Names and values in turn, also where the client has paired them."""
+    return [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else fields

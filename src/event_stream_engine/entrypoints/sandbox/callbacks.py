@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, RequestError
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.entrypoints.sandbox.activity import Activity
 from event_stream_engine.messaging.twilio.signature import SIGNATURE_HEADER, sign
 
@@ -83,9 +84,7 @@ class Dispatcher:
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._worker_count)]
 
     async def close(self) -> None:
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await end(*self._workers)
         for client in self._clients.values():
             await client.close()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -10,6 +9,7 @@ import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.config import SandboxConfig, config_from
 from event_stream_engine.entrypoints.sandbox.control import build_control
@@ -81,7 +81,7 @@ class SandboxServer:
         listening = asyncio.create_task(ready.wait())
         await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
-            listening.cancel()
+            await end(listening)
             await self._task
             raise OSError(f"the sandbox could not listen on {self.url}")
         return self
@@ -108,10 +108,7 @@ async def serve(config: SandboxConfig) -> None:
         log.info("sandbox listens", url=sandbox.url, account_sid=config.account_sid, seed=config.seed)
         waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(sandbox.wait_closed())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*waiting)
     log.info("sandbox stopped", accepted=sandbox.account.ledger.accepted)
 
 

@@ -18,13 +18,12 @@ from event_stream_engine.identity.access.model import (
     KeyNotFound,
     TooManyKeys,
     checked_scopes,
-    digest,
     new_secret,
 )
 from event_stream_engine.identity.actions import accounts as account_actions
 from event_stream_engine.identity.actions import two_step
 from event_stream_engine.identity.actions.sessions import end_sessions, sessions_of
-from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin, Session
+from event_stream_engine.identity.model import Account, AccountNotFound, LastAdmin, Session, digest
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.ids import new_id
 from event_stream_engine.permissions import Permission, Role

@@ -15,7 +15,8 @@ from uuid import UUID
 from event_stream_engine import clock
 from event_stream_engine.database import Database
 from event_stream_engine.identity.access import store
-from event_stream_engine.identity.access.model import USE_NOTED_EVERY, digest
+from event_stream_engine.identity.access.model import USE_NOTED_EVERY
+from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
 from event_stream_engine.permissions import PERMISSIONS, Role
 from event_stream_engine.web.auth import STALE_SECONDS, Absence, Principal

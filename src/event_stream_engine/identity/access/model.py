@@ -1,6 +1,5 @@
 """API keys: their rules and errors."""
 
-import hashlib
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -54,11 +53,6 @@ def new_secret() -> tuple[str, str]:
     """A secret of 256 random bits and its visible beginning."""
     prefix = f"{KEY_PREFIX}{secrets.token_hex(4)}"
     return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
-
-
-def digest(secret: str) -> str:
-    """A random 256-bit secret needs no slow hash; stored hashed, a leaked table opens nothing."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def checked_scopes(scopes: Collection[Permission], maker: Role) -> frozenset[Permission]:
