@@ -2776,7 +2776,7 @@ export interface components {
             state: "closed" | "open" | "half_open" | "forced_open" | "disabled";
             /**
              * Retry After
-             * @description Seconds from `seen_at` until a call may be tried; null while an operator holds it open.
+             * @description Seconds until a call may be tried; null while an operator holds it open.
              */
             retry_after: number | null;
             /**
