@@ -75,7 +75,7 @@ function BreakerItem({ breaker, readAt, transitions }: { breaker: Breaker; readA
         <ol aria-label={`Changes of ${breaker.name}`} className="grid gap-0.5 text-xs text-muted tabular">
           {transitions.map((row) => (
             <li key={row.event_id} title={dateTime(row.timestamp)}>
-              {time(row.timestamp)} {sentence(String(row.data.before))} to {sentence(String(row.data.after)).toLowerCase()}: {sentence(String(row.data.reason)).toLowerCase()}
+              {time(row.timestamp)} {String(row.data.process ?? "")} {sentence(String(row.data.before))} to {sentence(String(row.data.after)).toLowerCase()}: {sentence(String(row.data.reason)).toLowerCase()}
             </li>
           ))}
         </ol>
