@@ -16,6 +16,7 @@ from sqlalchemy import text
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.relay.positions import ask_to_rebuild
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Reaction
 from event_stream_engine.backbone.supervising import end
@@ -200,6 +201,9 @@ async def calm(scene: Scene) -> Proof:
     ends = asyncio.get_running_loop().time() + CALM_SECONDS
     while True:
         await execute(scene.database, _DUE_NOW)
+        if "foreign" in await reasons(scene):  # twice within ten minutes: a person has to ask for it
+            async with scene.database.transaction() as tx:
+                await ask_to_rebuild(tx)
         proof = await verify(scene.database, RedisStreams(scene.redis), [group])
         settled = all(not one.waiting for one in proof.streams) and all(
             not one.waiting and not one.parked for one in proof.groups

@@ -206,9 +206,9 @@ class CountingDatabase(Database):
     asked = 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, fail_fast: bool = False) -> AsyncIterator[Transaction]:
         self.asked += 1
-        async with super().transaction() as tx:
+        async with super().transaction(fail_fast=fail_fast) as tx:
             yield tx
 
 
