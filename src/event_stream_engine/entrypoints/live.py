@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.errors import EseError, Invalid
 from event_stream_engine.live import Hub, stream
 from event_stream_engine.live.protocol import Viewer
@@ -99,9 +100,7 @@ async def _unless_gone(socket: WebSocket, speaking: Coroutine[Any, Any, int]) ->
         await asyncio.wait({serving, gone}, return_when=asyncio.FIRST_COMPLETED)
         return await serving if serving.done() else None
     finally:
-        for task in (serving, gone):
-            task.cancel()
-        await asyncio.wait({serving, gone}, timeout=CLOSE_SECONDS)
+        await end(serving, gone, within=CLOSE_SECONDS)
 
 
 async def _gone(socket: WebSocket) -> None:

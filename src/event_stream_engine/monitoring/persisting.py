@@ -21,6 +21,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.events.monitoring import Category
 from event_stream_engine.flags.api import Flags
@@ -158,9 +159,7 @@ class Persister:
         try:
             await asyncio.wait({flushing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopping.cancel()
-            flushing.cancel()  # nothing where it is done
-        await asyncio.wait({flushing})
+            await end(flushing, stopping)
         return flushing.result() if not flushing.cancelled() else Flushed(False, 0, self.pending)
 
     def _show(self, flushed: Flushed) -> None:
