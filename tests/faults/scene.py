@@ -297,11 +297,11 @@ async def reasons(scene: Scene) -> set[str]:
         return set((await tx.execute(text("SELECT code FROM relay_positions WHERE code IS NOT NULL"))).scalars())
 
 
-async def in_step(primary: "Redis") -> None:
-    """Until the replica has everything."""
+async def in_step(replica: "Redis") -> None:
+    """Until it has taken over all of its primary, and follows. (The primary counts it as online while it still
+    loads.)"""
 
-    async def online() -> bool:
-        replicas = (await primary.info("replication")).values()
-        return any(isinstance(one, dict) and one.get("state") == "online" for one in replicas)
+    async def follows() -> bool:
+        return bool((await replica.info("replication"))["master_link_status"] == "up")
 
-    await until(online)
+    await until(follows)

@@ -68,7 +68,7 @@ async def test_a_stale_replica_is_promoted(durable: Servers) -> None:
     async with throwaway_servers() as second, proxied(durable.redis_url) as proxy:
         replica = await a_replica(durable, second)
         async with platform(durable, proxy.address(durable.redis_url)) as scene:
-            await in_step(scene.redis)
+            await in_step(replica)
             await replica.execute_command("CONFIG", "SET", "primaryauth", "wrong")
             await replica.execute_command("REPLICAOF", "127.0.0.1", "1")
             await flowing(scene, 100)
@@ -78,8 +78,13 @@ async def test_a_stale_replica_is_promoted(durable: Servers) -> None:
             proxy.target = ("127.0.0.1", second.valkey.port)
             scene.redis = replica
             proxy.cut()
+            assert behind
+
+            async def put_there_again() -> bool:
+                return bool(await replica.xlen(STREAM) > behind + 100)
+
+            await until(put_there_again)  # what the replica never heard
             await flowing(scene, 50)
-            assert await replica.xlen(STREAM) > behind + 100, "what the replica never heard was put there again"
         await replica.aclose()
 
 
@@ -94,7 +99,7 @@ async def test_a_split_network(durable: Servers) -> None:
         replica = await a_replica(durable, second)
         there = relays.address(durable.redis_url), consumers.address(durable.redis_url)
         async with platform(durable, there[0], consumers=there[1]) as scene:
-            await in_step(scene.redis)
+            await in_step(replica)
             await replica.execute_command("REPLICAOF", "NO", "ONE")
             consumers.target = ("127.0.0.1", second.valkey.port)
             consumers.cut()

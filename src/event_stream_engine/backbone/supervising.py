@@ -26,20 +26,28 @@ async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
 async def end(*tasks: "asyncio.Task[Any]", within: float = math.inf) -> None:
     """Cancel, and wait until all have ended, at most `within` seconds.
 
-    More than once where need be: in Python 3.11 a cancellation that arrives together with a timeout is lost."""
+    More than once where need be: a library may lose a cancellation that arrives together with what it waits for, as
+    `asyncio.wait_for` of Python 3.11 does. Who is canceled here meanwhile still sees them ended first: a task left
+    behind would keep its parent's lease for ever."""
     time = asyncio.get_running_loop().time
     deadline = time() + within
-    pending = {task for task in tasks if not task.done()}
-    while pending and (left := deadline - time()) > 0:
+    interrupted: asyncio.CancelledError | None = None
+    while (pending := [task for task in tasks if not task.done()]) and (left := deadline - time()) > 0:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=min(_AGAIN_SECONDS, left))
+        try:
+            await asyncio.wait(pending, timeout=min(_AGAIN_SECONDS, left))
+        except asyncio.CancelledError as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
     """So long, or until `stop` is set."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def holder_name() -> str:

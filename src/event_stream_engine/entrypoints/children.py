@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from event_stream_engine.backbone.supervising import end
+from event_stream_engine.backbone.supervising import end, pause
 from event_stream_engine.embedded import processes
 
 PAUSE_SECONDS_FIRST = 0.5
@@ -92,10 +92,9 @@ class Child:
                 return
             failures = 1 if time.monotonic() - started >= HEALTHY_SECONDS else failures + 1
             self.restarts += 1
-            pause = pause_after(failures, self.chance())
-            self._tell_failure(how, failures, pause)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+            seconds = pause_after(failures, self.chance())
+            self._tell_failure(how, failures, seconds)
+            await pause(self._stopping, seconds)
 
     def start_again(self, environment: Mapping[str, str]) -> None:
         """End this run; the next one has the new environment."""
@@ -154,8 +153,8 @@ class Child:
         finally:
             transport.close()
 
-    def _tell_failure(self, how: str, failures: int, pause: float) -> None:
-        self.terminal.tell(f"{self.name} {how}; starting it again in {pause:.1f} s")
+    def _tell_failure(self, how: str, failures: int, seconds: float) -> None:
+        self.terminal.tell(f"{self.name} {how}; starting it again in {seconds:.1f} s")
         if failures >= FAILURES_TOLD and failures % FAILURES_TOLD == 0:
             self.terminal.tell(
                 f"{self.name} does not stay up: {failures} failures in a row. Its last lines above say why; "

@@ -1,7 +1,6 @@
 """Trying parked events again, from PostgreSQL, while the group goes on with others."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -110,8 +109,7 @@ class Retrying:
                 await parking.promote_fronts(tx, self.group.name, entries)
 
     async def _wait_parked(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.parked.wait(), seconds)
+        await pause(self.parked, seconds)
 
     async def _try_parked(self, event_id: UUID, *, careful: bool) -> None:
         """One attempt: the effect and the row's removal are one transaction."""
