@@ -86,4 +86,4 @@ async def proxied(url: str) -> AsyncIterator[Proxy]:
         proxy.cut()
         server.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(server.wait_closed(), 5)
+            await asyncio.wait_for(server.wait_closed(), 1)

@@ -282,7 +282,10 @@ class Consumer:
     async def _one_by_one(
         self, tx: Transaction, entries: Sequence[Envelope], condemned: dict[str, Exception]
     ) -> list[Envelope]:
-        """Each behind a savepoint; those whose key failed in this batch are returned, to wait."""
+        """Those whose key failed in this batch are returned, to wait."""
+        hopeful = self.group.kind == "single" and len(entries) > 1 and not condemned
+        if hopeful and await self._attempts.attempt_all(tx, entries) is not None:
+            return []
         failed: set[tuple[str, str]] = set()
         waiting = []
         for entry in entries:

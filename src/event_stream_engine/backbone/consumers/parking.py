@@ -56,8 +56,8 @@ class Head(NamedTuple):
 
 async def park_behind(tx: Transaction, group: str, entries: Sequence[Envelope]) -> None:
     """Their keys wait; so do they."""
-    for entry in entries:
-        await tx.execute(text(_PARK), {**_row(group, Parked(entry)), "due": None})
+    if entries:
+        await tx.execute(text(_PARK), [{**_row(group, Parked(entry)), "due": None} for entry in entries])
 
 
 async def fail(tx: Transaction, group: str, parked: Parked, error: Exception, settings: BackboneSettings) -> bool:
