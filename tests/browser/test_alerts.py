@@ -15,7 +15,7 @@ from tests.browser.watching import Watched
 from tests.journeys.running_platform import RunningPlatform
 
 pytestmark = pytest.mark.browser
-FINDS_MS = 20_000
+FINDS_MS = 30_000
 GROUP = "messaging.apply_inbound"
 
 _LETTER = f"""

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
+"""A bound against standing still, not a promise: two cores may carry two platforms and a browser."""
 _NOTED_BY_A_RESTART = ("net::ERR_", "502", "503")
 
 _MEASURE_OVERFLOW = """() => {
@@ -37,6 +38,7 @@ def chromium() -> str | None:
 def a_browser() -> Iterator[Browser]:
     executable = chromium()
     assert executable is not None, "no Chromium: install one, or name it in ESE_TEST_CHROMIUM"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         try:

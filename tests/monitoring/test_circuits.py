@@ -90,12 +90,12 @@ async def test_every_process_is_seen_with_its_breakers_and_pools_and_at_once_whe
     ):
         worker.add_pool("twilio", lambda: Pool(64, 3, 0))
         fail(worker.breaker("twilio"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := await state_of(redis, "work")) or found.breakers[0].state is not State.OPEN:
                 pass
         assert found.breakers[0].failures == 0
         assert found.breakers[0].retry_after is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (await state_of(redis, "relay")):
                 pass
             while not (found := await state_of(redis, "work")) or not found.pools:

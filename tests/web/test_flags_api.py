@@ -37,7 +37,7 @@ async def member(owner: Client, client_of: Any) -> Client:
 
 async def in_force(client: Client, name: str, value: object) -> None:
     """Wait until this process gives the value: it is told after the commit."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await client.get("/flags/status")).json()["values"].get(name) != value:
             pass
 

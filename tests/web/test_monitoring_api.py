@@ -196,7 +196,7 @@ async def test_an_operator_opens_and_resets_a_breaker_and_both_are_events(
 
 async def told_state(owner: Client, name: str, state: str) -> dict[str, Any]:
     """The breaker, once this state of it was told."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             answer = (await owner.get(BREAKERS)).json()
             assert answer["is_complete"]
