@@ -45,6 +45,8 @@ ROWS_MAX = 50_000
 BYTES_MAX = 64 * 2**20
 BATCH_MAX = 1000
 LINGER_SECONDS = 0.2
+FILES_AT_ONCE = 4
+"""Of the spool, each of up to BATCH_MAX rows."""
 SPILL_AT = 0.5
 """From this fill on rows are spooled when the database does not take them."""
 PAUSE_SECONDS_MAX = 1.0
@@ -243,21 +245,28 @@ class Persister:
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
             return
-        for batch in await asyncio.to_thread(self._spool.batches):
+        files = await asyncio.to_thread(self._spool.batches)
+        for at in range(0, len(files), FILES_AT_ONCE):
             if self._queue.fill >= SPILL_AT:  # a long spool must not cost what comes meanwhile
                 await self._write_waiting(deadline)
+            await self._write_files(self._spool, files[at : at + FILES_AT_ONCE], deadline)
+
+    async def _write_files(self, spool: Spool, files: Sequence[Batch], deadline: float | None) -> None:
+        """Several in one transaction: a commit costs as much as hundreds of rows."""
+        read: dict[Batch, list[Row]] = {}
+        for batch in files:
             try:
-                records = await asyncio.to_thread(self._spool.read, batch)
+                read[batch] = _readable(await asyncio.to_thread(spool.read, batch))
             except OSError as error:
                 log.error("a file of the spool cannot be read", file=batch.path.name, error=str(error))
-                continue
-            rows = _readable(records)
-            buried = await self._write(rows, deadline)
-            await asyncio.to_thread(self._spool.remove, batch)
-            self._account(len(rows), buried)
-            if unreadable := batch.count - len(rows):
+        rows = [row for own in read.values() for row in own]
+        buried = await self._write(rows, deadline)
+        for batch, own in read.items():  # at once: canceled in between, they would be gone and not counted
+            spool.remove(batch)
+            if unreadable := batch.count - len(own):
                 CORRUPT.inc(unreadable)
                 self.ledger.drop("corrupt", batch.category, unreadable)
+        self._account(len(rows), buried)
 
     def _account(self, written: int, buried: int) -> None:
         self.ledger.delivered += written - buried

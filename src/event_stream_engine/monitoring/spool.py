@@ -46,7 +46,7 @@ class Batch:
 
 
 class Spool:
-    """One process's folder below `root`. All methods block: call them in a thread."""
+    """One process's folder below `root`. All methods block, `remove` hardly: call the others in a thread."""
 
     def __init__(self, root: Path, name: str, bytes_max: int = SPOOL_BYTES_MAX) -> None:
         self._root, self._folder, self._bytes_max = root, root / name, bytes_max
