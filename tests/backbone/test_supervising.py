@@ -12,7 +12,7 @@ async def deaf(times: int) -> None:
     """Loses so many cancellations, as what waits inside of a library may."""
     while True:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             times -= 1
             if times < 0:

@@ -88,9 +88,9 @@ class Retrying:
     async def _apply_run(self, tx: Transaction, run: Sequence[Parked]) -> list[Envelope]:
         """Those that were applied; a key ends where one of its events fails."""
         until = asyncio.get_running_loop().time() + _RUN_SECONDS
-        heard = [parked.entry for parked in run if parked.entry.type in self.group.reactions]
-        if self.group.kind == "single" and len(heard) == len(run) > 1:
-            applied = await self.attempts.attempt_all(tx, heard, until)
+        entries = [parked.entry for parked in run if parked.entry.type in self.group.reactions]
+        if self.group.kind == "single" and len(entries) == len(run) > 1:
+            applied = await self.attempts.attempt_all(tx, entries, until)
             if applied is not None:
                 return applied
         ended: set[tuple[str, str]] = set()
