@@ -11,12 +11,12 @@ import sys
 import uvloop
 
 import benchmarks
-from benchmarks._figures import print_table, write_guide
+from benchmarks.stage.figures import print_table, write_guide
 
 
 def main(wanted: list[str]) -> int:
     """0 whether or not a goal is met: a missed figure is a result. 2 for a name that is not a benchmark."""
-    modules = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_"]
+    modules = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg]
     known = {module.rstrip("_"): module for module in sorted(modules)}  # `import` cannot be a module's name
     unknown = [name for name in wanted if name not in known]
     if unknown:

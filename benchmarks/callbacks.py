@@ -12,8 +12,8 @@ from uuid import uuid4
 import asyncpg
 from pyreqwest.client import ClientBuilder
 
-from benchmarks._figures import record
-from benchmarks._processes import started
+from benchmarks.stage.figures import record
+from benchmarks.stage.processes import started
 from event_stream_engine.database import migrate
 from event_stream_engine.embedded import ports, throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
@@ -54,7 +54,7 @@ async def measure() -> None:
 async def _bare(servers: Servers, port: int) -> Process:
     environment = {**os.environ, "DATABASE_URL": servers.database_url, "ESE_HTTP_PORT": str(port)}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks._bare", env=environment, stdout=DEVNULL
+        sys.executable, "-m", "benchmarks.stage.bare", env=environment, stdout=DEVNULL
     )
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from pyreqwest.client import ClientBuilder
 from sqlalchemy import text
 
-from benchmarks._figures import record
 from benchmarks.callbacks import listening
+from benchmarks.stage.figures import record
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import ports, throwaway_servers
 from event_stream_engine.ids import new_id
@@ -29,7 +29,7 @@ GOAL = 0.4
 async def measure() -> None:
     port = ports.any_free()
     sink = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks._sink",
+        sys.executable, "-m", "benchmarks.stage.sink",
         env={**os.environ, "ESE_HTTP_PORT": str(port)}, stdout=DEVNULL,
     )  # fmt: skip
     try:

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 import psutil
 
-from benchmarks._dashboards import (
+from benchmarks.stage.dashboards import (
     FOLLOWED_SECONDS,
     Serving,
     Swarm,
@@ -18,8 +18,8 @@ from benchmarks._dashboards import (
     shared_channel,
     signed_in,
 )
-from benchmarks._figures import record
-from benchmarks._swarm import Plan, Told
+from benchmarks.stage.figures import record
+from benchmarks.stage.swarm import Plan, Told
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.embedded.throwaway import Servers
 

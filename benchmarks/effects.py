@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from benchmarks._figures import record
 from benchmarks.relay import EVENTS, PER_TRANSACTION, Payload
+from benchmarks.stage.figures import record
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.relay import Relay

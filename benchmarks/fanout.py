@@ -10,8 +10,8 @@ from multiprocessing import get_context
 import msgspec
 import uvloop
 
-from benchmarks._dashboards import FOLLOWED_SECONDS, publish, quantile, serve, shared_channel, signed_in, until
-from benchmarks._figures import record
+from benchmarks.stage.dashboards import FOLLOWED_SECONDS, publish, quantile, serve, shared_channel, signed_in, until
+from benchmarks.stage.figures import record
 from event_stream_engine.backbone.streams.redis import connect
 
 CLIENTS = 200

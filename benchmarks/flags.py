@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks._figures import record
+from benchmarks.stage.figures import record
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.model import Held, unplanned
 from event_stream_engine.flags.model.definition import checked

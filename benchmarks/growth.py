@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from benchmarks._figures import record
 from benchmarks.relay import PER_TRANSACTION, STREAM, Payload
+from benchmarks.stage.figures import record
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from benchmarks._figures import record
+from benchmarks.stage.figures import record
 from event_stream_engine.database import Database, copy, migrate
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.ids import new_id

@@ -1,7 +1,7 @@
 """`kill -9` of a process that writes monitoring events, fifty times; and SIGTERM while its database is dead."""
 
-from benchmarks._figures import record
-from benchmarks._kills import PER_SECOND, STOP_SECONDS, Stopped, kills, stopped_without_database
+from benchmarks.stage.figures import record
+from benchmarks.stage.kills import PER_SECOND, STOP_SECONDS, Stopped, kills, stopped_without_database
 from event_stream_engine.monitoring.persisting import LINGER_SECONDS
 
 ROUNDS = 50

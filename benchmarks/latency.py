@@ -11,8 +11,8 @@ from typing import ClassVar
 import uvloop
 from redis.asyncio import Redis
 
-from benchmarks._figures import record
-from benchmarks._processes import started
+from benchmarks.stage.figures import record
+from benchmarks.stage.processes import started
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect

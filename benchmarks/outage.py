@@ -2,9 +2,9 @@
 
 import os
 
-from benchmarks._figures import record
-from benchmarks._outage import PER_SECOND, outage
 from benchmarks.persist import copied
+from benchmarks.stage.figures import record
+from benchmarks.stage.outage import PER_SECOND, outage
 from event_stream_engine.database import Database
 from event_stream_engine.embedded import throwaway_servers
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from benchmarks._figures import record
+from benchmarks.stage.figures import record
 from event_stream_engine.database import Database, migrate, raw
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.flags.api import Flags

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks._figures import record
+from benchmarks.stage.figures import record
 from event_stream_engine.database import Database
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.model import unplanned

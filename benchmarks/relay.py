@@ -8,7 +8,7 @@ import time
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from benchmarks._figures import record
+from benchmarks.stage.figures import record
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect

@@ -32,9 +32,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
-from benchmarks import _peers
-from benchmarks._figures import record
 from benchmarks.relay import EVENTS, PER_TRANSACTION, STREAM, Payload, relayed
+from benchmarks.stage import peers
+from benchmarks.stage.figures import record
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import migrate
 from event_stream_engine.embedded import throwaway_servers
@@ -55,9 +55,9 @@ DEBEZIUM_GOAL = 4
 OUTBOX_GOAL = 20
 
 
-async def measure(folder: Path = _peers.FOLDER) -> None:
-    programs = _peers.installed(folder)
-    for peer, needs in _peers.NEEDS.items():
+async def measure(folder: Path = peers.FOLDER) -> None:
+    programs = peers.installed(folder)
+    for peer, needs in peers.NEEDS.items():
         if peer not in programs:
             print(f"{peer} is left out: it is not installed. `make peers` installs it; it needs {needs}.")
     if programs:
@@ -74,10 +74,10 @@ async def compare(servers: Servers, programs: dict[str, str]) -> None:
     outbox: dict[str, float] = {}
     for _ in range(ROUNDS):  # turn about, so that all meet the same machine
         ours.append(await relayed(servers))
-        if java := programs.get(_peers.DEBEZIUM):
+        if java := programs.get(peers.DEBEZIUM):
             for rates, rate in zip((cold, warm), await debezium(servers, java), strict=True):
                 rates.append(rate)
-    if node := programs.get(_peers.OUTBOX):
+    if node := programs.get(peers.OUTBOX):
         outbox = {listener: await pg_transactional_outbox(servers, node, listener) for listener in LISTENERS}
         ours.append(await relayed(servers))
     mine = statistics.median(ours)
@@ -120,11 +120,11 @@ async def debezium(servers: Servers, java: str) -> tuple[float, float]:
         await connection.fetchval(_CREATE_SLOT, "peers_debezium")
         await load(connection, "debezium", WARM_UP + EVENTS + BEHIND, _DEBEZIUM_COLUMNS)
         with tempfile.TemporaryDirectory() as folder:
-            settings = _peers.debezium_settings(
+            settings = peers.debezium_settings(
                 servers, slot="peers_debezium", publication="peers_debezium", table="peers.debezium",
                 offsets=Path(folder) / "offsets",
             )  # fmt: skip
-            async with _peers.debezium(java, settings):
+            async with peers.debezium(java, settings):
                 marks = [await entries(servers, count) for count in (1, EVENTS, WARM_UP, WARM_UP + EVENTS)]
                 held, _ = await entries(servers, WARM_UP + EVENTS + BEHIND)
     if held < WARM_UP + EVENTS + BEHIND:
@@ -147,11 +147,11 @@ _CREATE_SLOT = "SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pg
 async def pg_transactional_outbox(servers: Servers, node: str, listener: str) -> float:
     """Over WINDOW_SECONDS once OUTBOX_WARM_UP messages are out, or to the last one if that is sooner."""
     async with peer_connection(servers) as connection:
-        await connection.execute(await _peers.outbox_statements(node, listener))
+        await connection.execute(await peers.outbox_statements(node, listener))
         if listener == "replication":
             await connection.fetchval(_CREATE_SLOT, "peers_outbox")
         await load(connection, "outbox", EVENTS, _OUTBOX_COLUMNS)
-        async with _peers.outbox_relay(node, listener, servers):
+        async with peers.outbox_relay(node, listener, servers):
             first = await entries(servers, OUTBOX_WARM_UP)
             return rate_between(first, await entries(servers, EVENTS, within=WINDOW_SECONDS))
 

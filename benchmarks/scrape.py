@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from benchmarks._dashboards import get, quantile, serve, shared_channel, signed_in
-from benchmarks._figures import record
+from benchmarks.stage.dashboards import get, quantile, serve, shared_channel, signed_in
+from benchmarks.stage.figures import record
 
 SCRAPES = 100
 GOAL_MILLISECONDS = 50.0

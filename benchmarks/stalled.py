@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from benchmarks._dashboards import (
+from benchmarks.stage.dashboards import (
     FOLLOWED_SECONDS,
     Serving,
     Swarm,
@@ -15,8 +15,8 @@ from benchmarks._dashboards import (
     signed_in,
     until,
 )
-from benchmarks._figures import record
-from benchmarks._swarm import Plan, Told
+from benchmarks.stage.figures import record
+from benchmarks.stage.swarm import Plan, Told
 from event_stream_engine.backbone.streams.redis import connect
 
 CLIENTS = 50

@@ -2,8 +2,8 @@
 
 import statistics
 
-from benchmarks._figures import record
-from benchmarks._storm import storm
+from benchmarks.stage.figures import record
+from benchmarks.stage.storm import storm
 
 CLIENTS = 500
 KICKS = 10

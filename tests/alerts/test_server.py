@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from benchmarks._dashboards import serve
+from benchmarks.stage.dashboards import serve
 
 from event_stream_engine.alerts.catalogue import RULES
 from event_stream_engine.alerts.grafana import expressions

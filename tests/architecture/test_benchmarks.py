@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import _peers
-from benchmarks._figures import RESULTS
+from benchmarks.stage import peers
+from benchmarks.stage.figures import RESULTS
 
 from tests.architecture.sources import ROOT
 
@@ -24,12 +24,12 @@ def test_a_peer_that_is_not_installed_is_named_and_leaves_no_figure(tmp_path: Pa
         [sys.executable, "-c", MEASURE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert all(f"{peer} is left out" in done.stdout and needs in done.stdout for peer, needs in _peers.NEEDS.items())
+    assert all(f"{peer} is left out" in done.stdout and needs in done.stdout for peer, needs in peers.NEEDS.items())
     assert "make peers" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in RESULTS.glob("*.json")} == before
 
 
 def test_a_peer_whose_program_was_removed_counts_as_not_installed(tmp_path: Path) -> None:
-    programs = {_peers.DEBEZIUM: str(tmp_path / "java"), _peers.OUTBOX: "sh"}
+    programs = {peers.DEBEZIUM: str(tmp_path / "java"), peers.OUTBOX: "sh"}
     (tmp_path / "installed.json").write_text(json.dumps(programs))
-    assert _peers.installed(tmp_path) == {_peers.OUTBOX: "sh"}
+    assert peers.installed(tmp_path) == {peers.OUTBOX: "sh"}

@@ -4,8 +4,8 @@ import asyncio
 import os
 
 import pytest
-from benchmarks._kills import STOP_SECONDS, kills, stopped_without_database
-from benchmarks._outage import outage
+from benchmarks.stage.kills import STOP_SECONDS, kills, stopped_without_database
+from benchmarks.stage.outage import outage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -1,7 +1,7 @@
 """Browsers that lose their server all at once come back, and miss nothing."""
 
 import pytest
-from benchmarks._storm import storm
+from benchmarks.stage.storm import storm
 
 
 @pytest.mark.slow

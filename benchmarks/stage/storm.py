@@ -4,8 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benchmarks._dashboards import FOLLOWED_SECONDS, Serving, Swarm, publish, serve, shared_channel, signed_in
-from benchmarks._swarm import Plan, Told, most_in_a_bin
+from benchmarks.stage.dashboards import FOLLOWED_SECONDS, Serving, Swarm, publish, serve, shared_channel, signed_in
+from benchmarks.stage.swarm import Plan, Told, most_in_a_bin
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.embedded.throwaway import Servers
 

@@ -16,8 +16,8 @@ import msgspec
 import psutil
 from redis.asyncio import Redis
 
-from benchmarks._processes import started
-from benchmarks._swarm import Plan, Told
+from benchmarks.stage.processes import started
+from benchmarks.stage.swarm import Plan, Told
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
@@ -178,7 +178,7 @@ class Swarm:
         """All of its clients are there when this returns."""
         line = msgspec.json.encode(plan).decode()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks._swarm", line, stdin=PIPE, stdout=PIPE, limit=2**27
+            sys.executable, "-m", "benchmarks.stage.swarm", line, stdin=PIPE, stdout=PIPE, limit=2**27
         )
         swarm = cls(process)
         try:

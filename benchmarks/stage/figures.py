@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-RESULTS = Path(__file__).with_name("results")
-GUIDE = Path(__file__).parent.parent / "docs/guides/performance.md"
+RESULTS = Path(__file__).parent.parent / "results"
+GUIDE = Path(__file__).parents[2] / "docs/guides/performance.md"
 
 _figures: list[dict[str, Any]] = []
 

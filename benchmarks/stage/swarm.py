@@ -1,6 +1,6 @@
 """Many browsers in one process of their own: WebSockets over raw sockets, of which as little is decoded as can be.
 
-`python -m benchmarks._swarm PLAN` (JSON) reads commands, a line each: `port N` (where to connect from now on) and
+`python -m benchmarks.stage.swarm PLAN` (JSON) reads commands, a line each: `port N` (where to connect from now on) and
 `stop N` (so many events were published). It writes a line of JSON whenever all clients are there, with the moment by
 the monotonic clock (`live`), and at the end (`done`).
 
@@ -22,7 +22,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from benchmarks._frames import Frames, number_of, position_of, said_at
+from benchmarks.stage.frames import Frames, number_of, position_of, said_at
 
 BEHIND_BYTES = 4096
 """What the kernel keeps for a client that does not read."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
-from benchmarks._gate import Gate, gated
+from benchmarks.stage.gate import Gate, gated
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import DATABASE_ERRORS, Database, migrate, raw
 from event_stream_engine.embedded import throwaway_servers

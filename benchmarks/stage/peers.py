@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from event_stream_engine.embedded.throwaway import Servers
 
-SOURCES = Path(__file__).with_name("peers")
-FOLDER = Path(__file__).parent.parent / ".ese/peers"
+SOURCES = Path(__file__).parent.parent / "peers"
+FOLDER = Path(__file__).parents[2] / ".ese/peers"
 STOP_SECONDS_MAX = 30.0
 
 DEBEZIUM, OUTBOX = "debezium", "pg-transactional-outbox"

@@ -1,7 +1,7 @@
 """A process that publishes numbered monitoring events until it is ended; it says how far it is, and what was written.
 
-`python -m benchmarks._writer FIRST PER_SECOND` with the platform's own settings in the environment. Each line of its
-output: the next number, how many events are committed, and the clock (`time.monotonic`)."""
+`python -m benchmarks.stage.writer FIRST PER_SECOND` with the platform's own settings in the environment. Each line of
+its output: the next number, how many events are committed, and the clock (`time.monotonic`)."""
 
 import asyncio
 import sys

@@ -39,6 +39,6 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 if __name__ == "__main__":
     Granian(
-        "benchmarks._bare:app", address="127.0.0.1", port=int(os.environ["ESE_HTTP_PORT"]), interface=Interfaces.ASGI,
-        loop=Loops.uvloop, log_enabled=False,
+        "benchmarks.stage.bare:app", address="127.0.0.1", port=int(os.environ["ESE_HTTP_PORT"]),
+        interface=Interfaces.ASGI, loop=Loops.uvloop, log_enabled=False,
     ).serve()  # fmt: skip

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks._processes import SECRET
-from benchmarks._writer import EVENT
+from benchmarks.stage.processes import SECRET
+from benchmarks.stage.writer import EVENT
 from event_stream_engine import clock
 from event_stream_engine.database import Database, migrate, raw
 from event_stream_engine.embedded import throwaway_servers
@@ -170,7 +170,7 @@ def _row(number: int) -> Row:
 
 async def _begun(servers: Servers, home: Path, first: int, per_second: int = PER_SECOND) -> Writer:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks._writer", str(first), str(per_second),
+        sys.executable, "-m", "benchmarks.stage.writer", str(first), str(per_second),
         env={**_ours(), "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "ESE_HOME": str(home),
              "ESE_SECRET_KEY": SECRET},
         stdout=PIPE, stderr=DEVNULL,
