@@ -15,7 +15,7 @@ from event_stream_engine.live import Hub, redis_channel, stream
 from event_stream_engine.live.accounting import Ledger
 from event_stream_engine.live.channel import HISTORY_SECONDS, RESUME_MAX, Channel
 from event_stream_engine.live.hub import Cursor
-from event_stream_engine.live.mailbox import MESSAGES_MAX, SLOW_SECONDS, Mailbox
+from event_stream_engine.live.mailbox import BATCH_BYTES_MAX, MESSAGES_MAX, SLOW_SECONDS, Mailbox
 from event_stream_engine.live.messages import Frame, Message
 from event_stream_engine.live.queues import WorthQueue
 from event_stream_engine.live.websocket import RESTARTING, SLOW, serve
@@ -168,9 +168,10 @@ def test_a_queue_accounts_for_everything_whatever_happens(steps: list[tuple[str,
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(st.sampled_from(FIRST_TO_GO), st.sampled_from(["a", "take"])), max_size=200))
-def test_a_client_is_told_of_each_offset_once_as_sent_or_as_skipped(steps: list[str]) -> None:
-    mailbox = Mailbox(ALL)
+@given(st.lists(st.one_of(st.sampled_from(FIRST_TO_GO), st.sampled_from(["a", "take"])), max_size=200), st.booleans())
+def test_a_client_is_told_of_each_offset_once_as_sent_or_as_skipped(steps: list[str], few: bool) -> None:
+    """Whether all that waits goes into one batch, or into several."""
+    mailbox = Mailbox(ALL, batch_bytes_max=2 * message(1).size if few else BATCH_BYTES_MAX)
     mailbox.messages.items_max = 5
     told: list[int] = []
     offset = 0
@@ -186,7 +187,8 @@ def test_a_client_is_told_of_each_offset_once_as_sent_or_as_skipped(steps: list[
         offset += 1
         category = Category.SYSTEM if step == "a" else Category(step)
         mailbox.offer_message(message(offset, category, "a" if step == "a" else None))
-    hear()
+    while mailbox.arrived.is_set():
+        hear()
     assert told == list(range(1, offset + 1))
     assert mailbox.events.imbalance == 0
 

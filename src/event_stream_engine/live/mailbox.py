@@ -18,6 +18,9 @@ DROPPED = Counter("ese_live_dropped_total", "Frames not sent; the client was tol
 WAITING_MAX = 2000
 MESSAGES_MAX = 1024
 MESSAGE_BYTES_MAX = 2**20
+BATCH_BYTES_MAX = 2**17
+"""Of monitoring events taken at once: each client's batch is a text of its own, and a server keeps memory for the
+largest it ever wrote."""
 SLOW_SECONDS = 5.0
 _DASHBOARD = "dashboard"
 _MONITORING = "monitoring"
@@ -38,6 +41,7 @@ class Mailbox:
     updates: Ledger = field(default_factory=lambda: Ledger("updates"))
     events: Ledger = field(default_factory=lambda: Ledger("clients"))
     clock: Callable[[], float] = time.monotonic
+    batch_bytes_max: int = BATCH_BYTES_MAX
     waiting: dict[tuple[str, str], Frame] = field(default_factory=dict)
     overflowed: bool = False
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,6 +106,7 @@ class Mailbox:
         self._ticket, self._sent, self._offered = self.messages.next_ticket, offset, offset
 
     def take(self) -> list[Frame]:
+        """What waits, in batches of `batch_bytes_max`; `arrived` stays set while there is more."""
         self.arrived.clear()
         frames = list(self.waiting.values())
         self.updates.delivered += len(frames)
@@ -118,16 +123,18 @@ class Mailbox:
         self.messages.drop_all("slow" if self.slow.is_set() else "disconnected")
 
     def _messages(self) -> list[Frame]:
-        """Every waiting message; a range that went meanwhile is announced where it was."""
+        """The oldest waiting messages; a range that went meanwhile is announced where it was."""
         self._full_since = None
         frames: list[Frame] = []
-        for ticket, message in self.messages.take(MESSAGES_MAX + 1):
+        for ticket, message in self.messages.take(MESSAGES_MAX + 1, self.batch_bytes_max):
             if ticket != self._ticket:
                 frames.append(self._skipped(message.offset - 1))
             self._ticket, self._sent = ticket + 1, message.offset
             frames.append(Frame(str(message.offset), message=message))
             self.events.delivered += 1
-        if self._ticket != self.messages.next_ticket:  # the newest itself was shed
+        if len(self.messages):
+            self.arrived.set()
+        elif self._ticket != self.messages.next_ticket:  # the newest itself was shed
             frames.append(self._skipped(self._offered))
             self._ticket, self._sent = self.messages.next_ticket, self._offered
         return frames

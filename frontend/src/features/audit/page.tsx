@@ -104,9 +104,9 @@ function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) =>
       </time>
       <Actor entry={entry} set={set} />
       <div className="min-w-0 text-sm">
-        <p className="flex flex-wrap items-center gap-x-3">
+        <p className="flex flex-wrap items-center gap-x-4">
           <span className="font-mono">{entry.action}</span>
-          <Button size="sm" variant="ghost" className="max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
+          <Button size="sm" variant="ghost" className="-mx-3 max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
             {entry.entity_id}
           </Button>
           {entry.subject && <span className="wrap-anywhere">{entry.subject}</span>}
@@ -137,7 +137,7 @@ function Actor({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) 
       {entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}
       {!entry.actor_id && typeof said === "string" && <span className="block text-xs text-muted">{said}, at the command line</span>}
       {entry.key_id && (
-        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere md:-ml-3" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
+        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere -ml-3" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
           key {entry.key ?? entry.key_id}
         </Button>
       )}
