@@ -45,12 +45,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["ESE_HOME"], ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share them, what takes long begins first: else one of them ends the run alone."""
+    if WORKERS > 1:
+        long = {*ONE_WORKER, *(shared_as(item.nodeid) for item in items if item.get_closest_marker("slow"))}
+        items.sort(key=lambda item: shared_as(item.nodeid) not in long)
+
+
+def shared_as(nodeid: str) -> str:
+    """What one worker takes together: a file, or a whole folder."""
+    file = PurePosixPath(nodeid.partition("::")[0])
+    return file.parent.name if file.parent.name in ONE_WORKER else str(file)
+
+
 class Sharing(LoadScopeScheduling):
     """Several workers (`-n 2`) take whole files, and some whole folders."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = PurePosixPath(nodeid.partition("::")[0])
-        return file.parent.name if file.parent.name in ONE_WORKER else str(file)
+        return shared_as(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:

@@ -1,6 +1,7 @@
 """What every route of the API promises: sessions, origins, retries, versions, pages, problems."""
 
 import asyncio
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,37 +24,37 @@ async def test_every_answer_names_its_request_and_keeps_the_given_id(owner: Clie
     assert UUID(other.headers["x-request-id"])
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", f"{CONTACTS}/{SOMEBODY}", 404, "contact_not_found"),
-        ("GET", f"{CONTACTS}/not-a-uuid", 422, "invalid"),
-        ("GET", "/api/v1/nowhere", 404, "not_found"),
-        ("PUT", CONTACTS, 405, "method_not_allowed"),
-        ("POST", f"/api/v1/campaigns/{SOMEBODY}/launch", 404, "campaign_not_found"),
-        ("GET", f"{CONTACTS}?limit=0", 422, "invalid"),
-        ("GET", f"{CONTACTS}?limit=201", 422, "invalid"),
-        ("GET", f"{CONTACTS}?search=a%00b", 422, "invalid"),
-        ("GET", "/api/v1/live?topics=", 422, "invalid"),
-    ],
+ERRORS = (
+    ("GET", f"{CONTACTS}/{SOMEBODY}", 404, "contact_not_found"),
+    ("GET", f"{CONTACTS}/not-a-uuid", 422, "invalid"),
+    ("GET", "/api/v1/nowhere", 404, "not_found"),
+    ("PUT", CONTACTS, 405, "method_not_allowed"),
+    ("POST", f"/api/v1/campaigns/{SOMEBODY}/launch", 404, "campaign_not_found"),
+    ("GET", f"{CONTACTS}?limit=0", 422, "invalid"),
+    ("GET", f"{CONTACTS}?limit=201", 422, "invalid"),
+    ("GET", f"{CONTACTS}?search=a%00b", 422, "invalid"),
+    ("GET", "/api/v1/live?topics=", 422, "invalid"),
 )
-async def test_an_error_is_a_problem_document(owner: Client, method: str, path: str, status: int, code: str) -> None:
-    answer = await owner.request(method, path)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    problem = answer.json()
-    assert (problem["status"], problem["code"]) == (status, code)
-    assert problem["detail"]
-    assert problem["type"] == f"urn:ese:problem:{code}"
-    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"phone": 5}', b'{"phone": "\\u0000"}']
-)
-async def test_a_body_that_cannot_be_read_is_refused_by_field(owner: Client, content: bytes) -> None:
-    answer = await owner.post(CONTACTS, content=content, headers={"content-type": "application/json"})
-    assert answer.status_code in (400, 422), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+async def test_an_error_is_a_problem_document(owner: Client, subtests: pytest.Subtests) -> None:
+    for method, path, status, code in ERRORS:
+        with subtests.test(method=method, path=path):
+            answer = await owner.request(method, path)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+            problem = answer.json()
+            assert (problem["status"], problem["code"]) == (status, code)
+            assert problem["detail"]
+            assert problem["type"] == f"urn:ese:problem:{code}"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_body_that_cannot_be_read_is_refused_by_field(owner: Client, subtests: pytest.Subtests) -> None:
+    for content in (b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"phone": 5}', b'{"phone": "\\u0000"}'):
+        with subtests.test(content=content):
+            answer = await owner.post(CONTACTS, content=content, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 422), answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_database_that_is_away_is_a_503_and_says_to_try_again(
@@ -193,14 +194,16 @@ async def test_pages_show_everything_once_also_while_rows_are_added(owner: Clien
         assert sorted(seen) == [f"+1415234{number:04d}" for number in range(7)]
 
 
-@pytest.mark.parametrize("cursor", ["x", "e30", "W10", "WzEsMl0", "bnVsbA", "WyJhIiwiYiJd", "%00", "=" * 9, "å"])
-@pytest.mark.parametrize(
-    "path", [CONTACTS, "/api/v1/campaigns", "/api/v1/templates", "/api/v1/segments", "/api/v1/monitoring/inbound"]
-)
-async def test_a_cursor_that_is_none_of_ours_is_refused(owner: Client, path: str, cursor: str) -> None:
-    answer = await owner.get(path, params={"cursor": cursor})
-    assert answer.status_code == 422, (path, cursor, answer.text)
-    assert answer.json()["errors"][0]["field"] == "cursor"
+LISTS = (CONTACTS, "/api/v1/campaigns", "/api/v1/templates", "/api/v1/segments", "/api/v1/monitoring/inbound")
+FOREIGN_CURSORS = ("x", "e30", "W10", "WzEsMl0", "bnVsbA", "WyJhIiwiYiJd", "%00", "=" * 9, "å")
+
+
+async def test_a_cursor_that_is_none_of_ours_is_refused(owner: Client, subtests: pytest.Subtests) -> None:
+    for path, cursor in product(LISTS, FOREIGN_CURSORS):
+        with subtests.test(path=path, cursor=cursor):
+            answer = await owner.get(path, params={"cursor": cursor})
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["errors"][0]["field"] == "cursor"
 
 
 async def test_an_export_runs_no_formula(owner: Client) -> None:
