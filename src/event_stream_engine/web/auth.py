@@ -11,7 +11,7 @@ role or the end of a session, but not in the process where the session was ended
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal, Protocol, cast
+from typing import Annotated, Literal, NamedTuple, Protocol, cast
 from uuid import UUID
 
 import jwt
@@ -82,18 +82,25 @@ def issue_access_token(secret: str, account_id: UUID, session_id: UUID, lifetime
     return jwt.encode(claims, secret, algorithm=_ALGORITHM)
 
 
-def read_access_token(secret: str, token: str) -> tuple[UUID, UUID]:
-    """The account and the session that a valid token names. Raises `NotSignedIn`."""
+class Access(NamedTuple):
+    """What a valid token says; `expires_at` in seconds since 1970."""
+
+    account_id: UUID
+    session_id: UUID
+    expires_at: float
+
+
+def read_access_token(secret: str, token: str) -> Access:
+    """Raises `NotSignedIn`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["exp", "sub", "sid"]})
-        return UUID(claims["sub"]), UUID(claims["sid"])
+        return Access(UUID(claims["sub"]), UUID(claims["sid"]), float(claims["exp"]))
     except (jwt.InvalidTokenError, ValueError, KeyError) as error:
         expired = isinstance(error, jwt.ExpiredSignatureError)
-        raise NotSignedIn(
-            "Your session has expired: refresh it or sign in again."
-            if expired
-            else "This access token is not valid: sign in again."
-        ) from error
+        raise NotSignedIn(_EXPIRED if expired else "This access token is not valid: sign in again.") from error
+
+
+_EXPIRED = "Your session has expired: refresh it or sign in again."
 
 
 _REFUSALS: dict[Absence, str] = {
@@ -139,7 +146,7 @@ async def authenticate_socket(socket: WebSocket) -> Principal:
     credential = _credential(socket)
     if not _is_bearer(socket) and socket.headers.get("origin", "").split("//", 1)[-1] != socket.headers.get("host"):
         raise ForeignOrigin("This connection came from another site. Use the platform's own pages.")
-    return await still(socket, credential, fresh=True)
+    return await still(socket, credential)
 
 
 def _is_bearer(connection: HTTPConnection) -> bool:
@@ -158,17 +165,33 @@ def _credential(connection: HTTPConnection) -> str:
 
 async def still(connection: HTTPConnection, credential: str, *, fresh: bool = False) -> Principal:
     """Who a credential stands for now. Raises `NotSignedIn`."""
+    return await standing(connection, credential)(fresh)
+
+
+def standing(connection: HTTPConnection, credential: str) -> Callable[[bool], Awaitable[Principal]]:
+    """Asks who a credential stands for, again and again: its signature is verified once. What is returned raises
+    `NotSignedIn`, and so does this."""
     accounts: Accounts = connection.app.state.platform.accounts
-    if credential.startswith(KEY_PREFIX):
+
+    async def by_key(fresh: bool) -> Principal:
         holder = await accounts.key(credential, fresh=fresh)
         if holder is None:
             raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
         return holder
-    account_id, session_id = read_access_token(connection.app.state.platform.settings.secret_key, credential)
-    person = await accounts.person(account_id, session_id, fresh=fresh)
-    if not isinstance(person, Principal):
-        raise NotSignedIn(_REFUSALS[person])
-    return person
+
+    if credential.startswith(KEY_PREFIX):
+        return by_key
+    access = read_access_token(connection.app.state.platform.settings.secret_key, credential)
+
+    async def by_token(fresh: bool) -> Principal:
+        if clock.now().timestamp() >= access.expires_at:
+            raise NotSignedIn(_EXPIRED)
+        person = await accounts.person(access.account_id, access.session_id, fresh=fresh)
+        if not isinstance(person, Principal):
+            raise NotSignedIn(_REFUSALS[person])
+        return person
+
+    return by_token
 
 
 def unchanged(connection: HTTPConnection, principal: Principal) -> Callable[[], Awaitable[bool]]:
@@ -177,11 +200,11 @@ def unchanged(connection: HTTPConnection, principal: Principal) -> Callable[[], 
 
     Not while the database does not answer: the client comes back and is judged anew.
     """
-    credential = _credential(connection)
+    now = standing(connection, _credential(connection))
 
     async def may_go_on() -> bool:
         try:
-            return await still(connection, credential) == principal
+            return await now(False) == principal
         except (NotSignedIn, *DATABASE_ERRORS):
             return False
 
