@@ -171,7 +171,7 @@ class Persister:
         AGE.set((now - self._complete_at) / self._interval())
 
     async def flush(self, *, metrics: bool = True, deadline: float | None = None) -> Flushed:
-        """Write everything that waits, within `deadline` seconds; `metrics`: what was counted until now, too."""
+        """Write everything that waits now, within `deadline` seconds; `metrics`: what was counted until now, too."""
         if metrics:
             self._measure()
         before, complete = self.ledger.delivered, True
@@ -226,12 +226,13 @@ class Persister:
 
     async def _write_all(self, deadline: float | None) -> None:
         await self._write_spooled(deadline)
-        while len(self._queue):
-            await self._write_waiting(deadline)
+        left = len(self._queue)  # not what comes meanwhile, which might never end
+        while left > 0 and len(self._queue):
+            left -= await self._write_waiting(deadline)
         await self._write_metrics(deadline)
 
-    async def _write_waiting(self, deadline: float | None) -> None:
-        """One batch of those in memory."""
+    async def _write_waiting(self, deadline: float | None) -> int:
+        """One batch of those in memory; how many they were."""
         taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
         buried = None
         try:
@@ -241,6 +242,7 @@ class Persister:
                 self._queue.put_back(taken)
         self._queue.release()
         self._account(len(taken), buried)
+        return len(taken)
 
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
