@@ -1,5 +1,25 @@
-"""The same application and clients as the tests of the web toolkit."""
+"""The same application and clients as the tests of the web toolkit, and a mail server."""
 
-from tests.web.conftest import anonymous, app, browser, client_of, link_token, owner, settings
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from event_stream_engine.settings import Settings
+from tests.identity.mail_server import MailServer, serving
+from tests.web.conftest import anonymous, app, browser, client_of, link_token, owner, settings, settings_for
 
 __all__ = ["anonymous", "app", "browser", "client_of", "link_token", "owner", "settings"]
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    async with serving() as (server, _):
+        yield server
+
+
+@pytest.fixture
+def with_mail(database_url: str, redis_url: str, tmp_path: Path, mail_server: MailServer) -> Settings:
+    """Settings whose mail goes to that server."""
+    where = f"smtp+plain://localhost:{mail_server.port}"
+    return settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL=where, ESE_MAIL_FROM="ese@example.org")

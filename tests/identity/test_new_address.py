@@ -1,8 +1,7 @@
 """A new e-mail address counts once its mailbox has answered; until then the old one stays, and is told."""
 
 import re
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +15,11 @@ from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.identity.throttling import SPENT_MAX
 from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
-from tests.identity.mail_server import MailServer, serving
+from tests.identity.mail_server import MailServer
 from tests.identity.test_accounts import facts
 from tests.identity.test_session_families import audited
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME
 from tests.web.client import Client
-from tests.web.conftest import settings_for
 
 CONFIRM, CANCEL = "/api/v1/auth/confirm-email", "/api/v1/auth/me/new-email"
 NEW = "ana2@example.com"
@@ -29,15 +27,8 @@ BODY = {"email": NEW, "current_password": CREDENTIALS["password"]}
 
 
 @pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    async with serving() as (server, _):
-        yield server
-
-
-@pytest.fixture
-def settings(database_url: str, redis_url: str, tmp_path: Path, mail_server: MailServer) -> Settings:
-    where = f"smtp+plain://localhost:{mail_server.port}"
-    return settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL=where, ESE_MAIL_FROM="ese@example.org")
+def settings(with_mail: Settings) -> Settings:
+    return with_mail
 
 
 @pytest.fixture

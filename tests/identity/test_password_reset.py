@@ -1,7 +1,7 @@
 """A forgotten password: asking tells nothing, the link works once and soon, and nobody stays signed in."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -30,15 +30,8 @@ NEW = "a wholly different phrase"
 
 
 @pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    async with serving() as (server, _):
-        yield server
-
-
-@pytest.fixture
-def settings(database_url: str, redis_url: str, tmp_path: Path, mail_server: MailServer) -> Settings:
-    where = f"smtp+plain://localhost:{mail_server.port}"
-    return settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL=where, ESE_MAIL_FROM="ese@example.org")
+def settings(with_mail: Settings) -> Settings:
+    return with_mail
 
 
 async def mailed_token(mail_server: MailServer, database: Database, settings: Settings) -> str:
