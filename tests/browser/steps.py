@@ -163,6 +163,15 @@ def counts(page: Page) -> dict[str, int]:
     return {name: number(value) for name, value in (re.split(r"[\n\t]+", row.strip()) for row in rows)}
 
 
+def everybody_counted(page: Page, people: int) -> None:
+    """Until the states of the legend sum to so many."""
+    page.wait_for_function(
+        "people => [...document.querySelectorAll('[aria-label=\"People by state\"] li')]"
+        ".reduce((sum, row) => sum + Number(row.innerText.replace(/[^0-9]/g, '')), 0) === people",
+        arg=people,
+    )
+
+
 def every_outcome_known(page: Page) -> None:
     """Until nobody's message is only accepted or sent: the last receipts come after the campaign is done."""
     underway = page.get_by_role("region", name="People by state").locator("li")
