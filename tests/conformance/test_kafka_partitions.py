@@ -223,6 +223,15 @@ async def test_a_group_notices_that_its_topic_was_made_anew(streams: KafkaStream
     assert sorted(again, key=position) == [entry.entry_id for entry in given[40:]]
 
 
+async def test_a_topic_that_goes_while_a_group_looks_for_its_place_is_busy(
+    streams: KafkaStreams, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await streams.append(stream, "0-0", entries(1, 1))
+    monkeypatch.setattr(streams._log, "decided", lambda _: {})
+    with pytest.raises(StreamBusy, match="0 partitions now"):
+        await streams.seek("proof", "one", {(stream, 0): "0-0"})
+
+
 async def test_a_topic_made_anew_under_the_writer_is_noticed_before_anything_is_committed(
     kafka: KafkaBroker, streams: KafkaStreams, stream: str
 ) -> None:

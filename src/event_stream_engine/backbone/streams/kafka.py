@@ -194,6 +194,8 @@ class KafkaStreams:
     ) -> dict[tuple[str, int], Start]:
         newest = self._log.tail(stream)
         highs = self._log.decided(stream)  # asked first: what comes meanwhile lies behind it
+        if len(highs) < partitions:  # the topic went between two questions: somebody makes it anew
+            raise StreamBusy(stream, "rebuilt", f"it has {len(highs)} partitions now, {partitions} a moment ago")
         log = newest.log if newest is not None else None
         afters = {partition: positions.get((stream, partition), "0-0") for partition in range(partitions)}
         found = {tick: self._log.starts_at(stream, tick) for tick in {position(after)[0] for after in afters.values()}}
