@@ -129,7 +129,8 @@ def get(port: int, path: str) -> str:
 async def publish(redis: "Redis", per_second: int, count: int, *, first: int = 0, fill: int = 60) -> int:
     """So many events at a steady rate, numbered from `first`; how long the last waited for its turn tells nothing:
     each says when it was really published. The number after the last."""
-    adapter = RedisAdapter(lambda number, messages: redis_channel.append(redis, f"benchmark-{first}", number, messages))
+    sender = new_id().hex  # else what was published before under the same numbers would be taken for the same
+    adapter = RedisAdapter(lambda number, messages: redis_channel.append(redis, sender, number, messages))
     broadcaster = Broadcaster(websocket(), Hub(None), adapters=[adapter])
     sending = asyncio.create_task(adapter.run())
     begin = time.perf_counter()

@@ -43,11 +43,11 @@ async def end(*tasks: "asyncio.Task[Any]", within: float = math.inf) -> None:
         raise interrupted
 
 
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """So long, or until `stop` is set."""
+async def pause(event: asyncio.Event, seconds: float) -> None:
+    """So long, or until `event` is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await stop.wait()
+            await event.wait()
 
 
 def holder_name() -> str:

@@ -75,13 +75,13 @@ async def live_socket(socket: WebSocket, topics: str = "", after: str | None = N
         by = await authenticate_socket(socket)
         socket_guard(live_socket).check(by)
         wanted = _wanted(topics[:4000])
+        viewer = Viewer(unchanged(socket, by), live_patch(by))
     except EseError as error:
         await socket.accept()
         await socket.close(REFUSED + error.status, error.code)
         return
     await socket.accept()
     hub: Hub = socket.app.state.platform.shared["hub"]
-    viewer = Viewer(unchanged(socket, by), live_patch(by))
     try:
         serving = serve(hub, socket, wanted, after[:100] if after else None, LIFETIME_SECONDS, viewer)
         code = await _unless_gone(socket, serving)

@@ -46,7 +46,9 @@ BYTES_MAX = 64 * 2**20
 BATCH_MAX = 1000
 LINGER_SECONDS = 0.2
 FILES_AT_ONCE = 4
-"""Of the spool, each of up to BATCH_MAX rows."""
+"""Of the spool, each of up to BATCH_MAX rows, in one transaction: a commit costs as much as hundreds of rows."""
+BYTES_AT_ONCE = 8 * 2**20
+"""And so much of them on disk, or one file."""
 SPILL_AT = 0.5
 """From this fill on rows are spooled when the database does not take them."""
 PAUSE_SECONDS_MAX = 1.0
@@ -247,14 +249,12 @@ class Persister:
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
             return
-        files = await asyncio.to_thread(self._spool.batches)
-        for at in range(0, len(files), FILES_AT_ONCE):
+        for files in await asyncio.to_thread(self._spool.portions, FILES_AT_ONCE, BYTES_AT_ONCE):
             if self._queue.fill >= SPILL_AT:  # a long spool must not cost what comes meanwhile
                 await self._write_waiting(deadline)
-            await self._write_files(self._spool, files[at : at + FILES_AT_ONCE], deadline)
+            await self._write_files(self._spool, files, deadline)
 
     async def _write_files(self, spool: Spool, files: Sequence[Batch], deadline: float | None) -> None:
-        """Several in one transaction: a commit costs as much as hundreds of rows."""
         read: dict[Batch, list[Row]] = {}
         for batch in files:
             try:

@@ -165,15 +165,17 @@ def _credential(connection: HTTPConnection) -> str:
 
 async def still(connection: HTTPConnection, credential: str, *, fresh: bool = False) -> Principal:
     """Who a credential stands for now. Raises `NotSignedIn`."""
-    return await standing(connection, credential)(fresh)
+    return await standing(connection, credential, fresh=fresh)()
 
 
-def standing(connection: HTTPConnection, credential: str) -> Callable[[bool], Awaitable[Principal]]:
+def standing(
+    connection: HTTPConnection, credential: str, *, fresh: bool = False
+) -> Callable[[], Awaitable[Principal]]:
     """Asks who a credential stands for, again and again: its signature is verified once. What is returned raises
     `NotSignedIn`, and so does this."""
     accounts: Accounts = connection.app.state.platform.accounts
 
-    async def by_key(fresh: bool) -> Principal:
+    async def by_key() -> Principal:
         holder = await accounts.key(credential, fresh=fresh)
         if holder is None:
             raise NotSignedIn("This API key is unknown, expired or revoked: make a new one under Settings.")
@@ -183,7 +185,7 @@ def standing(connection: HTTPConnection, credential: str) -> Callable[[bool], Aw
         return by_key
     access = read_access_token(connection.app.state.platform.settings.secret_key, credential)
 
-    async def by_token(fresh: bool) -> Principal:
+    async def by_token() -> Principal:
         if clock.now().timestamp() >= access.expires_at:
             raise NotSignedIn(_EXPIRED)
         person = await accounts.person(access.account_id, access.session_id, fresh=fresh)
@@ -204,7 +206,7 @@ def unchanged(connection: HTTPConnection, principal: Principal) -> Callable[[], 
 
     async def may_go_on() -> bool:
         try:
-            return await now(False) == principal
+            return await now() == principal
         except (NotSignedIn, *DATABASE_ERRORS):
             return False
 

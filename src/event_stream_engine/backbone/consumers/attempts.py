@@ -1,6 +1,7 @@
 """One attempt to apply an event: how it ended, and what that means for the event."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,20 +38,8 @@ class Attempts:
 
     async def attempt(self, tx: Transaction, entry: Envelope) -> Exception | None:
         """Why it failed, None when it is applied. Raises what is not the event's fault, and `Interrupted`."""
-        reaction = self.group.reactions[entry.type]
-        try:
-            if reaction.kind == "chore":  # it changes nothing here; it may run again and is idempotent by event id
-                await applying.run(reaction, None, [entry], self.settings.handler_seconds)
-            else:
-                async with tx.begin_nested():
-                    await applying.run(reaction, tx, [entry], self.settings.handler_seconds)
-        except HandlerTimedOut as error:
-            raise Interrupted(entry, error) from error
-        except Exception as error:  # the edge: any other failure is counted, and the event kept
-            if applying.is_outage(error):
-                raise
-            return error
-        return None
+        _, error = await self._try(tx, [entry])
+        return error
 
     async def attempt_all(
         self, tx: Transaction, entries: Sequence[Envelope], until: float = math.inf
@@ -58,23 +47,32 @@ class Attempts:
         """Behind one savepoint instead of one each, which is two of three round trips: those that were applied before
         `until` (the loop's time). None when one failed: then nothing is applied, and each is tried by itself. Raises
         as `attempt` does."""
+        applied, error = await self._try(tx, entries, until)
+        return applied if error is None else None
+
+    async def _try(
+        self, tx: Transaction, entries: Sequence[Envelope], until: float = math.inf
+    ) -> tuple[list[Envelope], Exception | None]:
+        """Those that were applied, or why one failed: then none is."""
         time = asyncio.get_running_loop().time
+        is_chore = self.group.kind == "chore"  # it changes nothing here; it may run again and is idempotent by event id
         applied: list[Envelope] = []
         entry = entries[0]
         try:
-            async with tx.begin_nested():
+            async with contextlib.nullcontext() if is_chore else tx.begin_nested():
                 for entry in entries:
                     if time() > until:
                         break
-                    await applying.run(self.group.reactions[entry.type], tx, [entry], self.settings.handler_seconds)
+                    reaction = self.group.reactions[entry.type]
+                    await applying.run(reaction, None if is_chore else tx, [entry], self.settings.handler_seconds)
                     applied.append(entry)
         except HandlerTimedOut as error:
             raise Interrupted(entry, error) from error
-        except Exception as error:  # the edge: whose fault it was is found one by one
+        except Exception as error:  # the edge: any other failure is counted, and the event kept
             if applying.is_outage(error):
                 raise
-            return None
-        return applied
+            return [], error
+        return applied, None
 
     async def note_failure(self, tx: Transaction, parked: Parked, error: Exception) -> bool:
         entry = parked.entry

@@ -49,7 +49,7 @@ class Retrying:
             else:
                 self._careful_left = 0
                 await self._promote_orphans()
-                await self._wait_parked(1.0 if wait is None else min(1.0, max(0.05, wait)))
+                await pause(self.parked, 1.0 if wait is None else min(1.0, max(0.05, wait)))
 
     async def _promote_orphans(self) -> None:
         """Now and then, for whoever took a front away and died before looking behind it."""
@@ -112,9 +112,6 @@ class Retrying:
         if entries:
             async with self.database.transaction() as tx:
                 await parking.promote_fronts(tx, self.group.name, entries)
-
-    async def _wait_parked(self, seconds: float) -> None:
-        await pause(self.parked, seconds)
 
     async def _try_parked(self, event_id: UUID, *, careful: bool) -> None:
         """One attempt: the effect and the row's removal are one transaction."""
