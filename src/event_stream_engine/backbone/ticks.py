@@ -104,7 +104,10 @@ CROSS JOIN LATERAL (
 ) AS o
 WHERE t.id > $1 AND ($3::text IS NULL OR o.stream = $3)
 """
-_HISTORY = f"SELECT tick, {BATCH_COLUMNS} FROM ({HISTORY_ROWS}) AS rows ORDER BY tick, seq"  # noqa: S608
+_HISTORY = f"""
+SELECT tick, {BATCH_COLUMNS} FROM ({HISTORY_ROWS}) AS rows
+WHERE $4::bigint IS NULL OR tick < $2 OR seq < $4 ORDER BY tick, seq
+"""  # noqa: S608
 
 
 async def last_tick(connection: Connection) -> Tick:
@@ -157,20 +160,26 @@ async def batches(
 
 
 async def history(
-    connection: Connection, after: int, upto: int, stream: str | None = None, size: int = 1000
+    connection: Connection,
+    after: int,
+    upto: int,
+    stream: str | None = None,
+    size: int = 1000,
+    *,
+    before_seq: int | None = None,
 ) -> AsyncGenerator[list[tuple[str, Entry]]]:
-    """All batches of the ticks with ids in (after, upto], in order, in slices of at most `size` (stream, entry).
-
-    The caller's transaction, if any, is where it is read; without one it opens its own.
+    """All batches of the ticks with ids in (after, upto], in order, in slices of at most `size` (stream, entry); of the
+    last tick only what comes before `before_seq`. The caller's transaction, if any, is where it is read; without one
+    it opens its own.
     """
-    arguments = (after, upto, stream)
+    arguments = (after, upto, stream, before_seq)
     if connection.is_in_transaction():
         cursor = await connection.cursor(_HISTORY, *arguments)
         while rows := await cursor.fetch(size):
             yield [(row["stream"], Entry(f"{row['tick']}-{row['seq']}", _fields(row))) for row in rows]
         return
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        async for slice_ in history(connection, after, upto, stream, size):
+        async for slice_ in history(connection, after, upto, stream, size, before_seq=before_seq):
             yield slice_
 
 

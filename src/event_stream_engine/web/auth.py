@@ -168,9 +168,7 @@ async def still(connection: HTTPConnection, credential: str, *, fresh: bool = Fa
     return await standing(connection, credential, fresh=fresh)()
 
 
-def standing(
-    connection: HTTPConnection, credential: str, *, fresh: bool = False
-) -> Callable[[], Awaitable[Principal]]:
+def standing(connection: HTTPConnection, credential: str, *, fresh: bool = False) -> Callable[[], Awaitable[Principal]]:
     """Asks who a credential stands for, again and again: its signature is verified once. What is returned raises
     `NotSignedIn`, and so does this."""
     accounts: Accounts = connection.app.state.platform.accounts

@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -41,7 +40,7 @@ async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
     """Insert the rows of a batch that is most likely new: that costs 3.4 µs an event instead of 5.3, for PostgreSQL
     need not look before it writes. Raises `TakenBefore` when it is not."""
     try:
-        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": _uuids(entries)})).one()
+        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": _ids(entries)})).one()
     except IntegrityError as error:
         raise TakenBefore from error
     return await _free(tx, group, list(entries), parked=row.parked)
@@ -49,7 +48,7 @@ async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
 
 async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
     """Insert the batch's inbox rows; what had one already is in charge and left out."""
-    given = {"group": group, "count": len(entries), "ids": _uuids(entries)}
+    given = {"group": group, "count": len(entries), "ids": _ids(entries)}
     row = (await tx.execute(_TAKE, given)).one()
     new = list(entries)
     if row.inserted < len(entries):  # some came before, or twice in this batch
@@ -68,20 +67,19 @@ async def _free(tx: Transaction, group: str, new: list[Envelope], *, parked: boo
 async def _blocked(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
     """The ids of those whose key has parked events."""
     streams, keys = [entry.stream for entry in entries], [entry.subject for entry in entries]
-    given = {"group": group, "ids": _uuids(entries), "streams": streams, "keys": keys}
+    given = {"group": group, "ids": _ids(entries), "streams": streams, "keys": keys}
     return {row[0] for row in await tx.execute(_BLOCKED, given)}
 
 
-def _uuids(entries: Sequence[Envelope]) -> str:
-    """Their ids as the text of a `uuid[]`, written in C: a list is encoded id by id in Python."""
-    return "{" + msgspec.json.encode([entry.id for entry in entries])[1:-1].decode() + "}"
+def _ids(entries: Sequence[Envelope]) -> list[UUID]:
+    return [entry.id for entry in entries]
 
 
 async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) -> set[UUID]:
     """The ids among `entries` that have a row already."""
     rows = await tx.execute(
         text("SELECT event_id FROM inbox WHERE group_name = :group AND event_id = ANY (CAST(:ids AS uuid[]))"),
-        {"group": group, "ids": [entry.id for entry in entries]},
+        {"group": group, "ids": _ids(entries)},
     )
     return {row[0] for row in rows}
 
@@ -169,7 +167,7 @@ def _past(entry: Envelope, positions: Mapping[Place, str]) -> bool:
 
 _TAKE = text("""
 WITH given AS (
-    SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])) AS event_id
+    SELECT unnest(CAST(:ids AS uuid[])) AS event_id
 ), new AS (
     INSERT INTO inbox (group_name, event_id) SELECT :group, event_id FROM given
     ON CONFLICT DO NOTHING RETURNING event_id
@@ -182,14 +180,14 @@ SELECT (SELECT count(*) FROM new) AS inserted,
 
 _TAKE_NEW = text("""
 WITH new AS (
-    INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(CAST(:ids AS text) AS uuid[]))
+    INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(:ids AS uuid[]))
 )
 SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
 """)
 
 _BLOCKED = text("""
 SELECT g.event_id
-FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
+FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
          AS g (event_id, stream, key)
 JOIN parked_events p USING (stream, key) WHERE p.group_name = :group
 """)

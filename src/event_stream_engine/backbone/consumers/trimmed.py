@@ -30,15 +30,13 @@ async def trimmed_away(
     begin, end = position(at), _past(upto, bool(read))
     partitions = await streams.partitions(stream)
     async with database.driver() as connection:
-        slices = ticks.history(connection, max(0, begin[0] - 1), position(upto)[0], stream, _SLICE)
+        slices = ticks.history(connection, max(0, begin[0] - 1), end[0], stream, _SLICE, before_seq=end[1])
         async with aclosing(slices):
             async for slice_ in slices:
-                between = [e for _, e in slice_ if begin < position(e.entry_id) < end]
+                between = [e for _, e in slice_ if begin < position(e.entry_id)]
                 here = [e for e in between if streams.partition_of(e.fields["subject"], partitions) == partition]
                 if here:
                     yield [envelope(stream, entry.entry_id, entry.fields, partition) for entry in here]
-                if position(slice_[-1][1].entry_id) >= end:
-                    return
 
 
 def _past(upto: str, read: bool) -> tuple[int, int]:
