@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
 
-from event_stream_engine.backbone.streams.redis_watched import REDIS, LeftAlone, watched
+from event_stream_engine.backbone.streams import redis_watched
+from event_stream_engine.backbone.streams.redis_watched import CONNECTIONS_MAX, REDIS, LeftAlone, watched
 from event_stream_engine.resilience import Circuits, State
 from tests.faults.proxy import proxied
 
@@ -48,4 +49,33 @@ async def test_a_command_that_redis_refuses_shows_that_it_works(redis_url: str) 
         with pytest.raises(ResponseError):
             await client.lpush("a", "1")
     assert circuits.breakers[REDIS].state is State.CLOSED
+    await client.aclose()
+
+
+async def test_more_at_once_than_there_are_connections_wait_for_one(redis_url: str) -> None:
+    circuits = Circuits()
+    client = watched(circuits, redis_url)
+    await client.set("a", "1")
+    asked = asyncio.gather(*(client.get("a") for _ in range(3 * CONNECTIONS_MAX)))
+    await asyncio.sleep(0)
+    assert circuits.pools()[REDIS].waiting > CONNECTIONS_MAX
+    assert await asked == ["1"] * 3 * CONNECTIONS_MAX
+    assert circuits.pools()[REDIS].waiting == 0
+    await client.aclose()
+
+
+async def test_who_waits_too_long_for_a_connection_is_refused_and_the_server_is_not_to_blame(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_watched, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(redis_watched, "WAIT_SECONDS", 0.05)
+    circuits = Circuits()
+    client = watched(circuits, redis_url)
+    blocked = asyncio.ensure_future(client.blpop(["nothing"], timeout=1))
+    while not circuits.pools()[REDIS].in_use:  # noqa: ASYNC110  # the pool tells nobody
+        await asyncio.sleep(0)
+    with pytest.raises(MaxConnectionsError):
+        await client.get("a")
+    assert circuits.breakers[REDIS].state is State.CLOSED
+    await blocked
     await client.aclose()

@@ -13,7 +13,7 @@ from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.events.monitoring import FIRST_TO_GO, Category
 from event_stream_engine.live import Hub, redis_channel, stream
 from event_stream_engine.live.accounting import Ledger
-from event_stream_engine.live.channel import HISTORY_SECONDS, RESUME_MAX, Channel
+from event_stream_engine.live.channel import HISTORY_SECONDS, RESUME_MAX, SNAPSHOT_BYTES_MAX, Channel
 from event_stream_engine.live.hub import Cursor
 from event_stream_engine.live.mailbox import BATCH_BYTES_MAX, MESSAGES_MAX, SLOW_SECONDS, Mailbox
 from event_stream_engine.live.messages import Frame, Message
@@ -164,7 +164,7 @@ def test_a_queue_accounts_for_everything_whatever_happens(steps: list[tuple[str,
             queue.drop_all("end")
         assert ledger.imbalance == 0
         assert len(queue) <= 8
-        assert queue.bytes == sum(item.size for item in queue._waiting.values())
+        assert queue.bytes == sum(item.size for item in queue._waiting.values() or queue._line or ())
 
 
 @settings(max_examples=150, deadline=None)
@@ -227,6 +227,36 @@ async def test_a_client_begins_with_a_snapshot_and_resumes_at_its_last_id() -> N
     assert [each["n"] for each in again["events"]] == [4, 5]  # type: ignore[attr-defined]
     assert Cursor.read(position).monitoring() == (hub.channel.epoch, 3)
     assert hub.events.imbalance == 0
+
+
+async def test_what_was_missed_beyond_one_batch_follows_in_further_ones() -> None:
+    hub = Hub(None)
+    fill(hub.channel, 1)
+    with hub.mailbox(ALL) as mailbox:
+        mailbox.batch_bytes_max = 3 * message(100).size
+        fill(hub.channel, 10)
+        frames = hub.frames(mailbox, f"~{hub.channel.epoch}:1")
+        (subscribed,) = await anext(frames)
+        assert subscribed.recovery is not None
+        assert subscribed.recovery.is_recovered
+        told = [each.offset for each in subscribed.recovery.messages]
+        assert subscribed.recovery.offset == told[-1], "who is cut off here comes back for the rest"
+        assert len(told) >= 3
+        while len(told) < 10:
+            told += offsets(await anext(frames))
+        assert told == list(range(2, 12))
+        await frames.aclose()  # type: ignore[attr-defined]
+        assert hub.events.imbalance == 0
+
+
+def test_a_snapshot_is_no_larger_than_a_batch() -> None:
+    channel = Channel("life")
+    for offset in range(1, 101):
+        channel.append(message(offset, size=16_000))
+    snapshot = channel.snapshot()
+    assert sum(each.size for each in snapshot) <= SNAPSHOT_BYTES_MAX
+    assert [each.offset for each in snapshot] == list(range(101 - len(snapshot), 101)), "the newest"
+    assert len(snapshot) > 5
 
 
 async def test_a_client_of_one_category_hears_no_other() -> None:

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import accumulate, takewhile
 
 import structlog
 
@@ -17,6 +18,7 @@ HISTORY_SECONDS = 600.0
 RESUME_MAX = 1000
 RESUME_BYTES_MAX = 2**20
 SNAPSHOT_MAX = 100
+SNAPSHOT_BYTES_MAX = 2**17
 
 
 def new_epoch() -> str:
@@ -75,11 +77,13 @@ class Channel:
         return Recovery(self.epoch, self.top, is_recovered=True, messages=tuple(missed))
 
     def snapshot(self) -> list[Message]:
-        """The latest message of each key and the newest 100 in all, in order; at most 1,000."""
+        """The latest message of each key and the newest 100 in all, in order; the newest 1,000 or 128 KiB of them."""
         latest = {message.key: message for _, message in self._history if message.key is not None}
         newest = [message for _, message in list(self._history)[-SNAPSHOT_MAX:]]
         found = {message.offset: message for message in (*latest.values(), *newest)}
-        return [found[offset] for offset in sorted(found)][-RESUME_MAX:]
+        wanted = [found[offset] for offset in sorted(found)][-RESUME_MAX:]
+        sizes = accumulate(message.size for message in reversed(wanted))
+        return wanted[len(wanted) - sum(1 for _ in takewhile(SNAPSHOT_BYTES_MAX.__ge__, sizes)) :]
 
     def _missed(self, offset: int) -> list[Message] | None:
         first = self._history[0][1].offset if self._history else self.top + 1

@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, position
 from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.backbone.streams.redis import RedisStreams
+from event_stream_engine.backbone.supervising import pause
 from event_stream_engine.errors import TooManyRequests
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.events.monitoring import LiveUpdate
@@ -23,9 +24,7 @@ from event_stream_engine.live.accounting import Ledger
 from event_stream_engine.live.channel import Channel, new_epoch
 from event_stream_engine.live.mailbox import DROPPED, SLOW_SECONDS, WAITING_MAX, Mailbox
 from event_stream_engine.live.messages import Frame, Message
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from event_stream_engine.live.queues import portions
 
 log = structlog.get_logger()
 
@@ -37,9 +36,9 @@ CLIENTS_MAX = 1000
 REPLAY_MAX = 5000
 FRAME_SECONDS = 0.25
 """The pause between two batches to a client that follows entities."""
-MESSAGE_SECONDS = 0.02
-"""The pause where only monitoring events are followed: nobody sees it, and a hundred events a second go to hundreds of
-clients in half as many batches."""
+MESSAGE_SECONDS, MESSAGE_SECONDS_EACH = 0.02, 0.0001
+"""The pause where only monitoring events are followed, and what each client of the server adds where they are many:
+nobody sees it, and a hundred events a second go to hundreds of clients in a fraction of the batches."""
 RECONNECT_SECONDS_MAX = 3.0
 HEARTBEAT_SECONDS = 10.0
 _EPOCH_KEY = "ese:live:epoch"
@@ -152,29 +151,37 @@ class Hub:
         """The same for a client whose mailbox the caller watches."""
         cursor = Cursor.read(after)
         if mailbox.hears_events:
-            yield [self._subscribed(mailbox, *cursor.monitoring())]
+            for frames in self._subscribed(mailbox, *cursor.monitoring()):
+                yield frames
         if mailbox.hears_updates and cursor.entry:
             for frame in await self._missed(mailbox, cursor.entry):
                 yield [frame]
         elif mailbox.hears_updates:
             yield mailbox.take()
-        pause = FRAME_SECONDS if mailbox.hears_updates else MESSAGE_SECONDS
         while not self._stopped.is_set() and not mailbox.slow.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_SECONDS):  # `wait_for` may swallow a cancellation
-                    await mailbox.arrived.wait()
+            if not mailbox.arrived.is_set():
+                await pause(mailbox.arrived, HEARTBEAT_SECONDS)
             if mailbox.begins_anew:
                 mailbox.begins_anew = False
-                yield [self._subscribed(mailbox, None, None)]
+                for frames in self._subscribed(mailbox, None, None):
+                    yield frames
             yield mailbox.take()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(FRAME_SECONDS if mailbox.hears_updates else self._message_seconds())
 
-    def _subscribed(self, mailbox: Mailbox, epoch: str | None, offset: int | None) -> Frame:
-        """Where the client begins; the live messages that came before this answer are in it, and leave the mailbox."""
+    def _message_seconds(self) -> float:
+        return max(MESSAGE_SECONDS, MESSAGE_SECONDS_EACH * len(self._mailboxes))
+
+    def _subscribed(self, mailbox: Mailbox, epoch: str | None, offset: int | None) -> Iterator[list[Frame]]:
+        """Where the client begins; the live messages that came before this answer are in it, and leave the mailbox.
+        What was missed beyond the first batch follows as if it came now."""
         recovery = self.channel.since(epoch, offset)
         mailbox.supersede(recovery.offset)
-        wanted = tuple(message for message in recovery.messages if mailbox.wants(message))
-        return Frame(str(recovery.offset), recovery=replace(recovery, messages=wanted))
+        wanted = [message for message in recovery.messages if mailbox.wants(message)]
+        first, *more = portions(wanted, mailbox.batch_bytes_max) if recovery.is_recovered else [wanted]
+        upto = more[0][0].offset - 1 if more else recovery.offset
+        yield [Frame(str(upto), recovery=replace(recovery, offset=upto, messages=tuple(first)))]
+        for portion in more:
+            yield [Frame.of(message) for message in portion]
 
     async def _missed(self, mailbox: Mailbox, after: str) -> list[Frame]:
         """What happened since `after`, or one `resync` when that is no longer known."""
@@ -197,7 +204,7 @@ class Hub:
         return replayed.take()
 
     @contextmanager
-    def mailbox(self, topics: frozenset[str]) -> "Iterator[Mailbox]":
+    def mailbox(self, topics: frozenset[str]) -> Iterator[Mailbox]:
         """A client's, for the length of the block. Raises `TooManyRequests`."""
         if len(self._mailboxes) >= self._clients_max:
             raise TooManyRequests(f"{self._clients_max} browsers are connected already. Try again shortly.")

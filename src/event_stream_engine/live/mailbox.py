@@ -91,7 +91,7 @@ class Mailbox:
         self._offered = message.offset
         shed = self.messages.shed
         kept = self.messages.offer(message)
-        if self.messages.shed == shed and self.messages.fill < 1:
+        if self.messages.shed == shed and not self.messages.is_full:
             self._full_since = None
         elif self._full_since is None:
             self._full_since = self.clock()
@@ -130,7 +130,7 @@ class Mailbox:
             if ticket != self._ticket:
                 frames.append(self._skipped(message.offset - 1))
             self._ticket, self._sent = ticket + 1, message.offset
-            frames.append(Frame(str(message.offset), message=message))
+            frames.append(Frame.of(message))
             self.events.delivered += 1
         if len(self.messages):
             self.arrived.set()

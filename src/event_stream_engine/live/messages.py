@@ -1,13 +1,17 @@
 """What goes to clients: a message at its place in a channel, and a frame of what one client is sent."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from event_stream_engine.events.monitoring import Category, LiveUpdate
 
+SHARED_MAX = 256
+"""Of what every client is sent alike so many are kept, not made anew for each."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Message:
-    """One monitoring event at its offset in the channel, encoded once for everybody."""
+    """One monitoring event at its offset in the channel, encoded once for everybody. Equal only to itself."""
 
     offset: int
     category: Category
@@ -42,6 +46,11 @@ class Frame:
     message: Message | None = None
     skipped: tuple[int, int] | None = None
     recovery: Recovery | None = None
+
+    @staticmethod
+    @lru_cache(SHARED_MAX)
+    def of(message: Message) -> "Frame":
+        return Frame(str(message.offset), message=message)
 
     @property
     def is_resync(self) -> bool:

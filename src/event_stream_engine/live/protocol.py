@@ -14,25 +14,31 @@ reconnect   {delay_ms}: the server goes; come back after that (WebSocket: close 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
 from event_stream_engine.live.hub import Cursor, Hub
 from event_stream_engine.live.mailbox import Mailbox
-from event_stream_engine.live.messages import Frame, Recovery
+from event_stream_engine.live.messages import SHARED_MAX, Frame, Message, Recovery
 
 _ENCODER = msgspec.json.Encoder()
 _NOTHING = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Said:
     """One event as it goes out; `position` empty: none that could be resumed from."""
 
     name: str
     position: str
     data: bytes
+
+    @cached_property
+    def json(self) -> str:
+        """As one object; many clients may be said the same."""
+        return f'{{"event":"{self.name}","id":"{self.position}","data":{self.data.decode()}}}'
 
 
 async def _always() -> bool:
@@ -56,7 +62,7 @@ async def speak(
     """Everything for one client, in batches; ends after `lifetime` seconds, when the session must be renewed, and
     before the next batch (a heartbeat at the latest) once the viewer may not go on."""
     cursor, begins_at = Cursor.read(after), hub.position  # in one step with the mailbox: nothing lies between the two
-    epoch = await hub.epoch()
+    epoch = await hub.epoch() if mailbox.hears_updates else ""
     if mailbox.hears_updates and not cursor.entry and begins_at:
         cursor.entry = f"{epoch}:{begins_at}"
     ends = asyncio.get_running_loop().time() + lifetime
@@ -92,6 +98,10 @@ def _say(hub: Hub, frame: Frame, cursor: Cursor, epoch: str, viewer: Viewer) -> 
     if frame.is_resync:
         return Said("resync", "", _NOTHING)
     recovery = frame.recovery
+    if frame.message is not None and not cursor.entry:
+        said = _to_all(hub.channel.epoch, frame.message)
+        cursor.offset = said.position.removeprefix("~")
+        return said
     cursor.offset = f"{recovery.epoch if recovery else hub.channel.epoch}:{frame.entry_id}"
     if recovery is not None:
         return Said("subscribed", str(cursor), _subscribed(recovery))
@@ -99,6 +109,12 @@ def _say(hub: Hub, frame: Frame, cursor: Cursor, epoch: str, viewer: Viewer) -> 
         return Said("monitoring", str(cursor), frame.message.json)
     assert frame.skipped is not None
     return Said("skipped", str(cursor), b'{"from":%d,"to":%d}' % frame.skipped)
+
+
+@lru_cache(SHARED_MAX)
+def _to_all(epoch: str, message: Message) -> Said:
+    """What everybody is said who follows nothing but monitoring events."""
+    return Said("monitoring", str(Cursor(offset=f"{epoch}:{message.offset}")), message.json)
 
 
 def _subscribed(recovery: Recovery) -> bytes:

@@ -1,7 +1,9 @@
 """A bounded queue that knows what its contents are worth."""
 
-from collections import OrderedDict
+import sys
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
+from itertools import accumulate, islice, takewhile
 from typing import Generic, Protocol, TypeVar
 
 from event_stream_engine.events.monitoring import FIRST_TO_GO, Category
@@ -19,7 +21,29 @@ class Weighed(Protocol):
     def key(self) -> str | None: ...
 
 
+class HasSize(Protocol):
+    """What takes so many bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+
 T = TypeVar("T", bound=Weighed)
+S = TypeVar("S", bound=HasSize)
+
+
+def portions(items: Iterable[S], bytes_max: int, items_max: int = sys.maxsize) -> list[list[S]]:
+    """In order, so many together as are within both bounds, or one; at least one portion, which may be empty."""
+    found: list[list[S]] = [[]]
+    room = bytes_max
+    for item in items:
+        size = item.size
+        if found[-1] and (size > room or len(found[-1]) == items_max):
+            found.append([])
+            room = bytes_max
+        found[-1].append(item)
+        room -= size
+    return found
 
 
 class WorthQueue(Generic[T]):
@@ -28,7 +52,10 @@ class WorthQueue(Generic[T]):
 
     What is taken is the caller's to account for, and is told apart by tickets, which are contiguous: a ticket that
     is missing between two that were taken was conflated or shed. What is held is taken, but keeps its room until it
-    is released or put back."""
+    is released or put back.
+
+    As long as nothing has to go before its turn the items stand in a line. Only then are they indexed, by worth and by
+    key, until the queue is empty again: hundreds of queues get each event, and hardly one ever fills."""
 
     def __init__(
         self, ledger: Ledger, items_max: int, bytes_max: int, *, kept: Collection[Category] = (), conflate: bool = False
@@ -42,32 +69,44 @@ class WorthQueue(Generic[T]):
         """How many had to go for others so far."""
         self._held_bytes = 0
         self._ledger, self._conflate = ledger, conflate
+        self._line: deque[T] | None = deque()
+        """The newest tickets' items, none missing; None while they are indexed."""
         self._waiting: OrderedDict[int, T] = OrderedDict()
-        self._of: dict[Category, OrderedDict[int, None]] = {category: OrderedDict() for category in FIRST_TO_GO}
+        self._of: dict[Category, OrderedDict[int, None]] = {}
         self._by_key: dict[str, int] = {}
         self._may_go = [category for category in FIRST_TO_GO if category not in kept]
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting if self._line is None else self._line)
 
     @property
     def fill(self) -> float:
         """0 to 1, by number or by bytes, whichever is nearer to its bound."""
-        items, size = len(self._waiting) + self.held, self.bytes + self._held_bytes
-        return max(items / self.items_max, size / self.bytes_max)
+        return max((len(self) + self.held) / self.items_max, (self.bytes + self._held_bytes) / self.bytes_max)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self) + self.held >= self.items_max or self.bytes + self._held_bytes >= self.bytes_max
 
     def offer(self, item: T) -> bool:
         """Take it in, at the price of something worth less. False: it is over its bounds and nothing may go."""
         self._ledger.accepted += 1
-        if self._conflate and item.key is not None:
-            self._replace(item.key)
         ticket = self.next_ticket
         self.next_ticket += 1
-        self._put(ticket, item)
+        if self._line is not None and not (self._conflate and item.key is not None):
+            self._line.append(item)
+            self.bytes += item.size
+        else:
+            self._index(ticket)
+            if self._conflate and item.key is not None:
+                self._replace(item.key)
+            self._put(ticket, item)
         return self._make_room()
 
     def take(self, items_max: int, bytes_max: int | None = None) -> list[tuple[int, T]]:
         """The oldest ones with their tickets, at least one if there is any."""
+        if self._line is not None:
+            return self._take_line(self._line, items_max, bytes_max)
         taken: list[tuple[int, T]] = []
         room = bytes_max
         while self._waiting and len(taken) < items_max:
@@ -78,6 +117,8 @@ class WorthQueue(Generic[T]):
             taken.append((ticket, item))
             if room is not None:
                 room -= item.size
+        if not self._waiting:
+            self._line = deque()
         return taken
 
     def hold(self, items_max: int) -> list[tuple[int, T]]:
@@ -98,6 +139,7 @@ class WorthQueue(Generic[T]):
     def put_back(self, taken: Iterable[tuple[int, T]]) -> None:
         """Before all others, as they were taken or held: it did not work out. Room is made as for new ones."""
         self.release()
+        self._index(self.next_ticket)
         for ticket, item in reversed(list(taken)):
             self._put(ticket, item)
             self._waiting.move_to_end(ticket, last=False)
@@ -106,10 +148,28 @@ class WorthQueue(Generic[T]):
 
     def drop_all(self, reason: str) -> int:
         """Nobody will take them any more; how many there were."""
-        count = len(self._waiting)
+        count = len(self)
         for _, item in self.take(count):
             self._ledger.drop(reason, item.category)
         return count
+
+    def _take_line(self, line: deque[T], items_max: int, bytes_max: int | None) -> list[tuple[int, T]]:
+        count, first = min(len(line), items_max), self.next_ticket - len(line)
+        if bytes_max is not None and self.bytes > bytes_max:
+            sizes = accumulate(item.size for item in islice(line, count))
+            count = max(min(count, 1), sum(1 for _ in takewhile(bytes_max.__ge__, sizes)))
+        taken = [line.popleft() for _ in range(count)]
+        self.bytes = self.bytes - sum(item.size for item in taken) if line else 0
+        return list(enumerate(taken, first))
+
+    def _index(self, next_ticket: int) -> None:
+        """From the line, whose last item has the ticket before `next_ticket`."""
+        if self._line is None:
+            return
+        line, self._line, self.bytes = self._line, None, 0
+        self._of = {category: OrderedDict() for category in FIRST_TO_GO}
+        for ticket, item in enumerate(line, next_ticket - len(line)):
+            self._put(ticket, item)
 
     def _put(self, ticket: int, item: T) -> None:
         self._waiting[ticket] = item
@@ -119,7 +179,8 @@ class WorthQueue(Generic[T]):
             self._by_key.setdefault(item.key, ticket)
 
     def _make_room(self) -> bool:
-        while len(self._waiting) + self.held > self.items_max or self.bytes + self._held_bytes > self.bytes_max:
+        while len(self) + self.held > self.items_max or self.bytes + self._held_bytes > self.bytes_max:
+            self._index(self.next_ticket)
             if not self._shed():
                 return False
         return True

@@ -7,7 +7,7 @@ from typing import Protocol
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.live.hub import Hub
 from event_stream_engine.live.mailbox import Mailbox
-from event_stream_engine.live.protocol import ANYBODY, Said, Viewer, speak
+from event_stream_engine.live.protocol import ANYBODY, Viewer, speak
 
 SLOW = 4008
 RESTARTING = 1012
@@ -44,8 +44,4 @@ async def serve(
 async def _send(hub: Hub, socket: Socket, mailbox: Mailbox, after: str | None, lifetime: float, viewer: Viewer) -> None:
     async with aclosing(speak(hub, mailbox, after, lifetime, viewer)) as speaking:
         async for said in speaking:
-            await socket.send_text("\n".join(_written(each) for each in said))
-
-
-def _written(said: Said) -> str:
-    return f'{{"event":"{said.name}","id":"{said.position}","data":{said.data.decode()}}}'
+            await socket.send_text("\n".join([each.json for each in said]))

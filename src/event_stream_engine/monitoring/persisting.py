@@ -27,7 +27,7 @@ from event_stream_engine.events.monitoring import Category
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.live.accounting import Ledger
 from event_stream_engine.live.channel import new_epoch
-from event_stream_engine.live.queues import WorthQueue
+from event_stream_engine.live.queues import WorthQueue, portions
 from event_stream_engine.monitoring import store
 from event_stream_engine.monitoring.model import Published
 from event_stream_engine.monitoring.spool import CORRUPT, Batch, Spool
@@ -249,7 +249,7 @@ class Persister:
     async def _write_spooled(self, deadline: float | None) -> None:
         if self._spool is None or not self._spool.count:
             return
-        for files in await asyncio.to_thread(self._spool.portions, FILES_AT_ONCE, BYTES_AT_ONCE):
+        for files in portions(await asyncio.to_thread(self._spool.batches), BYTES_AT_ONCE, FILES_AT_ONCE):
             if self._queue.fill >= SPILL_AT:  # a long spool must not cost what comes meanwhile
                 await self._write_waiting(deadline)
             await self._write_files(self._spool, files, deadline)

@@ -77,18 +77,6 @@ class Spool:
         """Oldest first."""
         return sorted(batch for path in self._folder.glob(f"*{_SUFFIX}") if (batch := _batch(path)) is not None)
 
-    def portions(self, files_max: int, bytes_max: int) -> list[list[Batch]]:
-        """Oldest first, so many together as are within both bounds, or one."""
-        portions: list[list[Batch]] = []
-        room = 0
-        for batch in self.batches():
-            if not portions or len(portions[-1]) == files_max or batch.size > room:
-                portions.append([])
-                room = bytes_max
-            portions[-1].append(batch)
-            room -= batch.size
-        return portions
-
     def write(self, category: Category, records: Sequence[bytes]) -> list[Batch]:
         """Keep rows of one category; what had to go for them. On disk when this returns. Raises `OSError`."""
         content = b"".join(_HEAD.pack(len(each), zlib.crc32(each)) + each for each in records)

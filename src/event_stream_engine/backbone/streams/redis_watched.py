@@ -6,7 +6,7 @@ breaker needs no more than the commands that every process sends each second or 
 
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as NoAnswer
@@ -16,6 +16,9 @@ from event_stream_engine.database.watching import OWN_SERVER
 from event_stream_engine.resilience import Breaker, CircuitOpen, Circuits, Pool, Verdict
 
 REDIS = "redis"
+CONNECTIONS_MAX = 100
+WAIT_SECONDS = 5.0
+"""For one of them."""
 
 
 class LeftAlone(NoConnection):
@@ -45,10 +48,27 @@ class WatchedRedis(Redis):
         return answer
 
     def pool(self) -> Pool:
-        """Nobody waits: who finds all of them in use is refused."""
-        counts = self.connection_pool.get_connection_count()
-        in_use = sum(count for count, labels in counts if "used" in labels.values())
-        return Pool(self.connection_pool.max_connections, in_use, 0)
+        connections = cast("_PatientPool", self.connection_pool)
+        in_use = sum(count for count, labels in connections.get_connection_count() if "used" in labels.values())
+        return Pool(connections.max_connections, in_use, connections.waiting)
+
+
+class _PatientPool(BlockingConnectionPool):
+    """Who finds all connections in use waits for one: hundreds of browsers that come back together ask at once.
+    After `WAIT_SECONDS` it is refused with `MaxConnectionsError`."""
+
+    waiting = 0
+
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
+        self.waiting += 1
+        try:
+            return await super().get_connection()  # type: ignore[no-untyped-call]
+        except NoConnection as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise MaxConnectionsError("all connections to Redis are in use") from error
+            raise
+        finally:
+            self.waiting -= 1
 
 
 def _verdict(error: Exception) -> Verdict:
@@ -59,7 +79,8 @@ def _verdict(error: Exception) -> Verdict:
 
 def watched(circuits: Circuits, url: str, *, fail_fast: bool = False) -> "Redis":
     """As `connect`, with the breaker `redis` and the pool's figures among the process's `circuits`."""
-    client = cast("WatchedRedis", WatchedRedis.from_url(url, **unretried()))
+    connections = _PatientPool.from_url(url, max_connections=CONNECTIONS_MAX, timeout=WAIT_SECONDS, **unretried())
+    client = cast("WatchedRedis", WatchedRedis.from_pool(connections))
     client.breaker, client.fail_fast = circuits.breaker(REDIS, OWN_SERVER), fail_fast
     circuits.add_pool(REDIS, client.pool)
     return client
