@@ -19,7 +19,7 @@ async def measure() -> None:
     record(
         "storm", worst,
         f"s until all of {CLIENTS} were live again, worst of {KICKS} (median {statistics.median(found.seconds):.1f} s; "
-        f"lost {told.missing}, doubled {told.doubled} of {found.published:,} each)",
+        f"lost {told.missing}, doubled {told.doubled} of {found.published:,} each; {told.unrecovered} not resumed)",
         beside="s that `reconnect` asks for at most", beside_value=3.0, ratio=worst / 3.0,
         goal=f"0 lost, 0 doubled, <= {GOAL_SECONDS:.0f} s", met=worst <= GOAL_SECONDS and not wrong,
     )  # fmt: skip

@@ -82,7 +82,7 @@ class Client(asyncio.Protocol):
         plain.setblocking(False)
         if self.is_stalled:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BEHIND_BYTES)
-        self.frames = Frames()
+        self.frames, self.code = Frames(), 0
         try:
             await loop.sock_connect(plain, ("127.0.0.1", self.swarm.port))
             await loop.create_connection(lambda: self, sock=plain)

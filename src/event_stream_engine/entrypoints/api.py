@@ -26,6 +26,7 @@ from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
+from event_stream_engine.entrypoints.leaving import before_leaving
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.entrypoints.monitoring import breakers, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
@@ -64,7 +65,7 @@ def main() -> None:
         port=settings.http.port,
         interface=Interfaces.ASGI,
         workers=settings.http.workers,
-        loop=Loops.uvloop,
+        loop=Loops.auto,  # `leaving` says which
         log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
         respawn_failed_workers=True,
         workers_kill_timeout=8,
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         following = asyncio.create_task(hub.run())
         if settings is None:  # a process of its own: a full collection holds a thousand browsers up for 0.15 s
             collect_less_often()
+        before_leaving(hub.leave)
         try:
             yield
         finally:

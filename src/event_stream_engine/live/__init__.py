@@ -14,7 +14,7 @@ a range that was conflated or shed is announced. Not guaranteed: every intermedi
 ones. Each stage accounts for what it took (`accounting`).
 Bounds: ESE_LIVE_CLIENTS (1,000) clients a process; a client's waiting updates 2,000 (then `resync`), its waiting
 monitoring events 1,024 or 1 MiB (the least worth goes; a client too slow for the critical ones is cut off); 5,000
-entries or 1,000 monitoring events a resume.
+entries, or 1,000 monitoring events and 1 MiB, a resume; 128 KiB of monitoring events a batch and a snapshot.
 """
 
 from event_stream_engine.live.channel import Channel

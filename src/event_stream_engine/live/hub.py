@@ -41,6 +41,8 @@ MESSAGE_SECONDS, MESSAGE_SECONDS_EACH = 0.02, 0.0001
 nobody sees it, and a hundred events a second go to hundreds of clients in a fraction of the batches."""
 RECONNECT_SECONDS_MAX = 3.0
 HEARTBEAT_SECONDS = 10.0
+LEAVE_SECONDS, CLOSE_SECONDS = 3.0, 0.1
+"""What a hub that stops gives its clients to hear of it, and the last of them to see its connection closed."""
 _EPOCH_KEY = "ese:live:epoch"
 
 
@@ -83,6 +85,7 @@ class Hub:
         self._mailboxes: set[Mailbox] = set()
         self._position = ""
         self._stopped = asyncio.Event()
+        self._empty = asyncio.Event()
         self.channel = channel or Channel()
         self.channel.listeners.append(self._hand_out)
         self.channel.restarted.append(self._begin_anew)
@@ -133,6 +136,14 @@ class Hub:
         for mailbox in self._mailboxes:
             mailbox.arrived.set()
 
+    async def leave(self) -> None:
+        """`stop`, and wait until every client has been told, at most `LEAVE_SECONDS`."""
+        self.stop()
+        if self._mailboxes:
+            self._empty.clear()
+            await pause(self._empty, LEAVE_SECONDS)
+            await asyncio.sleep(CLOSE_SECONDS)
+
     async def epoch(self) -> str:
         """Names this life of the stream: a position from another life cannot be resumed."""
         if self._redis is None:
@@ -151,8 +162,9 @@ class Hub:
         """The same for a client whose mailbox the caller watches."""
         cursor = Cursor.read(after)
         if mailbox.hears_events:
-            for frames in self._subscribed(mailbox, *cursor.monitoring()):
-                yield frames
+            for portion in self._subscribed(mailbox, *cursor.monitoring()):
+                yield portion
+                del portion
         if mailbox.hears_updates and cursor.entry:
             for frame in await self._missed(mailbox, cursor.entry):
                 yield [frame]
@@ -163,8 +175,9 @@ class Hub:
                 await pause(mailbox.arrived, HEARTBEAT_SECONDS)
             if mailbox.begins_anew:
                 mailbox.begins_anew = False
-                for frames in self._subscribed(mailbox, None, None):
-                    yield frames
+                for portion in self._subscribed(mailbox, None, None):
+                    yield portion
+                    del portion
             yield mailbox.take()
             await asyncio.sleep(FRAME_SECONDS if mailbox.hears_updates else self._message_seconds())
 
@@ -217,6 +230,8 @@ class Hub:
             mailbox.close()
             self._mailboxes.discard(mailbox)
             CLIENTS.set(len(self._mailboxes))
+            if not self._mailboxes:
+                self._empty.set()
 
     def _deliver(self, entry: Envelope) -> None:
         update = _update(entry)

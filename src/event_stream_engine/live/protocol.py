@@ -72,6 +72,7 @@ async def speak(
         if not await viewer.goes_on():
             return
         yield said
+        del frames, said  # a client that hears nothing for hours keeps nothing of what it was said last
         if asyncio.get_running_loop().time() > ends:
             return
     if mailbox.slow.is_set():

@@ -14,6 +14,7 @@ async def stream(
     with hub.mailbox(topics) as mailbox:
         async for said in speak(hub, mailbox, after, lifetime, viewer):
             yield b"".join(_written(each) for each in said)
+            del said
 
 
 def _written(said: Said) -> bytes:

@@ -45,3 +45,4 @@ async def _send(hub: Hub, socket: Socket, mailbox: Mailbox, after: str | None, l
     async with aclosing(speak(hub, mailbox, after, lifetime, viewer)) as speaking:
         async for said in speaking:
             await socket.send_text("\n".join([each.json for each in said]))
+            del said

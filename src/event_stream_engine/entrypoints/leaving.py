@@ -1,0 +1,56 @@
+"""An API process that goes says so to its browsers before it closes their connections.
+
+Granian's workers answer SIGTERM by cutting off every WebSocket and waiting for every stream to end by itself; the
+application's own shutdown comes after that, when there is nobody left to be told. The loop is the one place that sees
+the signal first.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVarTuple, Unpack
+
+import uvloop
+from granian import loops
+
+_Given = TypeVarTuple("_Given")
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class LeavingLoop(uvloop.Loop):
+    """Before the server hears of a signal to stop, `leave` is awaited; at the second one it no longer is."""
+
+    leave: Callable[[], Awaitable[None]] | None = None
+
+    def add_signal_handler(self, sig: int, callback: Callable[[Unpack[_Given]], object], *args: *_Given) -> None:
+        if sig in _STOPPING:
+            super().add_signal_handler(sig, self._stop, callback, args)
+        else:
+            super().add_signal_handler(sig, callback, *args)
+
+    def _stop(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        leave, self.leave = self.leave, None
+        if leave is None:
+            callback(*args)
+        else:
+            task = self.create_task(_awaited(leave))
+            task.add_done_callback(lambda _: callback(*args))
+
+
+async def _awaited(leave: Callable[[], Awaitable[None]]) -> None:
+    await leave()
+
+
+@loops.register("auto")
+def leaving_loop() -> asyncio.AbstractEventLoop:
+    """For Granian's `Loops.auto`."""
+    loop: asyncio.AbstractEventLoop = LeavingLoop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def before_leaving(leave: Callable[[], Awaitable[None]]) -> None:
+    """Await it, once, before the process that runs this stops serving."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, LeavingLoop):
+        loop.leave = leave
