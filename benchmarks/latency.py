@@ -19,6 +19,7 @@ from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import GROUPS, subscribe_batch
 from event_stream_engine.database import Database, Transaction, migrate
 from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.events.base import Event
 from event_stream_engine.settings import load_settings
 
@@ -57,6 +58,7 @@ async def arrive(tx: Transaction, events: Sequence[Clocked]) -> None:
 
 async def measure() -> None:
     """The relay and the writers are processes of their own, as in real life; this one consumes."""
+    collect_less_often()  # as every process does
     settings = load_settings({})
     async with throwaway_servers(durable=True) as servers:
         await migrate(servers.database_url)
