@@ -249,6 +249,21 @@ async def test_what_was_missed_beyond_one_batch_follows_in_further_ones() -> Non
         assert hub.events.imbalance == 0
 
 
+async def test_a_channel_that_begins_anew_while_a_client_catches_up_says_nothing_more_of_the_old_one() -> None:
+    hub = Hub(None)
+    fill(hub.channel, 1)
+    with hub.mailbox(ALL) as mailbox:
+        mailbox.batch_bytes_max = 3 * message(100).size
+        fill(hub.channel, 10)
+        frames = hub.frames(mailbox, f"~{hub.channel.epoch}:1")
+        await anext(frames)
+        hub.channel.restart("another")
+        (subscribed,) = await anext(frames)
+        assert subscribed.recovery is not None
+        assert (subscribed.recovery.epoch, subscribed.recovery.is_recovered) == ("another", False)
+        await frames.aclose()  # type: ignore[attr-defined]
+
+
 def test_a_snapshot_is_no_larger_than_a_batch() -> None:
     channel = Channel("life")
     for offset in range(1, 101):

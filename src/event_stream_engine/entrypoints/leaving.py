@@ -7,7 +7,7 @@ the signal first.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVarTuple, Unpack
 
 import uvloop
@@ -18,9 +18,11 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class LeavingLoop(uvloop.Loop):
-    """Before the server hears of a signal to stop, `leave` is awaited; at the second one it no longer is."""
+    """Before the server hears of a signal to stop, `leave` is awaited, which must have a bound of its own: further
+    signals change nothing, since a terminal sends one to this process and to its parent, which sends another."""
 
-    leave: Callable[[], Awaitable[None]] | None = None
+    leave: Callable[[], Coroutine[Any, Any, None]] | None = None
+    _leaving: asyncio.Task[None] | None = None
 
     def add_signal_handler(self, sig: int, callback: Callable[[Unpack[_Given]], object], *args: *_Given) -> None:
         if sig in _STOPPING:
@@ -29,16 +31,11 @@ class LeavingLoop(uvloop.Loop):
             super().add_signal_handler(sig, callback, *args)
 
     def _stop(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        leave, self.leave = self.leave, None
-        if leave is None:
+        if self.leave is None:
             callback(*args)
-        else:
-            task = self.create_task(_awaited(leave))
-            task.add_done_callback(lambda _: callback(*args))
-
-
-async def _awaited(leave: Callable[[], Awaitable[None]]) -> None:
-    await leave()
+        elif self._leaving is None:
+            self._leaving = self.create_task(self.leave())
+            self._leaving.add_done_callback(lambda _: callback(*args))
 
 
 @loops.register("auto")
@@ -49,7 +46,7 @@ def leaving_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def before_leaving(leave: Callable[[], Awaitable[None]]) -> None:
+def before_leaving(leave: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Await it, once, before the process that runs this stops serving."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, LeavingLoop):

@@ -194,6 +194,8 @@ class Hub:
         upto = more[0][0].offset - 1 if more else recovery.offset
         yield [Frame(str(upto), recovery=replace(recovery, offset=upto, messages=tuple(first)))]
         for portion in more:
+            if mailbox.begins_anew:  # these offsets mean nothing any more
+                return
             yield [Frame.of(message) for message in portion]
 
     async def _missed(self, mailbox: Mailbox, after: str) -> list[Frame]:

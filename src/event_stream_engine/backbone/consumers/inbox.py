@@ -37,8 +37,8 @@ class TakenBefore(Exception):
 
 
 async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
-    """Insert the rows of a batch that is most likely new: that costs 3.4 µs an event instead of 5.3, for PostgreSQL
-    need not look before it writes. Raises `TakenBefore` when it is not."""
+    """Insert the rows of a batch that is most likely new: that costs a third less than `take`, for PostgreSQL need not
+    look before it writes. Raises `TakenBefore` when it is not."""
     try:
         row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": _ids(entries)})).one()
     except IntegrityError as error:
