@@ -57,12 +57,14 @@ SELECT 'benchmark.old.v1', 'key-' || n % 500, uuidv7(), 'Old', now(),
 FROM generate_series(1, $1::int) AS n
 """
 
-# A tick that covers them, and a relay that has handed it out.
+# A tick that covers them, and a relay that has handed it out to every stream.
 _COVER = """
 WITH covered AS (
     INSERT INTO outbox_ticks (id, snapshot)
     SELECT greatest(coalesce((SELECT max(id) FROM outbox_ticks), 0) + 1, (extract(epoch FROM now()) * 1000)::bigint),
            pg_current_snapshot() RETURNING id
+), passed AS (
+    UPDATE relay_positions SET tick = covered.id FROM covered
 )
 INSERT INTO relay_status (name, handed) SELECT 'relay', id FROM covered
 ON CONFLICT (name) DO UPDATE SET handed = excluded.handed

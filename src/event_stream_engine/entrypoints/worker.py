@@ -7,7 +7,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from event_stream_engine import jobs
-from event_stream_engine.entrypoints.bootstrap import begin, import_chores
+from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_chores
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.metrics.publishing import publish_beside
 from event_stream_engine.entrypoints.monitoring.keeping import kept
@@ -30,6 +30,7 @@ def main() -> None:
     worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: publish_beside(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: run(tell_beside), weak=False)
+    worker_process_init.connect(lambda **_: collect_less_often(), weak=False)
     worker_process_shutdown.connect(lambda **_: run(tell_no_more), weak=False)
     celery = jobs.configure(settings)
     celery.start([

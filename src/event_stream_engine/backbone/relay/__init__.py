@@ -159,8 +159,8 @@ class Relay:
     async def resume(self) -> Tick:
         """Serve every lane up to the newest stored tick; that tick.
 
-        Known streams complete themselves from what they hold. Ticks after the one up to which all were served are
-        handed out again, for the streams that were not known then.
+        Known streams that are not as they were left complete themselves from what they hold. Ticks after the one up to
+        which all were served are handed out again, for the streams that were not known then.
         """
         await housekeeping.ensure_partitions(self.database)
         handed, known = await positions.load(self._connection)
@@ -169,8 +169,7 @@ class Relay:
         REFUSED.set(0)
         self.course.newest = self.course.previous = newest
         self.lanes = {at.stream: Lane(at.stream, self.course, at.entry_id, at.tick, at.rebuild) for at in known}
-        for lane in self.lanes.values():
-            lane.fall_behind()
+        await asyncio.gather(*(lane.resume() for lane in self.lanes.values()))
         previous = await ticks.tick_at_or_before(self._connection, handed)
         while previous.id < newest.id:
             for tick in await ticks.ticks_after(self._connection, previous, _TICKS_READ):

@@ -6,6 +6,7 @@ again until that succeeds. Completing and healing are the same work.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,15 @@ class Lane:
             worked("relay", "published", packed.events)
         except (StreamBusy, StreamRefused, LastIdMismatch, ForeignEntries) as error:
             self.fall_behind(error)
+
+    async def resume(self) -> None:
+        """Go on at once where the stream ends as it was left with everything in it; else complete it."""
+        if not self.rebuild and self.tick is not None and self.tick >= self.course.newest.id:
+            with contextlib.suppress(StreamBusy, StreamRefused):
+                if await self.course.streams.last_id(self.stream) == self.last_id:
+                    self.tick = None
+                    return
+        self.fall_behind()
 
     def fall_behind(self, error: Exception | None = None) -> None:
         """Complete the stream from its own end, beside the other lanes."""
@@ -231,6 +241,7 @@ class Lane:
                 for tick in upto:
                     await self._publish(connection, previous, tick)
                     previous = tick
+                    self.tick = tick.id
             elif upto:
                 previous = upto[-1]
             self.tick = previous.id
