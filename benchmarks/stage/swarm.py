@@ -165,7 +165,7 @@ class Client(asyncio.Protocol):
 
     def _subscribed(self, data: dict[str, object]) -> None:
         self.is_live, self.attempt = True, 0
-        if self.next_number >= 0 and not data["recovered"]:
+        if self.seen and not data["recovered"]:  # who has seen nothing yet has nothing to resume
             self.swarm.told.unrecovered += 1
         if data["recovered"]:
             for event in data["events"]:  # type: ignore[attr-defined]
