@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -229,13 +230,21 @@ async def test_a_client_begins_with_a_snapshot_and_resumes_at_its_last_id() -> N
     assert hub.events.imbalance == 0
 
 
-async def test_what_was_missed_beyond_one_batch_follows_in_further_ones() -> None:
-    hub = Hub(None)
+@asynccontextmanager
+async def behind_by_ten(hub: Hub) -> AsyncIterator[AsyncIterator[list[Frame]]]:
+    """A client that missed ten events, of which three and a little fit into a batch."""
     fill(hub.channel, 1)
     with hub.mailbox(ALL) as mailbox:
         mailbox.batch_bytes_max = 3 * message(100).size
         fill(hub.channel, 10)
         frames = hub.frames(mailbox, f"~{hub.channel.epoch}:1")
+        yield frames
+        await frames.aclose()  # type: ignore[attr-defined]
+        assert hub.events.imbalance == 0
+
+
+async def test_what_was_missed_beyond_one_batch_follows_in_further_ones() -> None:
+    async with behind_by_ten(Hub(None)) as frames:
         (subscribed,) = await anext(frames)
         assert subscribed.recovery is not None
         assert subscribed.recovery.is_recovered
@@ -245,23 +254,16 @@ async def test_what_was_missed_beyond_one_batch_follows_in_further_ones() -> Non
         while len(told) < 10:
             told += offsets(await anext(frames))
         assert told == list(range(2, 12))
-        await frames.aclose()  # type: ignore[attr-defined]
-        assert hub.events.imbalance == 0
 
 
 async def test_a_channel_that_begins_anew_while_a_client_catches_up_says_nothing_more_of_the_old_one() -> None:
     hub = Hub(None)
-    fill(hub.channel, 1)
-    with hub.mailbox(ALL) as mailbox:
-        mailbox.batch_bytes_max = 3 * message(100).size
-        fill(hub.channel, 10)
-        frames = hub.frames(mailbox, f"~{hub.channel.epoch}:1")
+    async with behind_by_ten(hub) as frames:
         await anext(frames)
         hub.channel.restart("another")
         (subscribed,) = await anext(frames)
         assert subscribed.recovery is not None
         assert (subscribed.recovery.epoch, subscribed.recovery.is_recovered) == ("another", False)
-        await frames.aclose()  # type: ignore[attr-defined]
 
 
 def test_a_snapshot_is_no_larger_than_a_batch() -> None:
