@@ -68,7 +68,7 @@ async def test_who_waits_too_long_for_a_connection_is_refused_and_the_server_is_
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_watched, "CONNECTIONS_MAX", 1)
-    monkeypatch.setattr(redis_watched, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(redis_watched, "CONNECTION_WAIT_SECONDS", 0.05)
     circuits = Circuits()
     client = watched(circuits, redis_url)
     blocked = asyncio.ensure_future(client.blpop(["nothing"], timeout=1))

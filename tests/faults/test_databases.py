@@ -84,20 +84,21 @@ async def test_another_past_of_the_database_is_refused_until_accepted(durable: S
         for name in PROCESSES:
             await scene.stop(name)
         assert await scene.redis.xlen(STREAM) == held
-        await accepted(scene)
+        await lease_over(scene)
+        await accept(scene.database, "ana", "the copy is the one to go on with")
         go_on(scene)
         await flowing(scene, 50)
 
 
-async def accepted(scene: Scene) -> None:
-    """Once no relay's lease stands: one that ended without giving it back is waited for, as an operator would."""
-    async with asyncio.timeout(SETTINGS.lease_seconds + 10):
-        while True:
-            try:
-                await accept(scene.database, "ana", "the copy is the one to go on with")
-                return
-            except RuntimeError:
-                await asyncio.sleep(0.5)
+async def lease_over(scene: Scene) -> None:
+    """Here a process is stopped without a goodbye: one that had just tried again leaves its lease to expire."""
+
+    async def is_over() -> bool:
+        async with scene.database.transaction() as tx:
+            held = text("SELECT EXISTS (SELECT FROM relay_lease WHERE expires_at > clock_timestamp())")
+            return not (await tx.execute(held)).scalar_one()
+
+    await until(is_over)
 
 
 async def stand_still(scene: Scene) -> None:

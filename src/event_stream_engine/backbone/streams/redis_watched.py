@@ -17,8 +17,7 @@ from event_stream_engine.resilience import Breaker, CircuitOpen, Circuits, Pool,
 
 REDIS = "redis"
 CONNECTIONS_MAX = 100
-WAIT_SECONDS = 5.0
-"""For one of them."""
+CONNECTION_WAIT_SECONDS = 5.0
 
 
 class LeftAlone(NoConnection):
@@ -55,7 +54,7 @@ class WatchedRedis(Redis):
 
 class _PatientPool(BlockingConnectionPool):
     """Who finds all connections in use waits for one: hundreds of browsers that come back together ask at once.
-    After `WAIT_SECONDS` it is refused with `MaxConnectionsError`."""
+    After `CONNECTION_WAIT_SECONDS` it is refused with `MaxConnectionsError`."""
 
     waiting = 0
 
@@ -79,7 +78,9 @@ def _verdict(error: Exception) -> Verdict:
 
 def watched(circuits: Circuits, url: str, *, fail_fast: bool = False) -> "Redis":
     """As `connect`, with the breaker `redis` and the pool's figures among the process's `circuits`."""
-    connections = _PatientPool.from_url(url, max_connections=CONNECTIONS_MAX, timeout=WAIT_SECONDS, **unretried())
+    connections = _PatientPool.from_url(
+        url, max_connections=CONNECTIONS_MAX, timeout=CONNECTION_WAIT_SECONDS, **unretried()
+    )
     client = cast("WatchedRedis", WatchedRedis.from_pool(connections))
     client.breaker, client.fail_fast = circuits.breaker(REDIS, OWN_SERVER), fail_fast
     circuits.add_pool(REDIS, client.pool)
