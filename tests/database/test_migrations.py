@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from event_stream_engine.database import Database, metadata, migrate
 from event_stream_engine.database.engine import async_url
+from event_stream_engine.database.migrating import MIGRATIONS
 from tests.conftest import Addresses, execute, in_database
 
 # Every module that declares tables, so that the metadata is whole.
@@ -63,6 +65,17 @@ async def test_the_comparison_sees_a_difference(database: Database) -> None:
     async with database.engine.connect() as connection:
         found = await connection.run_sync(differences)
     assert len(found) == 2, found
+
+
+TAKES_AWAY = re.compile(
+    r"\bDROP\s+(TABLE|COLUMN)\b|\bRENAME\b|\bALTER\s+COLUMN\s+\w+\s+(TYPE|SET\s+NOT\s+NULL)\b", re.IGNORECASE
+)
+BEFORE_THE_FIRST_RELEASE = {"0004_imports.py", "0005_consumers.py", "0014_account_security.py"}
+
+
+def test_migrations_only_add_so_that_an_earlier_release_works_beside_a_later_one() -> None:
+    found = {path.name for path in (MIGRATIONS / "versions").glob("*.py") if TAKES_AWAY.search(path.read_text())}
+    assert found == BEFORE_THE_FIRST_RELEASE, "add what is new, use it, and take the old away in the next major version"
 
 
 async def test_processes_that_migrate_at_once_do_it_once(empty_url: str) -> None:

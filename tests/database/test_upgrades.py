@@ -1,20 +1,26 @@
-"""What was there before a migration is there after it."""
+"""What was there before a migration is there after it, and releases that differ know it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from event_stream_engine import clock
-from event_stream_engine.database import Database, migrate
+from event_stream_engine.database import Database, SchemaOlder, migrate, schema_of
 from event_stream_engine.database.engine import async_url
 from event_stream_engine.database.migrating import alembic_config
+from event_stream_engine.embedded import ports
+from event_stream_engine.entrypoints.bootstrap import refuse_older_schema
 from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
+from event_stream_engine.settings import load_settings
 from tests.conftest import Addresses, execute, in_database
+from tests.faults.scene import until
 
 BEFORE_SESSIONS = "0013"
 
@@ -56,3 +62,46 @@ async def test_who_was_signed_in_stays_signed_in(former_url: str) -> None:
     assert found["good"] is not None
     assert (found["good"][0].account_id, found["good"][0].ended_at) == (account_id, None)
     assert (found["replaced"], found["expired"]) == (None, None)
+
+
+async def test_a_later_releases_schema_is_left_as_it_is(database_url: str) -> None:
+    await execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    assert (await migrate(database_url)).is_newer
+    schema = await schema_of(database_url)
+    assert (schema.found, schema.is_newer, schema.is_older) == ("9999", True, False)
+
+
+async def test_a_process_refuses_a_schema_that_is_older_than_it_needs(former_url: str) -> None:
+    settings = load_settings({"DATABASE_URL": former_url})
+    with pytest.raises(SchemaOlder, match=r"0013, this release needs \d{4}\. Run `ese migrate`"):
+        refuse_older_schema(settings)
+    await migrate(former_url)
+    refuse_older_schema(settings)
+    await execute(former_url, "DROP TABLE alembic_version")
+    with pytest.raises(SchemaOlder, match="none"):
+        refuse_older_schema(settings)
+
+
+async def test_a_process_starts_without_a_database_that_answers() -> None:
+    refuse_older_schema(load_settings({"DATABASE_URL": f"postgresql://ese@127.0.0.1:{ports.any_free()}/ese"}))
+
+
+async def test_a_migration_that_waits_for_a_table_lets_others_go_first(former_url: str) -> None:
+    database = Database(former_url, pool_size=2)
+    async with database.transaction() as report:
+        await report.execute(text("SELECT count(*) FROM refresh_tokens"))  # holds the table until its end
+        migrating = asyncio.create_task(migrate(former_url))
+        await until(lambda: someone_waits(former_url))
+        async with database.transaction() as tx, asyncio.timeout(30):
+            await tx.execute(text("SELECT count(*) FROM refresh_tokens"))
+        assert not migrating.done()
+    assert not (await migrating).is_older
+    await database.close()
+
+
+async def someone_waits(url: str) -> bool:
+    connection = await asyncpg.connect(url)
+    try:
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+    finally:
+        await connection.close()

@@ -5,6 +5,16 @@ open one, and nothing below an edge commits.
 """
 
 from event_stream_engine.database.engine import DATABASE_ERRORS, Database, Transaction, copy, metadata, raw
-from event_stream_engine.database.migrating import migrate
+from event_stream_engine.database.migrating import SchemaOlder, migrate, schema_of
 
-__all__ = ["DATABASE_ERRORS", "Database", "Transaction", "copy", "metadata", "migrate", "raw"]
+__all__ = [
+    "DATABASE_ERRORS",
+    "Database",
+    "SchemaOlder",
+    "Transaction",
+    "copy",
+    "metadata",
+    "migrate",
+    "raw",
+    "schema_of",
+]

@@ -8,6 +8,7 @@ breaker says, for they have their own waits; only who asks to `fail_fast` is ref
 from types import TracebackType
 
 import asyncpg
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from event_stream_engine.resilience import Breaker, Permit, Thresholds, Verdict, sqlstate
 
@@ -55,6 +56,8 @@ class Watched:
         if error is None:
             return Verdict.SUCCESS
         if not isinstance(error, Exception):  # canceled: our side went away
+            return Verdict.NEUTRAL
+        if isinstance(error, PoolTimeout):  # our own connections are all in use: the server was not asked
             return Verdict.NEUTRAL
         return Verdict.FAILURE if not self._has_connection or is_down(error) else Verdict.SUCCESS
 

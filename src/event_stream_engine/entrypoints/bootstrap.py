@@ -7,12 +7,14 @@ import pkgutil
 import signal
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 import uvloop
 
 from event_stream_engine import events
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.database import DATABASE_ERRORS, SchemaOlder, schema_of
 from event_stream_engine.entrypoints.metrics.publishing import keep_publishing
 from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
@@ -26,11 +28,24 @@ FEATURES_WITH_TASKS = ("identity", "messaging", "monitoring")
 
 def begin(process: str) -> Settings:
     """The settings, with logging set up; from now on the process says that it is alive. Raises `Invalid` naming what
-    cannot be used."""
+    cannot be used, and `SchemaOlder`."""
     settings = load_settings()
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
+    refuse_older_schema(settings)
     announce(settings, process)
     return settings
+
+
+def refuse_older_schema(settings: Settings) -> None:
+    """Raises `SchemaOlder` before anything is written. A database that does not answer is waited for later, as ever."""
+    try:
+        with ThreadPoolExecutor(1) as thread:  # this one may run a loop already
+            schema = thread.submit(lambda: asyncio.run(schema_of(settings.database_url))).result()
+    except (*DATABASE_ERRORS, TimeoutError) as error:
+        log.warning("the schema could not be looked at", error=str(error)[:200])
+        return
+    if schema.is_older:
+        raise SchemaOlder(f"The schema is {schema}. Run `ese migrate` with this release, then start it again.")
 
 
 def announce(settings: Settings, process: str) -> None:

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.backbone.streams.opening import open_transport
-from event_stream_engine.database import DATABASE_ERRORS
+from event_stream_engine.database import DATABASE_ERRORS, schema_of
 from event_stream_engine.embedded import Home, binaries, ports
 from event_stream_engine.entrypoints import secrets_command
 from event_stream_engine.entrypoints.bootstrap import import_reactions
@@ -74,6 +74,7 @@ async def examine(settings: Settings) -> list[Finding]:
     running = Home(settings.home.resolve()).running()
     waiting: list[Awaitable[Finding]] = [
         _postgres(settings),
+        _schema(settings),
         _redis(settings),
         _kafka(settings),
         _mail(settings),
@@ -109,6 +110,20 @@ async def _postgres(settings: Settings) -> Finding:
     if version.major < POSTGRES_VERSION_MIN:
         return Finding("PostgreSQL", Verdict.MISSING, f"{version.major}", f"use {POSTGRES_VERSION_MIN} or later")
     return Finding("PostgreSQL", Verdict.GOOD, f"{release} answers")
+
+
+async def _schema(settings: Settings) -> Finding:
+    """Whether the database's schema is the one that this release works with."""
+    if settings.database.url is None:
+        return Finding("schema", Verdict.NOTE, "not examined", "the platform must be running")
+    try:
+        schema = await schema_of(settings.database_url, timeout_seconds=ANSWER_SECONDS_MAX)
+    except (*DATABASE_ERRORS, TimeoutError) as error:
+        return Finding("schema", Verdict.NOTE, f"not examined: {str(error)[:80]}", "PostgreSQL must answer")
+    if schema.is_older:
+        return Finding("schema", Verdict.MISSING, str(schema), "run `ese migrate`")
+    advice = "fine for a step back to this release" if schema.is_newer else ""
+    return Finding("schema", Verdict.NOTE if schema.is_newer else Verdict.GOOD, str(schema), advice)
 
 
 async def _redis(settings: Settings) -> Finding:

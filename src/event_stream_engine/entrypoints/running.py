@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine.live.heartbeats import heard
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
+router = Router(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
 
 
 class RunningProcess(BaseModel):
