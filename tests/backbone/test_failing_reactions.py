@@ -294,3 +294,24 @@ async def test_a_foreign_entry_is_left_out_and_the_group_does_not_lose_its_place
         await redis.xadd(STREAM, {"who": "knows"}, id="99999999999999-0")
         await record("b", "a")
         assert await ledger.wait_effects(3) == [("a", 1), ("b", 1), ("a", 2)]
+
+
+@pytest.mark.parametrize("kind", ["single", "batch"])
+async def test_failures_of_one_batch_are_left_out_and_the_others_called_twice_at_most(
+    database: Database, ledger: Ledger, consumer_of: Any, publish: Any, kind: Any
+) -> None:
+    ledger.failing = {"e3", "e4", "e17"}
+    names = [f"e{number}" for number in range(25)]
+    await publish(*names, "e3", "e5")
+    large = SETTINGS.model_copy(update={"consume_batch": 100, "attempts_max": 1000})
+    async with consuming(consumer_of(group_of(ledger, kind), settings=large)):
+        found = await ledger.wait_effects(len(names) - 3 + 1)
+        calls = list(ledger.calls)
+        parked = await wait_rows(database, PARKED, 4)
+    good = [(name, 1) for name in names if name not in ledger.failing]
+    assert found == [*good, ("e5", 2)], "in their order"
+    at_once = kind == "batch"  # tried together first, up to the first that fails
+    assert max(calls.count(one) for one in good) <= 2 + at_once
+    assert sorted((row["key"], row["envelope"]["data"]["version"]) for row in parked) == [
+        ("e17", 1), ("e3", 1), ("e3", 2), ("e4", 1),
+    ]  # fmt: skip

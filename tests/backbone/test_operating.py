@@ -150,6 +150,21 @@ async def test_a_replay_takes_the_part_that_was_asked_for(
     assert ledger.calls[4:] == expected
 
 
+async def test_a_replay_looks_through_a_long_range_in_portions_and_finds_the_little_that_matches(
+    database: Database, ledger: Ledger, consumer_of: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, bound in (("CHUNK", 2), ("TICKS", 1), ("TICKS_MAX", 4)):
+        monkeypatch.setattr(replay, name, bound)
+    for names in ("a", *"bbbbbbbbb", "aaa"):
+        await publish(*names)
+    async with consuming(consumer_of(group_of(ledger))):
+        await ledger.wait_effects(13)
+        async with database.transaction() as tx:
+            replay_id = await replay.request(tx, Range(GROUP, key="a"), by="ana")
+        await finished(database, replay_id)
+    assert ledger.calls[13:] == [("a", version) for version in (1, 2, 3, 4)]
+
+
 async def test_a_replay_survives_the_death_of_its_consumer_and_repeats_nothing(
     database: Database, ledger: Ledger, consumer_of: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

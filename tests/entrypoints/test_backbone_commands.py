@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 
 import pytest
@@ -9,13 +10,20 @@ from sqlalchemy import text
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone.relay import Relay
+from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.database import Database
 from event_stream_engine.events.messaging import StatusCallbackReceived
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import correlation
+from tests.backbone.conftest import SETTINGS, WAIT_SECONDS, redis, streams, working
 from tests.backbone.test_failing_reactions import rows
 from tests.web.test_backbone_api import GROUP, bury
+
+__all__ = ["redis", "streams"]  # fixtures
+
+REPORTED = "SELECT 1 FROM relay_status WHERE memory_used > 0 AND events_per_minute > 0"
 
 
 @pytest.fixture
@@ -108,3 +116,25 @@ async def test_an_empty_log_is_proved_and_its_status_shown(ese) -> None:  # type
     assert "DOES NOT WORK" in (await ese("backbone", "status"))[1]
     status, output = await ese("backbone", "rebuild", "no.such.v1")
     assert (status, "There is no stream" in output) == (1, True)
+
+
+async def test_the_status_names_ages_and_memory(ese, database: Database, streams: RedisStreams) -> None:  # type: ignore[no-untyped-def]
+    async with working(Relay(database, streams, SETTINGS)):
+        await call_back(database)
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not await rows(database, REPORTED):  # noqa: ASYNC110  # written once a second
+                await asyncio.sleep(0)
+        shown = (await ese("backbone", "status"))[1]
+    await call_back(database)
+    waiting = (await ese("backbone", "status"))[1]
+    stream = re.escape(StatusCallbackReceived.stream)
+    assert re.search(r"^relay \S+ works, generation 1, epoch \d+$", shown, re.MULTILINE), shown
+    assert re.search(r"^  last tick \d+ s ago, 1 events in the last minute$", shown, re.MULTILINE)
+    assert re.search(r"^  memory of the streams: \d+ MiB (of \d+ MiB|without a limit)$", shown, re.MULTILINE)
+    assert re.search(rf"^{stream}: ok, ends at \d+-\d+, 0 wait$", shown, re.MULTILINE)
+    assert re.search(rf"^{stream}: .* 1 wait, the oldest was committed \d+ s ago$", waiting, re.MULTILINE), waiting
+
+
+async def call_back(database: Database) -> None:
+    async with database.transaction() as tx:
+        await outbox.record(tx, StatusCallbackReceived(sid="SM1", status="sent", received_at=clock.now(), form={}))

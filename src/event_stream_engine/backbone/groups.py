@@ -93,6 +93,10 @@ SELECT event_id, stream, entry_id, type, key, failed, crashed, taken_over, first
 FROM parked_events WHERE group_name = :group ORDER BY tick, seq LIMIT :limit
 """
 
+# What is locked is being tried now; waiting for it, in another order than its owner's, would be a deadlock.
 _RETRY = """
-UPDATE parked_events SET next_attempt_at = now() WHERE group_name = :group AND next_attempt_at < 'infinity'
+UPDATE parked_events SET next_attempt_at = now()
+WHERE group_name = :group AND event_id = ANY (ARRAY(
+    SELECT event_id FROM parked_events WHERE group_name = :group AND next_attempt_at < 'infinity' FOR UPDATE SKIP LOCKED
+))
 """

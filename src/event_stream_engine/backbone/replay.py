@@ -23,6 +23,11 @@ from event_stream_engine.ids import new_id
 
 CHUNK = 500
 WAITING_MAX = 500
+TICKS = 500
+TICKS_MAX = 32_000
+"""Ticks looked through at once, so that a chunk costs the same however long the range is."""
+WHOLE = 2**62
+"""The number in a tick after which nothing of it comes."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,27 @@ async def feed(database: Database, group: str) -> int:
         waiting = (await tx.execute(text(_WAITING), {"id": row["id"]})).scalar_one()
         if waiting >= (1 if row["per_second"] else WAITING_MAX):  # at a rate, one chunk after the other
             return 0
-        fed = (await tx.execute(text(_FEED), {**row, "replay": row["id"], "chunk": CHUNK})).one()
+        return await _feed(tx, dict(row), is_last=not waiting)
+
+
+async def _feed(tx: Transaction, replay: dict[str, Any], *, is_last: bool) -> int:
+    """From the next ticks, and from more of them at a time where nothing matches."""
+    ticks = TICKS
+    while ticks <= TICKS_MAX:
+        end = (await tx.execute(text(_NEXT_TICKS), {**replay, "ticks": ticks, "whole": WHOLE})).scalar_one()
+        if end is None:
+            if is_last:
+                await tx.execute(text(_COMPLETE), {"id": replay["id"]})
+            return 0
+        upto = {"upto_tick": end, "upto_seq": replay["upto_seq"] if end == replay["upto_tick"] else WHOLE}
+        fed = (await tx.execute(text(_FEED), {**replay, **upto, "replay": replay["id"], "chunk": CHUNK})).one()
+        at = (fed.tick, fed.seq) if fed.read == CHUNK else (end, WHOLE)
+        replay |= {"at_tick": at[0], "at_seq": at[1]}
+        await tx.execute(text(_ADVANCE), {"id": replay["id"], "tick": at[0], "seq": at[1], "done": fed.read})
         if fed.read:
-            await tx.execute(text(_ADVANCE), {"id": row["id"], "tick": fed.tick, "seq": fed.seq, "done": fed.read})
-        elif not waiting:
-            await tx.execute(text(_COMPLETE), {"id": row["id"]})
-        return int(fed.read)
+            return int(fed.read)
+        ticks *= 4
+    return 0
 
 
 async def cancel(tx: Transaction, replay_id: UUID) -> None:
@@ -120,7 +140,7 @@ async def _values(tx: Transaction, wanted: Range) -> dict[str, Any]:
 
 def _bounds(wanted: Range) -> tuple[tuple[int, int], tuple[int, int]]:
     """Entries after the first and up to the second. A time is a tick: both are milliseconds."""
-    after, upto = (0, 0), (2**62, 2**62)
+    after, upto = (0, 0), (WHOLE, WHOLE)
     try:
         if wanted.from_entry_id:
             tick, seq = position(wanted.from_entry_id)
@@ -130,9 +150,9 @@ def _bounds(wanted: Range) -> tuple[tuple[int, int], tuple[int, int]]:
     except ValueError:
         raise Invalid("An entry id is `<milliseconds>-<number>`, such as 1795231172902-17.") from None
     if wanted.from_time:
-        after = max(after, (int(wanted.from_time.timestamp() * 1000) - 1, 2**62))
+        after = max(after, (int(wanted.from_time.timestamp() * 1000) - 1, WHOLE))
     if wanted.to_time:
-        upto = min(upto, (int(wanted.to_time.timestamp() * 1000), 2**62))
+        upto = min(upto, (int(wanted.to_time.timestamp() * 1000), WHOLE))
     if after >= upto:
         raise Invalid("The range ends before it begins.")
     return after, upto
@@ -162,6 +182,15 @@ UPDATE replays SET status = 'running' WHERE id = (
     SELECT id FROM replays WHERE group_name = :group AND status IN ('pending', 'running')
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING *
+"""
+
+_NEXT_TICKS = """
+SELECT max(id) FROM (
+    SELECT id FROM outbox_ticks
+    WHERE id >= greatest(CAST(:after_tick AS bigint), CAST(:at_tick AS bigint)) AND id <= :upto_tick
+      AND NOT (id = :at_tick AND CAST(:at_seq AS bigint) = CAST(:whole AS bigint))
+    ORDER BY id LIMIT :ticks
+) AS next
 """
 
 _WAITING = "SELECT count(*) FROM parked_events WHERE replay_id = :id"

@@ -73,9 +73,9 @@ GROUPS: dict[str, Group] = {}
 
 
 def subscribe(event: type[E], *, group: str, lanes: int = 1) -> Callable[[Single[E]], Single[E]]:
-    """Apply each event in the transaction of its batch. Where one of them fails, all are rolled back to a savepoint
-    and called again, each behind a savepoint of its own: what a reaction does elsewhere may happen twice (that is for
-    a chore). With `lanes`, the events of a batch are split by key into so many transactions that run at the same
+    """Apply each event in the transaction of its batch. Where one of them fails, those before it are rolled back to a
+    savepoint with it, and called again without it: what a reaction does elsewhere may happen twice (that is for a
+    chore). With `lanes`, the events of a batch are split by key into so many transactions that run at the same
     time."""
     return lambda function: _register(event, group, "single", function, lanes)
 

@@ -85,7 +85,8 @@ WHERE $5::text IS NULL OR stream = $5
 _BATCH = f"SELECT {BATCH_COLUMNS} FROM ({BATCH_ROWS}) AS rows ORDER BY seq"  # noqa: S608
 
 
-# The same as `_BATCH` for many ticks at once. The tick before the range is its first predecessor.
+# The same as `_BATCH` for many ticks at once. The tick before the range is its first predecessor. An array of the
+# transactions that were open: joined to them, a planner without statistics reads all of the outbox for each tick.
 HISTORY_ROWS = """
 SELECT t.id AS tick, o.*
 FROM (
@@ -99,8 +100,9 @@ CROSS JOIN LATERAL (
     WHERE xid >= pg_snapshot_xmax(coalesce(t.previous, '1:1:')) AND xid < pg_snapshot_xmax(t.snapshot)
       AND generation = t.generation AND pg_visible_in_snapshot(xid, t.snapshot)
     UNION ALL
-    SELECT o.* FROM pg_snapshot_xip(t.previous) AS open(xid) JOIN outbox AS o USING (xid)
-    WHERE o.generation = t.generation AND pg_visible_in_snapshot(o.xid, t.snapshot)
+    SELECT * FROM outbox
+    WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(t.previous)))
+      AND generation = t.generation AND pg_visible_in_snapshot(xid, t.snapshot)
 ) AS o
 WHERE t.id > $1 AND ($3::text IS NULL OR o.stream = $3)
 """

@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -283,19 +284,15 @@ class Consumer:
         self, tx: Transaction, entries: Sequence[Envelope], condemned: dict[str, Exception]
     ) -> list[Envelope]:
         """Those whose key failed in this batch are returned, to wait."""
-        hopeful = self.group.kind == "single" and len(entries) > 1 and not condemned
-        if hopeful and await self._attempts.attempt_all(tx, entries) is not None:
-            return []
-        failed: set[tuple[str, str]] = set()
-        waiting = []
-        for entry in entries:
-            if (entry.stream, entry.subject) in failed:
-                waiting.append(entry)
-                continue
-            error = condemned.get(str(entry.id)) or await self._attempts.attempt(tx, entry)
-            if error is not None and not await self._attempts.note_failure(tx, Parked(entry), error):
-                failed.add((entry.stream, entry.subject))
-        return waiting
+        settled: set[UUID] = set()
+
+        async def parks(entry: Envelope, error: Exception) -> bool:
+            settled.add(entry.id)
+            return not await self._attempts.note_failure(tx, Parked(entry), error)
+
+        applied = await self._attempts.attempt_in_order(tx, entries, parks, condemned=condemned)
+        settled |= {entry.id for entry in applied}
+        return [entry for entry in entries if entry.id not in settled]
 
     async def _promote(self, waiting: Sequence[Envelope]) -> None:
         if waiting:

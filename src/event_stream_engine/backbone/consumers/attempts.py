@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from types import MappingProxyType
 
 import structlog
 from prometheus_client import Counter
@@ -25,6 +27,10 @@ CONSUMED = Counter("ese_consumed_total", "Events whose effect was committed", ["
 FAILURES = Counter("ese_consume_failures_total", "Failed attempts to apply an event", ["group", "type"])
 DEAD = Counter("ese_consume_dead_letters_total", "Events given up", ["group", "type"])
 
+Parks = Callable[[Envelope, Exception], Awaitable[bool]]
+"""Notes a failure; whether the event is parked, and its key with it."""
+NONE: Mapping[str, Exception] = MappingProxyType({})
+
 
 @dataclass
 class Attempts:
@@ -38,41 +44,69 @@ class Attempts:
 
     async def attempt(self, tx: Transaction, entry: Envelope) -> Exception | None:
         """Why it failed, None when it is applied. Raises what is not the event's fault, and `Interrupted`."""
-        _, error = await self._try(tx, [entry])
-        return error
+        return (await self._try(tx, [entry]))[1]
 
-    async def attempt_all(
-        self, tx: Transaction, entries: Sequence[Envelope], until: float = math.inf
-    ) -> list[Envelope] | None:
-        """Behind one savepoint instead of one each, which is two of three round trips: those that were applied before
-        `until` (the loop's time). None when one failed: then nothing is applied, and each is tried by itself. Raises
-        as `attempt` does."""
-        applied, error = await self._try(tx, entries, until)
-        return applied if error is None else None
+    async def attempt_in_order(
+        self,
+        tx: Transaction,
+        entries: Sequence[Envelope],
+        parks: Parks,
+        *,
+        condemned: Mapping[str, Exception] = NONE,
+        until: float = math.inf,
+    ) -> list[Envelope]:
+        """Behind as few savepoints as the failures allow, for each is two of three round trips: those that were applied
+        before `until` (the loop's time). Where `parks` answers yes, what comes behind in the key is not tried;
+        `condemned` (by id) are failures without a call.
+
+        What went well before one that failed is taken back with it, and called again without it: a reaction may be
+        called twice. Raises as `attempt` does.
+        """
+        applied: list[Envelope] = []
+        rest, size = list(entries), len(entries)
+        while rest:
+            part = rest[:size]
+            if condemned:
+                part = list(takewhile(lambda one: str(one.id) not in condemned, part))
+            well, error = await self._try(tx, part, until) if part else (0, condemned[str(rest[0].id)])
+            if error is not None and well and self.group.kind != "chore":
+                size = well
+                continue
+            applied += rest[:well]
+            rest = rest[well:]
+            if error is not None:
+                failed = rest.pop(0)
+                if await parks(failed, error):
+                    rest = [one for one in rest if (one.stream, one.subject) != (failed.stream, failed.subject)]
+            elif well < len(part):
+                break
+            size = len(rest)
+        return applied
 
     async def _try(
         self, tx: Transaction, entries: Sequence[Envelope], until: float = math.inf
-    ) -> tuple[list[Envelope], Exception | None]:
-        """Those that were applied, or why one failed: then none is."""
+    ) -> tuple[int, Exception | None]:
+        """How many went well before one failed, or before `until`, and why it failed. Then none of them is applied,
+        unless they are chores, which change nothing here: those may run again and are idempotent by event id."""
         time = asyncio.get_running_loop().time
-        is_chore = self.group.kind == "chore"  # it changes nothing here; it may run again and is idempotent by event id
-        applied: list[Envelope] = []
-        entry = entries[0]
+        is_chore = self.group.kind == "chore"
+        well, entry = 0, entries[0]
         try:
             async with contextlib.nullcontext() if is_chore else tx.begin_nested():
                 for entry in entries:
                     if time() > until:
                         break
-                    reaction = self.group.reactions[entry.type]
-                    await applying.run(reaction, None if is_chore else tx, [entry], self.settings.handler_seconds)
-                    applied.append(entry)
+                    if reaction := self.group.reactions.get(entry.type):
+                        given = None if is_chore else tx
+                        await applying.run(reaction, given, [entry], self.settings.handler_seconds)
+                    well += 1
         except HandlerTimedOut as error:
             raise Interrupted(entry, error) from error
         except Exception as error:  # the edge: any other failure is counted, and the event kept
             if applying.is_outage(error):
                 raise
-            return [], error
-        return applied, None
+            return well, error
+        return well, None
 
     async def note_failure(self, tx: Transaction, parked: Parked, error: Exception) -> bool:
         entry = parked.entry

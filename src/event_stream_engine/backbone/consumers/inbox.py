@@ -189,7 +189,9 @@ _BLOCKED = text("""
 SELECT g.event_id
 FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS text[]), CAST(:keys AS text[]))
          AS g (event_id, stream, key)
-JOIN parked_events p USING (stream, key) WHERE p.group_name = :group
+WHERE EXISTS (
+    SELECT FROM parked_events p WHERE p.group_name = :group AND p.stream = g.stream AND p.key = g.key
+)
 """)
 
 _LAY_OUT = text("""

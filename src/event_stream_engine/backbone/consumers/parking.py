@@ -267,17 +267,21 @@ ORDER BY p.tick, p.seq
 
 _REMOVE_ALL = "DELETE FROM parked_events WHERE group_name = :group AND event_id = ANY (CAST(:events AS uuid[]))"
 
+# The fronts are found first, by the index: joined to the rows that wait, a planner without statistics (the table is
+# empty until something fails) looked for them once for each of those, seconds for some thousand.
 _PROMOTE_FRONTS = """
-UPDATE parked_events p SET next_attempt_at = now()
-FROM (
-    SELECT DISTINCT stream, key FROM unnest(CAST(:streams AS text[]), CAST(:keys AS text[])) AS given (stream, key)
-) AS touched
-CROSS JOIN LATERAL (
-    SELECT event_id FROM parked_events f
-    WHERE f.group_name = :group AND f.stream = touched.stream AND f.key = touched.key
-    ORDER BY f.tick, f.seq LIMIT 1
-) AS front
-WHERE p.group_name = :group AND p.event_id = front.event_id AND p.next_attempt_at = 'infinity'
+UPDATE parked_events SET next_attempt_at = now()
+WHERE group_name = :group AND next_attempt_at = 'infinity' AND event_id = ANY (ARRAY(
+    SELECT front.event_id
+    FROM (
+        SELECT DISTINCT stream, key FROM unnest(CAST(:streams AS text[]), CAST(:keys AS text[])) AS given (stream, key)
+    ) AS touched
+    CROSS JOIN LATERAL (
+        SELECT event_id FROM parked_events f
+        WHERE f.group_name = :group AND f.stream = touched.stream AND f.key = touched.key
+        ORDER BY f.tick, f.seq LIMIT 1
+    ) AS front
+))
 """
 
 _MARK = """

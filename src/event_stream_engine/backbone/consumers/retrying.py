@@ -87,26 +87,14 @@ class Retrying:
 
     async def _apply_run(self, tx: Transaction, run: Sequence[Parked]) -> list[Envelope]:
         """Those that were applied; a key ends where one of its events fails."""
+        waiting = {parked.entry.id: parked for parked in run}
+
+        async def parks(entry: Envelope, error: Exception) -> bool:
+            await self.attempts.note_failure(tx, waiting[entry.id], error)
+            return True
+
         until = asyncio.get_running_loop().time() + _RUN_SECONDS
-        entries = [parked.entry for parked in run if parked.entry.type in self.group.reactions]
-        if self.group.kind == "single" and len(entries) == len(run) > 1:
-            applied = await self.attempts.attempt_all(tx, entries, until)
-            if applied is not None:
-                return applied
-        ended: set[tuple[str, str]] = set()
-        settled = []
-        for parked in run:
-            entry = parked.entry
-            if (entry.stream, entry.subject) in ended or asyncio.get_running_loop().time() > until:
-                continue
-            heard = entry.type in self.group.reactions
-            error = await self.attempts.attempt(tx, entry) if heard else None
-            if error is None:
-                settled.append(entry)
-            else:
-                ended.add((entry.stream, entry.subject))
-                await self.attempts.note_failure(tx, parked, error)
-        return settled
+        return await self.attempts.attempt_in_order(tx, [parked.entry for parked in run], parks, until=until)
 
     async def _promote_fronts(self, entries: Sequence[Envelope]) -> None:
         if entries:

@@ -25,7 +25,10 @@ def events_tail(
 
 @events.command("trace")
 def events_trace(
-    event_id: Annotated[str, typer.Argument(help="An event's id, a correlation id, or a request's X-Request-ID.")],
+    event_id: Annotated[
+        str,
+        typer.Argument(help="An event's or a campaign's id, or the X-Request-ID of a request about something else."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the data.")] = False,
 ) -> None:
     """Print what one request or event led to, and which groups have applied it."""

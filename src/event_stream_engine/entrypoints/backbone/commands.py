@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 import typer
@@ -67,23 +68,45 @@ def _print_finding(name: str, finding: Finding) -> None:
 
 
 def status() -> None:
-    """Print the relay and its streams."""
-    relay, found = run(_status)
+    """Print the relay, what holds it or the retention back, and its streams."""
+    relay, found, blockers = run(_status)
     works = "works" if relay["works"] else "DOES NOT WORK"
     typer.echo(f"relay {relay['holder'] or '-'} {works}, generation {relay['generation']}, epoch {relay['epoch']}")
+    events = relay["events_per_minute"] or 0
+    typer.echo(f"  last tick {_ago(relay['last_tick_at'])}, {events} events in the last minute")
     if relay["generation_refused"]:
         typer.echo(f"  refused: {relay['generation_refused']}")
+    if relay["memory_used"] is not None:
+        limit = f"of {_mib(relay['memory_max'])}" if relay["memory_max"] else "without a limit"
+        typer.echo(f"  memory of the streams: {_mib(relay['memory_used'])} {limit}")
+    if relay["held_by"]:
+        typer.echo(f"  partitions are kept longer for: {relay['held_by']}")
+    for one in blockers:
+        typer.echo(f"  open for {one['age_seconds']:.0f} s, its events wait: {one['application']} (pid {one['pid']})")
     if not found:
         typer.echo("No stream yet: nothing was published.")
     for stream in found:
         code = f" ({stream.code})" if stream.code else ""
-        waiting = f"{stream.unpublished_events} wait"
+        since = f", the oldest was committed {_ago(stream.oldest_unpublished_at)}" if stream.unpublished_events else ""
+        waiting = f"{stream.unpublished_events} wait{since}"
         typer.echo(f"{stream.stream}: {stream.state}{code}, ends at {stream.entry_id}, {waiting}")
 
 
-async def _status(database: Database, _: StreamWriter) -> tuple[dict[str, object], list[reports.StreamReport]]:
+def _ago(moment: datetime | None) -> str:
+    age = reports.age_seconds(moment)
+    return "never" if age is None else f"{age:.0f} s ago"
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:.0f} MiB"
+
+
+_Found = tuple[dict[str, Any], list[reports.StreamReport], list[dict[str, Any]]]
+
+
+async def _status(database: Database, _: StreamWriter) -> _Found:
     async with database.transaction() as tx:
-        return await reports.relay(tx), await reports.streams(tx)
+        return await reports.relay(tx), await reports.streams(tx), await reports.blockers(tx)
 
 
 def rebuild(stream: str | None) -> None:
