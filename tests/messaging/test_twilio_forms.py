@@ -1,10 +1,15 @@
 """What Twilio's webhooks say, and what its error codes mean here."""
 
 from itertools import pairwise
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_stream_engine.errors import BadRequest
+from event_stream_engine.messaging.gateway import OutgoingMessage
+from event_stream_engine.messaging.twilio.client import form
 from event_stream_engine.messaging.twilio.errors import ERRORS, describe
 from event_stream_engine.messaging.twilio.webhooks import (
     STATUS_RANK,
@@ -132,3 +137,13 @@ def test_an_unknown_code_is_neither_repeated_nor_held_against_the_contact() -> N
     entry = describe(99999)
     assert (entry.reaction, entry.suppression, entry.pause) == ("no_retry", "none", "none")
     assert "99999" in entry.what_to_do
+
+
+TEXT = st.text(st.characters(codec="utf-8"))
+
+
+@given(to=TEXT, body=TEXT, callback=TEXT)
+def test_a_message_is_written_as_any_client_would(to: str, body: str, callback: str) -> None:
+    written = form(OutgoingMessage(to, "+14155550100", "sms", body, status_callback=callback))
+    fields = {"To": to, "From": "+14155550100", "Body": body, "StatusCallback": callback}
+    assert written == urlencode(fields).encode()

@@ -4,9 +4,10 @@ The outcome of a send is a sum type, because the six cases ask for six different
 of them either loses a message or sends it twice.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol, TypeAlias
+
+import msgspec
 
 from event_stream_engine.errors import Unavailable
 from event_stream_engine.resilience import Verdict
@@ -14,8 +15,7 @@ from event_stream_engine.resilience import Verdict
 Channel: TypeAlias = Literal["sms", "whatsapp"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(msgspec.Struct, frozen=True):
     """One message as it leaves: `to` is E.164; `sender` is E.164 or a Messaging Service (`MG…`).
 
     Either `body` or `content_sid` is set. `content_variables` is a JSON object of strings, as text.
@@ -32,8 +32,7 @@ class OutgoingMessage:
     status_callback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The carrier took the message. `segments` is None while the carrier does not know them yet."""
 
     sid: str
@@ -41,8 +40,7 @@ class Accepted:
     segments: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """The carrier refused the message for good; `code` 0 when the refusal carried no code."""
 
     code: int
@@ -50,29 +48,25 @@ class Rejected:
     http_status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(msgspec.Struct, frozen=True):
     """Too many requests at once: not processed, safe to repeat. `retry_after` in seconds, when told."""
 
     retry_after: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(msgspec.Struct, frozen=True):
     """No connection came about, so the message provably did not leave: safe to repeat."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """It may have been processed. Only `find` or a receipt may decide; repeating could send twice."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """The circuit to the carrier is open, so it did not leave, and that says nothing of this message: it waits as if it
     had not been tried. `retry_after`: seconds until somebody may try; None while an operator holds the circuit open."""
 
@@ -82,8 +76,7 @@ class Held:
 SendOutcome: TypeAlias = Accepted | Rejected | Throttled | NotSent | Unknown | Held
 
 
-@dataclass(frozen=True, slots=True)
-class FoundMessage:
+class FoundMessage(msgspec.Struct, frozen=True):
     """A message as the carrier has it. Addresses without channel prefix; `from_` is None while a Messaging
     Service has not chosen its sender."""
 

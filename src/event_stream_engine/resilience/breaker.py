@@ -18,6 +18,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import ClassVar
 
+import msgspec
 from prometheus_client import Counter, Gauge
 
 from event_stream_engine import clock as wall_clock
@@ -80,8 +81,7 @@ class Transition:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """A call under way: in which period of the breaker it began, and when."""
 
     period: int
@@ -111,6 +111,7 @@ class Breaker:
         self.thresholds = thresholds or Thresholds()
         self.listeners: list[Callable[[Transition], None]] = [on_transition] if on_transition else []
         self._clock, self._uniform = clock, uniform
+        self._calls = {verdict: CALLS.labels(name, verdict) for verdict in Verdict}
         self._window = Window(self.thresholds.window_seconds, 3)  # calls, failed, slow
         self._state = State.CLOSED
         self._period = 0
@@ -177,7 +178,7 @@ class Breaker:
 
     def report(self, permit: Permit, verdict: Verdict) -> None:
         """What became of an admitted call."""
-        CALLS.labels(self.name, verdict).inc()
+        self._calls[verdict].inc()
         if permit.period != self._period or self._state is State.DISABLED:
             return
         if permit.is_probe:

@@ -24,6 +24,7 @@ from event_stream_engine.messaging.routes import imports as routes
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.auth import issue_access_token
+from event_stream_engine.web.openapi import serve
 from event_stream_engine.web.platform import Platform
 from tests.messaging.imports.conftest import DATA, Importer
 
@@ -52,7 +53,7 @@ async def call(importer: Importer) -> Caller:
     home = str(importer.runtime.settings.home)
     settings = load_settings({"ESE_HOME": home, "ESE_SECRET_KEY": SECRET, "ESE_MAX_UPLOAD_BYTES": str(LIMIT)})
     app = FastAPI()
-    app.include_router(routes.router)
+    serve(app, routes.router)
     problems.install(app)
     nothing: Any = None  # imports use neither Redis nor streams
     now, lifetime = clock.now(), timedelta(hours=1)

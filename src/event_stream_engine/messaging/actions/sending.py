@@ -79,8 +79,7 @@ class SendPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A claimed message and the request that carries it; `attempt` is the fence of this claim."""
 
     id: UUID
@@ -88,8 +87,7 @@ class Outgoing:
     request: OutgoingMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """What the carrier answered to one claimed message."""
 
     outgoing: Outgoing

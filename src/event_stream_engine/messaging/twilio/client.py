@@ -5,7 +5,6 @@ the one thing that matters here is to tell "provably not sent" from "nobody know
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -132,7 +131,7 @@ class TwilioGateway:
 
     async def send(self, message: OutgoingMessage) -> SendOutcome:
         """Create the message at Twilio, once."""
-        request = self._client.post(self._messages).body_bytes(_form(message)).build()
+        request = self._client.post(self._messages).body_bytes(form(message)).build()
         try:
             response = await request.send()
             body = await response.bytes()
@@ -187,33 +186,38 @@ class TwilioGateway:
         return body
 
 
-def _form(message: OutgoingMessage) -> bytes:
-    """The form body, built by hand: urlencode takes twice as long for the same text."""
+def form(message: OutgoingMessage) -> bytes:
+    """The form body, built by hand: urlencode takes three times as long for the same text."""
     parts = ["To=", _quoted_address(message.to, message.channel), _sender(message.sender, message.channel)]
-    optional: Mapping[str, str | None] = {
-        "&Body=": message.body,
-        "&ContentSid=": message.content_sid,
-        "&ContentVariables=": message.content_variables,
-        "&StatusCallback=": message.status_callback,
-    }
-    for name, value in optional.items():
-        if value is not None:
-            parts += [name, quote_plus(value)]
+    if message.body is not None:
+        parts += ["&Body=", _quoted(message.body)]
+    if message.content_sid is not None:
+        parts += ["&ContentSid=", _quoted(message.content_sid)]
+    if message.content_variables is not None:
+        parts += ["&ContentVariables=", _quoted(message.content_variables)]
+    if message.status_callback is not None:
+        parts += ["&StatusCallback=", _quoted(message.status_callback)]
     return "".join(parts).encode("ascii")
+
+
+_ESCAPED: Final = {number: quote_plus(bytes([number])) for number in range(256)}
+
+
+def _quoted(value: str) -> str:
+    """As `quote_plus`, by one look-up a byte."""
+    return value.encode().decode("latin-1").translate(_ESCAPED)
 
 
 @lru_cache(maxsize=256)
 def _sender(sender: str, channel: Channel) -> str:
     """The same for every message of a campaign."""
     if sender.startswith("MG"):
-        return f"&MessagingServiceSid={quote_plus(sender)}"
+        return f"&MessagingServiceSid={_quoted(sender)}"
     return f"&From={_quoted_address(sender, channel)}"
 
 
 def _quoted_address(number: str, channel: Channel) -> str:
-    if number[:1] == "+" and number[1:].isdigit():
-        return f"whatsapp%3A%2B{number[1:]}" if channel == "whatsapp" else f"%2B{number[1:]}"
-    return quote_plus(_address(number, channel))
+    return _quoted(_address(number, channel))
 
 
 def _address(number: str, channel: Channel) -> str:
