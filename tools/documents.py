@@ -154,6 +154,7 @@ def metric_of(call: ast.Call) -> tuple[str, str, list[str], str] | None:
     if kind == "counter" or maker == "Metric":
         kind, name = "counter", name if name.endswith("_total") else f"{name}_total"
     given = [*call.args[2:3], *(word.value for word in call.keywords if word.arg in ("labels", "labelnames"))]
+    given = [arg for arg in given if isinstance(arg, ast.Constant | ast.List | ast.Tuple)]  # else it is the value
     labels = [part.value for arg in given for part in ast.walk(arg) if isinstance(part, ast.Constant)]
     return name, kind, [label for label in labels if isinstance(label, str)], meaning
 

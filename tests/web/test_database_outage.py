@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from event_stream_engine.database import Database
-from event_stream_engine.resilience import Circuits, Pool, State, circuits_of
+from event_stream_engine.database.watching import OWN_SERVER, Watched
+from event_stream_engine.resilience import Breaker, Circuits, Pool, State, circuits_of
 from event_stream_engine.settings import Settings
 from tests.faults.proxy import Proxy, proxied
 from tests.web.client import Client
@@ -82,6 +84,14 @@ async def test_errors_about_the_data_and_our_own_open_nothing(database_url: str)
                 raise FileNotFoundError
     assert circuits.breakers["postgresql"].state is State.CLOSED
     await database.close()
+
+
+async def test_a_pool_that_is_used_up_says_nothing_of_the_server() -> None:
+    breaker = Breaker("postgresql", thresholds=OWN_SERVER)
+    for _ in range(6):
+        with pytest.raises(PoolTimeout), Watched(breaker, fail_fast=False):
+            raise PoolTimeout
+    assert (breaker.state, breaker.failures) == (State.CLOSED, 0)
 
 
 async def test_the_pool_tells_who_has_a_connection_and_who_waits(database_url: str) -> None:

@@ -44,7 +44,7 @@ from event_stream_engine.web import problems
 from event_stream_engine.web.addresses import networks
 from event_stream_engine.web.guards import declared
 from event_stream_engine.web.limits import RateLimits
-from event_stream_engine.web.openapi import with_problems
+from event_stream_engine.web.openapi import serve, with_problems
 from event_stream_engine.web.platform import Platform
 
 DESCRIPTION = """
@@ -117,12 +117,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        responses={
-            401: {"model": problems.Problem},  # `with_problems` describes it, and the others
-        },
-        generate_unique_id_function=lambda route: route.name,
     )
-    add_routes(app, chosen)
+    add_routes(app)
     declared(app)  # raises where a route does not say who may call it
     problems.install(app)
     plain = app.openapi
@@ -169,31 +165,21 @@ def connect_platform(settings: Settings, transport: Transport) -> Platform:
     return Platform(settings, database, redis, transport, Directory(database), shared)
 
 
-def add_routes(app: FastAPI, settings: Settings) -> None:
-    app.include_router(webhooks.router)  # first: routes are tried in order, and callbacks come by the thousand
-    app.include_router(health.router)
-    app.include_router(flags.router)
-    app.include_router(flags.status)
-    app.include_router(monitoring_routes.figures)
-    app.include_router(stored.router)
-    app.include_router(breakers.router)
-    for router in (sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router):
-        app.include_router(router)
-    backbone = (streams, events, groups, dead_letters, replays)
-    for feature in (
-        alerts,
-        audit,
-        contacts,
-        imports,
-        content,
-        campaigns,
-        reporting,
-        live,
-        running,
-        *backbone,
-        sandbox_panel,
+def add_routes(app: FastAPI) -> None:
+    """In this order they are tried, and callbacks come by the thousand."""
+    for router in (
+        webhooks.router,
+        health.router,
+        *(flags.router, flags.status),
+        *(monitoring_routes.figures, stored.router, breakers.router, running.router),
+        *(sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router),
+        *(alerts.router, audit.router),
+        *(contacts.router, imports.router, content.router, campaigns.router, reporting.router),
+        live.router,
+        *(streams.router, events.router, groups.router, dead_letters.router, replays.router),
+        sandbox_panel.router,
     ):
-        app.include_router(feature.router)
+        serve(app, router)
     ui.mount(app, ui.DIST)
 
 

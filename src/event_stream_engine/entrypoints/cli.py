@@ -150,12 +150,11 @@ def secrets_rotate() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version's schema (`ese up` does it by itself)."""
+    """Bring the database to this release's schema, whole or not at all (`ese up` does it by itself)."""
     from event_stream_engine.database.migrating import migrate_now
     from event_stream_engine.settings import load_settings
 
-    migrate_now(load_settings().database_url)
-    typer.echo("The schema is up to date.")
+    typer.echo(f"Schema: {migrate_now(load_settings().database_url)}.")
 
 
 @app.command()

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
 from event_stream_engine.backbone.supervising import end
@@ -16,8 +16,9 @@ from event_stream_engine.live.websocket import serve
 from event_stream_engine.messaging.routes.masking import live_patch
 from event_stream_engine.web.auth import Account, authenticate_socket, unchanged
 from event_stream_engine.web.guards import needs, socket_guard, socket_needs
+from event_stream_engine.web.openapi import Router
 
-router = APIRouter(prefix="/api/v1", tags=["live"])
+router = Router(prefix="/api/v1", tags=["live"])
 
 TOPICS_MAX = 50
 LIFETIME_SECONDS = 600.0

@@ -6,15 +6,15 @@ import urllib.request
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from event_stream_engine.errors import Conflict, Unavailable
 from event_stream_engine.settings import Settings
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 
-router = APIRouter(prefix="/api/v1/sandbox", tags=["sandbox"])
+router = Router(prefix="/api/v1/sandbox", tags=["sandbox"])
 
 _LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
 

@@ -1,8 +1,11 @@
-"""The errors of every operation in the OpenAPI document, as the toolkit's own rules make them possible."""
+"""The OpenAPI document: what its operations are called, and their errors, as the toolkit's own rules make them
+possible."""
 
 from typing import Any
 
-from event_stream_engine.web.problems import MEDIA_TYPE
+from fastapi import APIRouter, FastAPI
+
+from event_stream_engine.web.problems import MEDIA_TYPE, Problem
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PROBED = ("/livez", "/readyz", "/health", "/health/flags", "/metrics")
@@ -19,6 +22,20 @@ _MEANINGS = {
     429: "Too many requests",
     503: "A server that this needs does not answer",
 }
+
+
+class Router(APIRouter):
+    """Routes with their whole path; operations are called as their functions. `serve` puts them into an application."""
+
+    def __init__(self, **given: Any) -> None:
+        described: dict[int | str, dict[str, Any]] = {401: {"model": Problem}}  # `with_problems` says more of it
+        super().__init__(responses=described, generate_unique_id_function=lambda route: route.name, **given)
+
+
+def serve(app: FastAPI, router: Router) -> None:
+    """The routes themselves: `include_router` would analyse each of them once more, for a prefix that they have, which
+    takes 0.3 s in every process."""
+    app.router.routes.extend(router.routes)
 
 
 def with_problems(document: dict[str, Any]) -> dict[str, Any]:

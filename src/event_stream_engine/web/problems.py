@@ -76,6 +76,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
+        if error.status >= 500:
+            log.warning("a request could not be answered", code=error.code, detail=error.detail)
         return problem(error.status, error.code, error.title, error.detail, error.errors, _later(error), error.members)
 
     @app.exception_handler(RequestValidationError)

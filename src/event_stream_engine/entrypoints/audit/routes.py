@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -15,11 +15,12 @@ from event_stream_engine.errors import Invalid
 from event_stream_engine.messaging.routes.csv_safe import attachment
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=Route)
+router = Router(prefix="/api/v1/audit", tags=["audit"], route_class=Route)
 
 PROVED_AT_ONCE = 100_000
 """Entries that a request follows, the newest ones; `ese audit verify` follows all."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field, model_validator
 
 from event_stream_engine import audit
@@ -15,10 +15,11 @@ from event_stream_engine.entrypoints.backbone.people import check_search, named,
 from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 
 Text = Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]*$")]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
@@ -20,11 +20,12 @@ from event_stream_engine.entrypoints.backbone.people import check_search, shown_
 from event_stream_engine.errors import Invalid, NotFound
 from event_stream_engine.web.auth import Account, unchanged
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 
 Name = Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]*$")]
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 
 from event_stream_engine import audit
@@ -13,10 +13,11 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named, shown_key
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Limit, Page
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 
 GroupName = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]*$")]
 

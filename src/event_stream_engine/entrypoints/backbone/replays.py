@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from event_stream_engine import audit
@@ -14,10 +14,11 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 
 EntryId = Field(None, max_length=60, pattern=r"^\d{1,19}-\d{1,19}$", examples=["1795231172902-17"])
 

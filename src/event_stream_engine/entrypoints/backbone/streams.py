@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from event_stream_engine import audit
@@ -14,11 +13,12 @@ from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, Stre
 from event_stream_engine.errors import NotFound
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Limit, Page
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
+router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 
 _ANSWER_SECONDS = 5.0
 """A transport that has not answered by then is shown as busy."""

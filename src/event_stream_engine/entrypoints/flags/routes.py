@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
+from fastapi import BackgroundTasks, Depends, Path, Query, Response
 from pydantic import AwareDatetime
 
 from event_stream_engine.database import Transaction
@@ -20,12 +20,13 @@ from event_stream_engine.flags.model.planning import Unknown
 from event_stream_engine.flags.store import AuditRow
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import PUBLIC, needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, IfMatch, Limit, Page, decode_cursor, encode_cursor, set_version
 from event_stream_engine.web.platform import Platform, ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/flags", tags=["flags"], route_class=Route)
-status = APIRouter(tags=["flags"], route_class=Route)
+router = Router(prefix="/api/v1/flags", tags=["flags"], route_class=Route)
+status = Router(tags=["flags"], route_class=Route)
 
 FLAGS, FOLLOWER = "flags", "flags_follower"
 _ETAG = re.compile(r'(?:W/)?"(\d{1,15})"')

@@ -2,7 +2,7 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,9 +12,10 @@ from event_stream_engine.entrypoints.health.monitor import LOOP_DEAD_SECONDS, He
 from event_stream_engine.entrypoints.health.probes import KAFKA
 from event_stream_engine.entrypoints.metrics import gathering
 from event_stream_engine.web.guards import PUBLIC
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import Platform
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 MONITOR = "health"
 
 

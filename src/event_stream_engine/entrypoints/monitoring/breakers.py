@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Depends
+from fastapi import BackgroundTasks, Depends
 from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 
@@ -18,6 +18,7 @@ from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.resilience import Action, circuits_of
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import Platform, ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
@@ -28,7 +29,7 @@ _WORST: tuple[StateName, ...] = ("forced_open", "open", "half_open", "disabled",
 
 PROCESS = "serve"
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
+router = Router(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
 
 
 class BreakerProcess(BaseModel):

@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from event_stream_engine.monitoring.api import Broadcaster
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route
 
 BROADCASTER = "broadcaster"
 READ, OPERATE = needs("monitoring:read"), needs("monitoring:operate")
 
-figures = APIRouter(prefix="/metrics", tags=["monitoring"], route_class=Route)
+figures = Router(prefix="/metrics", tags=["monitoring"], route_class=Route)
 
 
 def _broadcaster(platform: ThePlatform) -> Broadcaster:

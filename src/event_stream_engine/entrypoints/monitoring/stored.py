@@ -4,16 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine.events.monitoring import Category
 from event_stream_engine.monitoring import store
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
+router = Router(prefix="/api/v1/monitoring", tags=["monitoring"], route_class=Route)
 
 
 class StoredEvent(BaseModel):

@@ -27,7 +27,7 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Shares are of messages, 0 to 1. Ranges are (lowest, highest), drawn evenly. The defaults are calm.
 
     Reply faults exclude each other, so their shares add up to at most 1: `throttled` (429, not accepted),
-    `error_before` (503, not accepted), `error_after` (503 although accepted), `dropped` (accepted, the
+    `error_before` (503, not accepted), `error_after` (500 although accepted), `dropped` (accepted, the
     connection closes in mid-reply), `hanging` (accepted, no reply within `hanging_seconds`).
     Callback faults: `lost` per callback, `duplicated`, `reordered`, `slow` and `early` (first callback before
     the 201) per message.

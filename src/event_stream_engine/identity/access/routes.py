@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from event_stream_engine.database import Transaction
@@ -18,11 +18,12 @@ from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES, SCOPES, Permission, Role
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import PERSON, SIGNED_IN, PermissionMissing, needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
-accounts = APIRouter(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
-keys = APIRouter(prefix="/api/v1/api-keys", tags=["identity"], route_class=Route)
+accounts = Router(prefix="/api/v1/accounts", tags=["identity"], route_class=Route)
+keys = Router(prefix="/api/v1/api-keys", tags=["identity"], route_class=Route)
 
 KeyScope = Annotated[Permission, WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
 """A permission that a key may hold; another is refused with the reason."""

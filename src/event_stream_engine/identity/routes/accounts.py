@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from event_stream_engine import clock
 from event_stream_engine.identity import model as rules
@@ -24,10 +24,11 @@ from event_stream_engine.identity.store import email_changes, second_factors, se
 from event_stream_engine.identity.throttling import spend, throttled
 from event_stream_engine.web.auth import Account, NotSignedIn, Principal, authenticate
 from event_stream_engine.web.guards import PERSON, PUBLIC, SIGNED_IN
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
+router = Router(prefix="/api/v1/auth", tags=["identity"], route_class=Route)
 
 
 async def _principal_if_signed_in(request: Request) -> Principal | None:

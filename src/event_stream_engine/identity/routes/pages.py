@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Cookie, Form, Request, Response
+from fastapi import Cookie, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
@@ -28,10 +28,11 @@ from event_stream_engine.identity.routes.entering import (
 )
 from event_stream_engine.identity.throttling import spend, throttled
 from event_stream_engine.web.guards import PUBLIC
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(include_in_schema=False, route_class=Route, dependencies=[PUBLIC])
+router = Router(include_in_schema=False, route_class=Route, dependencies=[PUBLIC])
 _PAGES = Path(__file__).parents[1] / "pages"
 _templates = Jinja2Templates(_PAGES)
 

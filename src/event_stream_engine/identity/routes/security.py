@@ -4,7 +4,7 @@ import io
 from uuid import UUID
 
 import segno
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from event_stream_engine import clock
 from event_stream_engine.identity.actions import sessions, two_step
@@ -25,11 +25,12 @@ from event_stream_engine.identity.store import sessions as session_store
 from event_stream_engine.identity.throttling import throttled
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import PERSON
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Page
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route, dependencies=[PERSON])
+router = Router(prefix="/api/v1/auth", tags=["identity"], route_class=Route, dependencies=[PERSON])
 
 
 @router.get("/sessions", summary="Your sessions")

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from event_stream_engine.identity import model as rules
 from event_stream_engine.identity.actions import accounts as account_actions
@@ -28,11 +28,12 @@ from event_stream_engine.identity.routes.entering import (
 )
 from event_stream_engine.identity.throttling import spend, throttled
 from event_stream_engine.web.guards import PUBLIC
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.problems import problem
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Route, dependencies=[PUBLIC])
+router = Router(prefix="/api/v1/auth", tags=["identity"], route_class=Route, dependencies=[PUBLIC])
 
 NO_MAIL = "This platform has no mail server. Whoever runs it prints a sign-in link with `ese sign-in --email …`."
 

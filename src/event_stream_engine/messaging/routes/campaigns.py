@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.actions import campaigns as actions
@@ -18,6 +18,7 @@ from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -30,7 +31,7 @@ from event_stream_engine.web.pages import (
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=Route)
+router = Router(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=Route)
 
 
 @router.get("", summary="List campaigns", dependencies=[needs("campaigns:read")])

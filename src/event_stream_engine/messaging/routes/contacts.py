@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from event_stream_engine import audit
@@ -22,6 +22,7 @@ from event_stream_engine.messaging.store import contacts as store
 from event_stream_engine.messaging.store.segments import clause
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -34,7 +35,7 @@ from event_stream_engine.web.pages import (
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=Route)
+router = Router(prefix="/api/v1/contacts", tags=["contacts"], route_class=Route)
 
 Search = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Sort = Literal["created_at", "-created_at", "phone"]

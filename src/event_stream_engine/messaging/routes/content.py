@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.actions import segments, senders, templates
@@ -16,6 +16,7 @@ from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.store import templates as template_store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import (
     Cursor,
     IfMatch,
@@ -27,7 +28,7 @@ from event_stream_engine.web.pages import (
 )
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1", route_class=Route)
+router = Router(prefix="/api/v1", route_class=Route)
 
 
 @router.get("/templates", tags=["templates"], summary="List templates", dependencies=[needs("campaigns:read")])

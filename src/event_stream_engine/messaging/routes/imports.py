@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from event_stream_engine import audit, clock
@@ -37,11 +37,12 @@ from event_stream_engine.messaging.routes.import_schemas import (
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=Route)
+router = Router(prefix="/api/v1", tags=["contacts"], route_class=Route)
 
 
 _UPLOAD_FORM = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from redis.exceptions import RedisError
 
@@ -33,11 +33,12 @@ from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
 from event_stream_engine.web.auth import Account, Principal
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.platform import ThePlatform
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1", route_class=Route)
+router = Router(prefix="/api/v1", route_class=Route)
 
 Statuses = Annotated[list[MessageStatus] | None, Query()]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]

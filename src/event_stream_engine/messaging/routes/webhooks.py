@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import Counter
 
@@ -20,6 +20,7 @@ from event_stream_engine.messaging.twilio.signature import verify
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
 from event_stream_engine.telemetry import timed, worked
 from event_stream_engine.web.guards import PUBLIC
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import Platform
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class PlainRoute(APIRoute):
         return handler
 
 
-router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"], route_class=PlainRoute)
+router = Router(prefix="/webhooks/twilio", tags=["webhooks"], route_class=PlainRoute)
 
 
 class ForgedSignature(Forbidden):
