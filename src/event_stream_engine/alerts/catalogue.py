@@ -71,7 +71,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "EseRetentionHeld", "ticket", Level(Selector("ese_outbox_retention_held_back"), "==", 1),
         "The outbox keeps partitions past their time",
-        "A group that is far behind, a replay or a dead letter needs them; the disk fills.", HOUR,
+        "The relay, a group that is far behind or a replay needs them; the disk fills.", HOUR,
     ),
     Rule(
         "EseGroupLag", "ticket", Level(Selector("ese_group_lag_seconds"), ">", 300, ("group",)),
@@ -97,7 +97,6 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "EseBufferFull", "page", Level(Selector("ese_monitoring_buffer_fill_ratio"), ">", 0.8, ("buffer",)),
         "The {buffer} buffer is almost full", "Soon the least worthy events are dropped, and counted.", MINUTE,
-        (DATABASE,),
     ),
     Rule(
         "EseFlushOld", "ticket", Level(Selector("ese_monitoring_flush_age_intervals"), ">", 3),
@@ -106,7 +105,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseCriticalDropped", "page",
-        Grown(Selector("ese_monitoring_stage_dropped_total", (("category", "critical"),)), 600, 0, ("stage",)),
+        # A browser is told of them again when it comes back: it loses none by leaving, and is shed none (`mailbox`).
+        Grown(
+            Selector("ese_monitoring_stage_dropped_total", (("category", "critical"),), but=(("stage", "clients"),)),
+            600, 0, ("stage",),
+        ),
         "Critical events dropped by {stage}: {value}", "Events that must never be lost were.",
     ),
     Rule(

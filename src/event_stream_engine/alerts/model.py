@@ -37,18 +37,21 @@ class AlertResolved(Conflict):
 
 @dataclass(frozen=True)
 class Selector:
-    """The series of a metric whose labels are as `where` says."""
+    """The series of a metric whose labels are as `where` says, and none as `but` says."""
 
     metric: str
     where: Labels = ()
+    but: Labels = ()
 
     @property
     def promql(self) -> str:
-        inside = ",".join(f'{name}="{value}"' for name, value in self.where)
+        wanted = [f'{name}="{value}"' for name, value in self.where]
+        inside = ",".join([*wanted, *(f'{name}!="{value}"' for name, value in self.but)])
         return f"{self.metric}{{{inside}}}" if inside else self.metric
 
     def takes(self, sample: Sample) -> bool:
-        return sample.name == self.metric and set(self.where) <= set(sample.labels)
+        labels = set(sample.labels)
+        return sample.name == self.metric and labels >= set(self.where) and labels.isdisjoint(self.but)
 
 
 @dataclass(frozen=True)

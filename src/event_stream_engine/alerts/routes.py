@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from event_stream_engine import clock
@@ -17,10 +17,11 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
+from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
 from event_stream_engine.web.unit import Route, Tx
 
-router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"], route_class=Route)
+router = Router(prefix="/api/v1/alerts", tags=["alerts"], route_class=Route)
 
 OPEN: tuple[State, ...] = ("firing", "acknowledged", "silenced", "inhibited")
 
