@@ -161,6 +161,17 @@ def test_the_wait_ends_when_the_other_side_is_seen_to_answer_and_only_the_wait()
     assert subject.state is State.FORCED_OPEN
 
 
+def test_a_reset_of_a_closed_breaker_forgets_failures_and_is_no_change() -> None:
+    told: list[Transition] = []
+    subject = breaker(Time(), on_transition=told.append)
+    fail(subject, 4)
+    subject.reset()
+    assert (subject.failures, told) == (0, [])
+    subject.force_open()
+    subject.force_open()
+    assert [(each.before, each.after) for each in told] == [(State.CLOSED, State.FORCED_OPEN)]
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -240,16 +240,19 @@ class Breaker:
         self._move(State.OPEN, reason)
 
     def _move(self, state: State, reason: str) -> None:
-        """Begin a new period: what was counted before, and what is still under way, belongs to the old one."""
+        """Begin a new period: what was counted before, and what is still under way, belongs to the old one. Listeners
+        are told of a state that is another than before."""
         transition = Transition(self.name, self._state, state, reason)
         self._state = state
-        self.changed_at = wall_clock.now()
         self._period += 1
         self._consecutive = self._probe_successes = 0
         self._probing = False
         self._window.clear()
         if state not in (State.OPEN, State.HALF_OPEN):
             self._failed_probes = 0
+        if transition.before is state:
+            return
+        self.changed_at = wall_clock.now()
         TRANSITIONS.labels(self.name, state).inc()
         self._show()
         for listener in self.listeners:

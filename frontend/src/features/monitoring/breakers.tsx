@@ -12,13 +12,12 @@ import { TextField } from "../../ui/field";
 import { Card } from "../../ui/layout";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
-import { breakerPurposes, breakerWords } from "./words";
+import { breakerPurposes, breakerWords, changesOf, type Change } from "./words";
 
-const TRANSITIONS = 3;
+const CHANGES = 3;
 
 export function BreakersCard({ rows }: { rows: readonly Row[] }) {
   const breakers = useQuery(breakersQuery());
-  const transitions = rows.filter((row) => row.event_type === "circuit_breaker_transition");
   return (
     <Card title="Circuit breakers" padded={false} aside={breakers.data && <Freshness at={breakers.dataUpdatedAt} />}>
       <QueryState query={breakers} skeleton={<Skeleton rows={4} height={88} className="px-5 pb-5" />}>
@@ -28,7 +27,7 @@ export function BreakersCard({ rows }: { rows: readonly Row[] }) {
         ) : (
           <ul className="divide-y divide-line border-t border-line bg-solid">
             {breakers.data?.items.map((breaker) => (
-              <BreakerItem key={breaker.name} breaker={breaker} readAt={breakers.dataUpdatedAt} transitions={transitions.filter((row) => row.data.breaker === breaker.name).slice(0, TRANSITIONS)} />
+              <BreakerItem key={breaker.name} breaker={breaker} readAt={breakers.dataUpdatedAt} changes={changesOf(breaker.name, rows, CHANGES)} />
             ))}
           </ul>
         )}
@@ -37,7 +36,7 @@ export function BreakersCard({ rows }: { rows: readonly Row[] }) {
   );
 }
 
-function BreakerItem({ breaker, readAt, transitions }: { breaker: Breaker; readAt: number; transitions: readonly Row[] }) {
+function BreakerItem({ breaker, readAt, changes }: { breaker: Breaker; readAt: number; changes: readonly Change[] }) {
   const [asking, setAsking] = useState<"open" | "reset" | null>(null);
   const [reason, setReason] = useState("");
   const cache = useQueryClient();
@@ -71,11 +70,11 @@ function BreakerItem({ breaker, readAt, transitions }: { breaker: Breaker; readA
         </p>
       ))}
       <Processes breaker={breaker} readAt={readAt} />
-      {transitions.length > 0 && (
+      {changes.length > 0 && (
         <ol aria-label={`Changes of ${breaker.name}`} className="grid gap-0.5 text-xs text-muted tabular">
-          {transitions.map((row) => (
-            <li key={row.event_id} title={dateTime(row.timestamp)}>
-              {time(row.timestamp)} {String(row.data.process ?? "")} {sentence(String(row.data.before))} to {sentence(String(row.data.after)).toLowerCase()}: {sentence(String(row.data.reason)).toLowerCase()}
+          {changes.map((change) => (
+            <li key={change.id} title={dateTime(change.timestamp)} className="wrap-anywhere">
+              {time(change.timestamp)} {change.words}, in {change.processes.join(", ")}
             </li>
           ))}
         </ol>

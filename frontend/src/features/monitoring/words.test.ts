@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Row } from "../../realtime/backlog";
-import { lineOf, matches, summary } from "./words";
+import { changesOf, lineOf, matches, summary } from "./words";
 
 const row: Row = { event_id: "e1", event_type: "import_changed", timestamp: "2026-01-01T00:00:00Z", source: "messaging.imports.v1", category: "user_activity", data: { file: "Spring.csv", rows: 3, deep: {} }, metadata: {}, offset: 1 };
 
@@ -30,5 +30,28 @@ describe("finding an event", () => {
 
   it("shows short values only, words before figures before ids", () => {
     expect(summary({ import_id: "7", merged: 0, ...row.data })).toBe("file Spring.csv · rows 3 · import_id 7");
+  });
+});
+
+describe("the changes of a breaker", () => {
+  const change = (second: number, process: string, before: string, after: string, breaker = "twilio"): Row => ({
+    ...row,
+    event_id: `${second}-${process}-${breaker}`,
+    event_type: "circuit_breaker_transition",
+    timestamp: new Date(second * 1000).toISOString(),
+    data: { breaker, process, before, after, reason: "operator" },
+  });
+
+  it("are one line where processes made the same one together", () => {
+    const rows = [change(62, "work-2", "forced_open", "closed"), change(61, "serve-1", "forced_open", "closed"), change(60, "work-2", "closed", "forced_open"), change(59, "serve-1", "closed", "forced_open"), change(59, "serve-1", "closed", "open", "redis")];
+    expect(changesOf("twilio", rows, 3).map(({ words, processes }) => [words, ...processes])).toEqual([
+      ["Forced open to closed: operator", "work-2", "serve-1"],
+      ["Closed to forced open: operator", "work-2", "serve-1"],
+    ]);
+  });
+
+  it("stay apart over time, and no more than asked for are shown", () => {
+    const rows = [90, 70, 50, 30].map((second) => change(second, "serve-1", "closed", "forced_open"));
+    expect(changesOf("twilio", rows, 3).map(({ id }) => id)).toEqual(["90-serve-1-twilio", "70-serve-1-twilio", "50-serve-1-twilio"]);
   });
 });

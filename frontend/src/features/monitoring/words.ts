@@ -2,6 +2,7 @@ import type { Breaker } from "../../api/types";
 import type { Row } from "../../realtime/backlog";
 import type { Category } from "../../realtime/frames";
 import type { Tone } from "../../ui/chip";
+import { sentence } from "../../lib/format";
 
 export const categoryWords: Record<Category, string> = { critical: "Critical", system: "System", user_activity: "User activity", performance: "Performance", debug: "Debug" };
 export const categoryTones: Record<Category, Tone> = { critical: "bad", system: "info", user_activity: "accent", performance: "neutral", debug: "neutral" };
@@ -24,6 +25,30 @@ export const breakerPurposes: Record<string, string> = {
   monitoring_database: "Writing these events to the database",
   monitoring_redis: "Publishing these events through Redis",
 };
+
+export interface Change {
+  id: string;
+  timestamp: string;
+  words: string;
+  processes: string[];
+}
+
+const TOGETHER_MS = 10_000;
+
+/** The latest changes of a breaker's state, newest first; processes that made the same one within ten seconds are one line. */
+export function changesOf(breaker: string, rows: readonly Row[], max: number): Change[] {
+  const changes: Change[] = [];
+  for (const row of rows) {
+    if (row.event_type !== "circuit_breaker_transition" || row.data.breaker !== breaker) continue;
+    const { before, after, reason, process } = row.data;
+    const words = `${sentence(String(before))} to ${sentence(String(after)).toLowerCase()}: ${sentence(String(reason)).toLowerCase()}`;
+    const same = changes.find((change) => change.words === words && Date.parse(change.timestamp) - Date.parse(row.timestamp) <= TOGETHER_MS);
+    if (same) same.processes.push(String(process ?? ""));
+    else if (changes.length === max) break;
+    else changes.push({ id: row.event_id, timestamp: row.timestamp, words, processes: [String(process ?? "")] });
+  }
+  return changes;
+}
 
 /** Each stage in words; one that is not known here is shown by its own name. */
 export const stageWords: Record<string, string> = {
