@@ -95,8 +95,10 @@ class Interrupted:
     async def append(self, stream: str, expected: str, entries: Sequence[Entry]) -> None:
         await self._broken(stream, self.inner.append(stream, expected, entries))
 
-    async def append_packed(self, expected: str, packed: Packed) -> None:
-        await self._broken(packed.stream, self.inner.append_packed(expected, packed))
+    async def append_packed(self, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]) -> None:
+        for packed in slices:
+            await self._broken(packed.stream, self.inner.append_packed(expected, [packed], appended))
+            expected = packed.last_id
 
     async def _broken(self, stream: str, append: Coroutine[Any, Any, None]) -> None:
         self.appends += 1

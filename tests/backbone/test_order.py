@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from event_stream_engine.backbone import outbox, ticks
+from event_stream_engine.backbone import outbox, packing, ticks
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.backbone.ticks import BEFORE_ALL
@@ -173,7 +173,8 @@ async def hold_lease(database: Database) -> None:
 
 async def take(database: Database, previous: ticks.Tick) -> ticks.Tick | None:
     async with database.driver() as connection:
-        return await ticks.take(connection, previous, 1)
+        taken = await packing.take(connection, previous, 1, 500)
+    return taken.tick if taken else None
 
 
 async def ids_in(database: Database, previous: ticks.Tick, tick: ticks.Tick) -> list[UUID]:

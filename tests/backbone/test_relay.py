@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.relay.lease import LeaseLost
 from event_stream_engine.backbone.streams import Entry, LastIdMismatch
@@ -81,7 +81,7 @@ async def test_a_crash_between_the_commit_of_a_tick_and_its_publication_loses_no
         await relay.lease.take()
         previous = await relay.resume()
         await record("a", "a", "b")
-        assert await ticks.take(connection, previous, relay.lease.epoch) is not None  # and here it is killed
+        assert await take(connection, previous, relay.lease.epoch, 500) is not None  # and here it is killed
     await record("b")
     await free_lease(database)
     async with working(Relay(database, streams, SETTINGS)):
@@ -261,7 +261,7 @@ async def test_a_relay_that_lost_its_lease_can_neither_tick_nor_renew(
             await record("a", "b", "a")
             await log.wait_published(3)
             await record("c")
-            assert await ticks.take(zombie._connection, previous, zombie.lease.epoch) is None
+            assert await take(zombie._connection, previous, zombie.lease.epoch, 500) is None
             with pytest.raises(LeaseLost):
                 await zombie.lease.renew()
             await log.wait_published(4)

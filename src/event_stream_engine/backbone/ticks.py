@@ -47,25 +47,6 @@ class Tick:
 
 BEFORE_ALL = Tick(0, _START)
 
-# One statement, hence one snapshot: what `fresh` sees is what the tick stores. The lease is checked in it too, so
-# that a relay that was paused past its lease cannot add a tick; and held until the commit, so that whoever takes the
-# lease next sees every tick that was stored under it.
-_TAKE = """
-WITH fresh AS (
-    SELECT EXISTS (SELECT FROM outbox WHERE xid >= $1::text::xid8 AND generation = $5)
-        OR EXISTS (SELECT FROM outbox WHERE xid = ANY ($2::text[]::xid8[]) AND generation = $5) AS any_row
-), held AS MATERIALIZED (
-    SELECT FROM relay_lease, fresh
-    WHERE name = 'relay' AND epoch = $4 AND expires_at > clock_timestamp() AND any_row
-    FOR SHARE OF relay_lease
-)
-INSERT INTO outbox_ticks (id, snapshot, generation)
-SELECT greatest($3::bigint + 1, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
-       pg_current_snapshot(), $5
-FROM held
-RETURNING id, snapshot::text, generation
-"""
-
 BATCH_COLUMNS = """
 stream, seq, key, key_version, event_id, type, correlation_id, causation_id, traceparent, schema_version,
 to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time, data::text AS data
@@ -122,7 +103,7 @@ async def tick_at_or_before(connection: Connection, tick_id: int) -> Tick:
     row = await connection.fetchrow(
         "SELECT id, snapshot::text, generation FROM outbox_ticks WHERE id <= $1 ORDER BY id DESC LIMIT 1", tick_id
     )
-    return _tick(row) if row else BEFORE_ALL
+    return tick_of(row) if row else BEFORE_ALL
 
 
 async def ticks_after(connection: Connection, tick: Tick, limit: int) -> list[Tick]:
@@ -130,16 +111,7 @@ async def ticks_after(connection: Connection, tick: Tick, limit: int) -> list[Ti
     rows = await connection.fetch(
         "SELECT id, snapshot::text, generation FROM outbox_ticks WHERE id > $1 ORDER BY id LIMIT $2", tick.id, limit
     )
-    return [_tick(row) for row in rows]
-
-
-async def take(connection: Connection, previous: Tick, epoch: int) -> Tick | None:
-    """Store a tick if something was committed since `previous`; None when nothing was, or the lease is lost.
-
-    `connection` must not be in a transaction: the tick is durable when this returns.
-    """
-    row = await connection.fetchrow(_TAKE, previous.xmax, previous.in_progress, previous.id, epoch, previous.generation)
-    return _tick(row) if row else None
+    return [tick_of(row) for row in rows]
 
 
 async def batches(
@@ -213,7 +185,8 @@ def batch_arguments(previous: Tick, tick: Tick, stream: str | None) -> tuple[obj
     return before.xmax, tick.xmax, tick.snapshot, before.in_progress, stream, tick.generation
 
 
-def _tick(row: asyncpg.Record) -> Tick:
+def tick_of(row: asyncpg.Record) -> Tick:
+    """From a row's `id`, `snapshot` (as text) and `generation`."""
     return Tick(row["id"], row["snapshot"], row["generation"])
 
 

@@ -16,13 +16,14 @@ from prometheus_client import Gauge
 
 from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.packing import packed as packed_batch
+from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import generation, housekeeping, positions
 from event_stream_engine.backbone.relay.generation import GenerationRefused
 from event_stream_engine.backbone.relay.lanes import Course, Lane
 from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
 from event_stream_engine.backbone.relay.positions import Status
 from event_stream_engine.backbone.streams import Packed, StreamBusy, StreamRefused, StreamWriter
-from event_stream_engine.backbone.supervising import holder_name, pause, until_one_fails
+from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -59,6 +60,8 @@ class Relay:
     course: Course = field(init=False)
     _connection: Connection = field(init=False)
     _handed: int = 0
+    _handing: "asyncio.Task[None] | None" = None
+    """The newest tick's last slices on their way; the next tick is taken meanwhile."""
     _held_by: str | None = None
     _minute: deque[tuple[float, int]] = field(default_factory=deque)
     """When each tick of the last minute was handed out, and its events."""
@@ -92,6 +95,9 @@ class Relay:
             try:
                 await until_one_fails(self._publish_ticks(), self._chores())
             finally:
+                if self._handing is not None:
+                    await end(self._handing)
+                    self._handing = None
                 await asyncio.gather(*(lane.end() for lane in self.lanes.values()))
                 self.lanes = {}
 
@@ -117,41 +123,52 @@ class Relay:
             busy = loop.time() < busy_until
             rhythm = (self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000
             await pause(self.stop, max(0.0, looked + rhythm - loop.time()))
+        await self._settle()
         await self._save()
 
     async def step(self, previous: Tick) -> Tick | None:
-        """Take one tick and hand it out. The tick is durable before its first entry leaves."""
-        tick = await ticks.take(self._connection, previous, self.lease.epoch)
-        if tick is not None:
-            await self._hand_out(previous, tick)
-            TICK.set(tick.id / 1000)
-        return tick
+        """Take one tick and begin to hand it out. The tick is durable before its first entry leaves."""
+        taken = await take(self._connection, previous, self.lease.epoch, self.settings.batch_size)
+        if taken is None:
+            await self._settle()
+            return None
+        await self._hand_out(previous, taken.tick, taken.batch)
+        TICK.set(taken.tick.id / 1000)
+        return taken.tick
 
-    async def _hand_out(self, previous: Tick, tick: Tick) -> None:
+    async def _hand_out(self, previous: Tick, tick: Tick, batch: Sequence[Packed] | None = None) -> None:
+        """The last slices are still on their way when this returns: the next tick is taken meanwhile."""
+        await self._settle()
         self.course.previous, self.course.newest = previous, tick
-        events = 0
-        under_way: asyncio.Task[None] | None = None
-        async for slices in packed_batch(self._connection, previous, tick, self.settings.batch_size):
-            if under_way is not None:  # what comes next was read while this was appended
-                await under_way
-            events += sum(packed.events for packed in slices)
-            under_way = asyncio.create_task(self._hand(slices))
-        if under_way is not None:
-            await under_way
+        if batch is not None:
+            self._handing = asyncio.create_task(self._hand(batch))
+            events = sum(packed.events for packed in batch)
+        else:
+            events = 0
+            async for slices in packed_batch(self._connection, previous, tick, self.settings.batch_size):
+                await self._settle()
+                self._handing = asyncio.create_task(self._hand(slices))
+                events += sum(packed.events for packed in slices)
+        self._handing = asyncio.create_task(self._note_handed(self._handing, tick, events))
+
+    async def _note_handed(self, last: "asyncio.Task[None] | None", tick: Tick, events: int) -> None:
+        if last is not None:
+            await last
         self._handed = tick.id
         self._minute.append((asyncio.get_running_loop().time(), events))
 
+    async def _settle(self) -> None:
+        """Wait until all that was handed out has left, or is its lane's own affair."""
+        if self._handing is not None:
+            await self._handing
+            self._handing = None
+
     async def _hand(self, slices: Sequence[Packed]) -> None:
         """Each lane its slices, in order; the lanes beside each other."""
-
-        async def hand_all(lane: Lane, own: Sequence[Packed]) -> None:
-            for packed in own:
-                await lane.hand(packed)
-
         by_stream: dict[str, list[Packed]] = {}
         for packed in slices:
             by_stream.setdefault(packed.stream, []).append(packed)
-        await asyncio.gather(*(hand_all(self._lane(stream), own) for stream, own in by_stream.items()))
+        await asyncio.gather(*(self._lane(stream).hand(own) for stream, own in by_stream.items()))
 
     def _lane(self, stream: str) -> Lane:
         return self.lanes.get(stream) or self.lanes.setdefault(stream, Lane(stream, self.course))
@@ -175,6 +192,7 @@ class Relay:
             for tick in await ticks.ticks_after(self._connection, previous, _TICKS_READ):
                 await self._hand_out(previous, tick)
                 previous = tick
+        await self._settle()
         self.course.newest, self._handed = newest, newest.id
         return newest.before(current)
 

@@ -85,27 +85,35 @@ class Lane:
     behind: bool = False
     state: State = "ok"
     code: str | None = None
+    appending: bool = False
+    """The stream may end further on than `last_id` says."""
     rebuilt_at: float = float("-inf")
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
-    async def hand(self, packed: Packed) -> None:
-        """Append a slice of the newest tick; a failure is the lane's own affair from here on."""
+    async def hand(self, slices: Sequence[Packed]) -> None:
+        """Append slices of the newest tick; a failure is the lane's own affair from here on."""
         if self.behind:
             return
         try:
             if self.course.full:
                 raise StreamBusy(self.stream, "memory")
             expected = await self._expected()
-            if position(packed.first_id) <= position(expected) or packed.largest > self.course.settings.entry_bytes_max:
+            largest = max(packed.largest for packed in slices)
+            if position(slices[0].first_id) <= position(expected) or largest > self.course.settings.entry_bytes_max:
                 self.fall_behind()  # some are there already, or cannot be there: that is looked at one by one
                 return
+            self.appending = True
             with timed("relay"):
-                await self.course.streams.append_packed(expected, packed)
-            self.last_id = packed.last_id
-            PUBLISHED.labels(self.stream).inc(packed.events)
-            worked("relay", "published", packed.events)
+                await self.course.streams.append_packed(expected, slices, self._appended)
         except (StreamBusy, StreamRefused, LastIdMismatch, ForeignEntries) as error:
             self.fall_behind(error)
+        finally:
+            self.appending = False
+
+    def _appended(self, packed: Packed) -> None:
+        self.last_id = packed.last_id
+        PUBLISHED.labels(self.stream).inc(packed.events)
+        worked("relay", "published", packed.events)
 
     async def resume(self) -> None:
         """Go on at once where the stream ends as it was left with everything in it; else complete it."""
@@ -136,7 +144,7 @@ class Lane:
         except (StreamBusy, StreamRefused) as error:
             self._note(error)
             return
-        if actual != known and known == self.last_id:
+        if actual != known and known == self.last_id and not self.appending:
             self.fall_behind(LastIdMismatch(self.stream, known, actual))
 
     def start_rebuild(self) -> None:

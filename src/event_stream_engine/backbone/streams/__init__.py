@@ -1,6 +1,6 @@
 """What the backbone asks of a transport. Redis Streams is the first; one conformance suite runs on each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 import hiredis
@@ -103,8 +103,9 @@ class StreamWriter(Protocol):
         """Append all entries if the stream ends at `expected`; else raise `LastIdMismatch`, appending none."""
         ...
 
-    async def append_packed(self, expected: str, packed: Packed) -> None:
-        """The same for entries that PostgreSQL wrote: all or none of them."""
+    async def append_packed(self, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]) -> None:
+        """The same for slices of one stream that PostgreSQL wrote, one after the other: all or none of each. `appended`
+        is told of each that is known to be in."""
         ...
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:

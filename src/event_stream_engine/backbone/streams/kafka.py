@@ -75,8 +75,11 @@ class KafkaStreams:
         if entries:
             await self._call(stream, lambda: self._writer.append(stream, expected, entries))
 
-    async def append_packed(self, expected: str, packed: Packed) -> None:
-        await self.append(packed.stream, expected, packed.entries())
+    async def append_packed(self, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]) -> None:
+        for packed in slices:
+            await self.append(packed.stream, expected, packed.entries())
+            appended(packed)
+            expected = packed.last_id
 
     async def ids_after(self, stream: str, after: str, limit: int) -> list[str]:
         return [entry.entry_id for entry in await self.entries_after(stream, after, limit)]

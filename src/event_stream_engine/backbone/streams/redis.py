@@ -6,7 +6,7 @@ The client's own retries are off: a reply lost after an append would otherwise b
 import asyncio
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -187,12 +187,15 @@ class RedisStreams:
             await self._run(stream, expected, msgspec.json.encode(rows).decode())
             expected = slice_[-1].entry_id
 
-    async def append_packed(self, expected: str, packed: Packed) -> None:
-        if packed.events < self._bulk_from:
-            await self.append(packed.stream, expected, packed.entries())
+    async def append_packed(self, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]) -> None:
+        if sum(packed.events for packed in slices) >= self._bulk_from:
+            with mapped(slices[0].stream):
+                await append_bulk(self._redis, expected, slices, appended)
             return
-        with mapped(packed.stream):
-            await append_bulk(self._redis, expected, packed)
+        for packed in slices:
+            await self.append(packed.stream, expected, packed.entries())
+            appended(packed)
+            expected = packed.last_id
 
     async def _run(self, stream: str, expected: str, entries: str) -> None:
         with mapped(stream):

@@ -1,10 +1,15 @@
 """Many entries at once, at the speed of Redis itself.
 
 A script that calls XADD costs the server twice what the plain command does. Here the commands go as they are: the
-stream is watched, its end looked at, and all of them are carried out in one transaction, which Redis drops whole
+stream is watched, its end looked at, and all of a slice are carried out in one transaction, which Redis drops whole
 when somebody touched the stream in between. Their replies are switched off; where the stream ends afterwards says
-whether they were carried out.
+whether they were carried out. A slice's commands are queued there before the answer about the one before it is read,
+so that the server need not wait for them.
 """
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import zip_longest
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -12,52 +17,63 @@ from redis.exceptions import ResponseError
 
 from event_stream_engine.backbone.streams import LastIdMismatch, Packed
 
-_BEGIN = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n*1\r\n$5\r\nMULTI\r\n"
-_COMMIT = b"*1\r\n$4\r\nEXEC\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n"
+_QUEUE = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n*1\r\n$5\r\nMULTI\r\n"
+_EXECUTE = b"*1\r\n$4\r\nEXEC\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n"
+_DISCARD = b"*1\r\n$7\r\nDISCARD\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n"
 
 
-async def append_bulk(client: "Redis", expected: str, packed: Packed) -> None:
-    """Append all of `packed` if its stream ends at `expected`.
+async def append_bulk(
+    client: "Redis", expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]
+) -> None:
+    """Append all of `slices`, of one stream, if that ends at `expected`; `appended` is told of each that went in.
 
-    Raises `LastIdMismatch` where it ends elsewhere before, or elsewhere than at the last of them afterwards: then
-    none were appended. Raises redis-py's errors; then nobody knows.
+    Raises `LastIdMismatch` where it ends elsewhere before one of them, or elsewhere than at its last entry afterwards:
+    then none of that one were appended, nor of those behind it. Raises redis-py's errors; then nobody knows.
     """
-    connection: AbstractConnection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-    whole = False
-    try:
-        end, wanted = await _watch(connection, packed.stream), expected
-        if end == expected:
-            end, wanted = await _carry_out(connection, packed), packed.last_id
-        else:
-            await connection.send_command("UNWATCH")
-            await connection.read_response()
-        whole = True
-    finally:
-        if not whole:  # between its replies a connection is of no use to anybody
-            await connection.disconnect(nowait=True)
-        await client.connection_pool.release(connection)
+    async with _borrowed(client) as connection:
+        end, wanted = await _carry_out(connection, expected, slices, appended)
     if end != wanted:
-        raise LastIdMismatch(packed.stream, wanted, end)
+        raise LastIdMismatch(slices[0].stream, wanted, end)
 
 
-async def _carry_out(connection: AbstractConnection, packed: Packed) -> str:
-    await connection.send_packed_command([_BEGIN, packed.commands, _COMMIT, *_info(connection, packed.stream)])
-    await connection.read_response()
-    return await _end(connection)
+@asynccontextmanager
+async def _borrowed(client: "Redis") -> AsyncIterator[AbstractConnection]:
+    """A connection for the block; where that fails it is cut, for between its replies it is of no use to anybody."""
+    connection: AbstractConnection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+    try:
+        yield connection
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    finally:
+        await client.connection_pool.release(connection)
 
 
-async def _watch(connection: AbstractConnection, stream: str) -> str:
-    watch = connection.pack_command("WATCH", stream)
-    await connection.send_packed_command([*watch, *_info(connection, stream)])
-    await connection.read_response()
-    return await _end(connection)
+async def _carry_out(
+    connection: AbstractConnection, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]
+) -> tuple[str, str]:
+    """Where the stream ends, and where it should."""
+    look = connection.pack_command("XINFO", "STREAM", slices[0].stream)
+    watch = [*connection.pack_command("WATCH", slices[0].stream), *look]
+    await connection.send_packed_command([*watch, _QUEUE, slices[0].commands])
+    end, wanted = await _end(connection, 1), expected
+    for packed, following in zip_longest(slices, slices[1:]):
+        if end != wanted:  # and the next slice is queued
+            await connection.send_packed_command([_DISCARD])
+            await connection.read_response()
+            break
+        then = look if following is None else [*watch, _QUEUE, following.commands]
+        await connection.send_packed_command([_EXECUTE, *then])
+        end, wanted = await _end(connection, 1 if following is None else 2), packed.last_id
+        if end == wanted:
+            appended(packed)
+    return end, wanted
 
 
-def _info(connection: AbstractConnection, stream: str) -> list[bytes]:
-    return list(connection.pack_command("XINFO", "STREAM", stream))
-
-
-async def _end(connection: AbstractConnection) -> str:
+async def _end(connection: AbstractConnection, answers: int) -> str:
+    """Where the stream ends, told after some answers to commands before."""
+    for _ in range(answers):
+        await connection.read_response()
     try:
         info = await connection.read_response()
     except ResponseError as error:
