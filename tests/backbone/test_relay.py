@@ -1,6 +1,7 @@
 """The relay loses nothing and publishes nothing twice, wherever it or its servers break off."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.relay.lease import LeaseLost
-from event_stream_engine.backbone.streams import Entry, LastIdMismatch
+from event_stream_engine.backbone.streams import Entry, LastIdMismatch, Packed
 from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.database import Database
 from tests.backbone.conftest import (
@@ -183,6 +184,33 @@ async def wait_saved(database: Database) -> None:
                 if saved:
                     return
                 await tx.execute(text("SELECT pg_sleep(0.05)"))
+
+
+async def test_a_stream_looked_at_while_an_append_is_under_way_is_not_taken_for_somebody_elses(
+    database: Database, streams: RedisStreams, log: Log, record: Record
+) -> None:
+    """It ends further on than the relay knows, until the answer to the append is there."""
+    looked: list[bool] = []
+
+    class Looked(Interrupted):
+        async def append_packed(
+            self, expected: str, slices: Sequence[Packed], appended: Callable[[Packed], None]
+        ) -> None:
+            await self.inner.append_packed(expected, slices, lambda _: None)
+            lane = relay.lanes[STREAM]
+            await lane.check()
+            looked.append(lane.behind)
+            for packed in slices:
+                appended(packed)
+
+    async with working(relay := Relay(database, Looked(streams), SETTINGS)):
+        await record("a", "b")
+        await log.wait_published(2)
+        await record("a")
+        await log.wait_published(3)
+    assert len(looked) > 1
+    assert not any(looked)
+    await log.assert_oracles()
 
 
 async def test_streams_are_completed_independently(
