@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.events.base import Event
 from event_stream_engine.settings import load_settings
 
-SECONDS = 5
+SECONDS = 5.0
 ROUNDS = 3  # the median of them
 WRITERS = 5
 # Events a second, events a transaction, goal for p99 in milliseconds.
@@ -69,12 +69,13 @@ async def measure() -> None:
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(clients[0]), settings.backbone, stop)
         consuming = asyncio.create_task(consumer.run())
         relay = await started("relay", servers)
+        elsewhere = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         try:
-            await _write_elsewhere(servers.database_url, 100, 1, seconds=1)  # all is warm and connected
+            await _written(elsewhere, servers.database_url, 100, 1, 1.0)  # all is warm and connected
             await _arrived(100)
             beside = await _bare(clients[1], clients[2])
             for rate, together, goal in RATES:
-                quantiles = [await _round(servers.database_url, rate, together) for _ in range(ROUNDS)]
+                quantiles = [await _round(elsewhere, servers.database_url, rate, together) for _ in range(ROUNDS)]
                 p50, p99 = (statistics.median(one) for one in zip(*quantiles, strict=True))
                 _keep(rate, goal, p50, p99, beside)
         finally:
@@ -82,15 +83,16 @@ async def measure() -> None:
             await relay.wait()
             stop.set()
             await consuming
+            elsewhere.shutdown()  # waits, and so would the consumer
             await asyncio.gather(*(client.aclose() for client in clients))
             await database.close()
 
 
-async def _round(url: str, rate: int, together: int) -> tuple[float, float]:
+async def _round(elsewhere: Executor, url: str, rate: int, together: int) -> tuple[float, float]:
     """p50 and p99 in milliseconds."""
     _delays.clear()
-    await _write_elsewhere(url, rate * SECONDS, together, seconds=SECONDS)
-    await _arrived(rate * SECONDS)
+    await _written(elsewhere, url, int(rate * SECONDS), together, SECONDS)
+    await _arrived(int(rate * SECONDS))
     cuts = statistics.quantiles(_delays, n=100)
     return cuts[49] * 1000, cuts[98] * 1000
 
@@ -103,9 +105,8 @@ def _keep(rate: int, goal: float, p50: float, p99: float, beside: float) -> None
     )  # fmt: skip
 
 
-async def _write_elsewhere(url: str, count: int, together: int, *, seconds: float) -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        await asyncio.get_running_loop().run_in_executor(pool, write, url, count, together, seconds)
+async def _written(elsewhere: Executor, url: str, count: int, together: int, seconds: float) -> None:
+    await asyncio.wrap_future(elsewhere.submit(write, url, count, together, seconds))
 
 
 def write(url: str, count: int, together: int, seconds: float) -> None:
