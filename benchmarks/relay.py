@@ -15,6 +15,7 @@ from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
+from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.events.base import Event
 from event_stream_engine.settings import load_settings
 
@@ -38,6 +39,7 @@ class Payload(Event, frozen=True, kw_only=True):
 
 
 async def measure() -> None:
+    collect_less_often()  # as every process does
     async with throwaway_servers(durable=True) as servers:
         await migrate(servers.database_url)
         rates: dict[str, list[float]] = {"ours": [], "bare": []}
