@@ -3,7 +3,7 @@ import { useState } from "react";
 import { breakersQuery, openBreaker, resetBreaker } from "../../api/monitoring";
 import type { Breaker, BreakerProcess } from "../../api/types";
 import type { Row } from "../../realtime/backlog";
-import { ago, dateTime, duration, plural, sentence, time } from "../../lib/format";
+import { ago, dateTime, duration, plural, time } from "../../lib/format";
 import { useTick } from "../../lib/hooks";
 import { Button } from "../../ui/button";
 import { Chip } from "../../ui/chip";
