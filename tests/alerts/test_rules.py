@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from event_stream_engine.alerts.catalogue import BY_NAME, RULES
 from event_stream_engine.alerts.evaluating import Evaluator
-from event_stream_engine.alerts.model import Labels, Sample
+from event_stream_engine.alerts.model import Labels, Level, Sample
 from event_stream_engine.alerts.prometheus import inhibitions
 
 ROOT = Path(__file__).parents[2]
@@ -123,3 +124,21 @@ def test_a_consequence_names_causes_that_exist() -> None:
     assert set(inhibitions()) <= set(BY_NAME)
     for rule in RULES:
         assert rule.name not in rule.silenced_by
+
+
+def test_no_rule_that_looks_for_little_takes_the_zero_of_a_process_that_never_looked() -> None:
+    """A gauge without labels says 0 from its import on, also in a process that only starts others."""
+    little = {
+        rule.condition.of.metric
+        for rule in RULES
+        if isinstance(rule.condition, Level)
+        and (rule.condition.op == "<" or (rule.condition.op == "==" and not rule.condition.bound))
+    }
+    program = (
+        "import event_stream_engine.entrypoints.api, event_stream_engine.entrypoints.cli\n"
+        "from prometheus_client import REGISTRY\n"
+        "print(*(sample.name for metric in REGISTRY.collect() for sample in metric.samples))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "ese_health_status" in said
+    assert little & set(said) == set()

@@ -19,10 +19,13 @@ LOOP_DEAD_SECONDS = 10.0
 
 UP = Gauge("ese_component_up", "1 while a component answers, 0 after three looks in vain", ["component"])
 STATUS = Gauge("ese_health_status", "The platform as a whole: 0 pass, 1 warn, 2 fail")
-DISK = Gauge("ese_disk_free_ratio", "The free share of the disk that the home is on")
+# Labelled, though there is one: without a label a process that imports this says 0 until it looks, and one that only
+# starts others never does.
+DISK = Gauge("ese_disk_free_ratio", "The free share of a disk", ["disk"])
 LOOP = Gauge("ese_loop_lag_seconds", "How late the event loop was, last")
 POOL = Gauge("ese_database_pool_connections", "The process's connections to PostgreSQL: in use, and at most", ["kind"])
 _NUMBERS: dict[Status, int] = {"pass": 0, "warn": 1, "fail": 2}
+HOME_DISK = "home"
 _COMPONENTS = ("postgresql", "redis", "kafka")
 
 Fill = Callable[[], float]
@@ -84,7 +87,7 @@ class HealthMonitor:
             if component in read:
                 UP.labels(component).set(self.board.of(component) != "fail")
         if (disk := read.get("disk")) and disk.observed is not None:
-            DISK.set(disk.observed / 100)
+            DISK.labels(HOME_DISK).set(disk.observed / 100)
         STATUS.set(_NUMBERS[self.overall()])
         self._export_pool()
 
