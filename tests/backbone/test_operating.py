@@ -197,6 +197,7 @@ async def test_a_canceled_replay_takes_back_what_it_has_not_applied(
         await replay.cancel(tx, replay_id)
         with pytest.raises(Conflict, match="canceled already"):
             await replay.cancel(tx, replay_id)
+        assert (await replay.one(tx, replay_id))["done"] == 0, "what was taken back was not applied"
     assert await rows(database, PARKED) == []
 
 

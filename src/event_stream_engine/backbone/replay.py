@@ -47,20 +47,18 @@ class Range:
 
 async def matching(tx: Transaction, wanted: Range) -> int:
     """How many events a replay of this range would apply. Raises `Invalid`."""
-    values = await _values(tx, wanted)
-    return int((await tx.execute(text(f"SELECT count(*) FROM ({_ROWS}) AS rows"), values)).scalar_one())  # noqa: S608
+    return await _count(tx, await _values(tx, wanted))
 
 
 async def request(tx: Transaction, wanted: Range, *, by: str) -> UUID:
     """Ask for a replay; the group's owner begins within a second. Its id. Raises `Invalid` when nothing matches."""
-    matched = await matching(tx, wanted)
+    values = await _values(tx, wanted)  # once: its end is now, and what is counted is what will be replayed
+    matched = await _count(tx, values)
     if not matched:
         raise Invalid("No event matches: nothing would be replayed. Widen the range or the filter.")
-    values = {
-        **await _values(tx, wanted), "id": new_id(), "matched": matched, "by": by, "per_second": wanted.per_second,
-    }  # fmt: skip
-    await tx.execute(text(_REQUEST), values)
-    replay_id: UUID = values["id"]
+    replay_id = new_id()
+    order = {"id": replay_id, "matched": matched, "by": by, "per_second": wanted.per_second}
+    await tx.execute(text(_REQUEST), {**values, **order})
     return replay_id
 
 
@@ -103,7 +101,7 @@ async def cancel(tx: Transaction, replay_id: UUID) -> None:
     canceled = await tx.execute(text(_CANCEL), {"id": replay_id})
     if canceled.rowcount == 0:
         raise Conflict(f"This replay is {found['status']} already.")
-    await tx.execute(text("DELETE FROM parked_events WHERE replay_id = :id AND failed = 0"), {"id": replay_id})
+    await tx.execute(text(_TAKE_BACK), {"id": replay_id})
 
 
 async def page(tx: Transaction, before: UUID | None, limit: int) -> list[dict[str, Any]]:
@@ -118,6 +116,10 @@ async def one(tx: Transaction, replay_id: UUID) -> dict[str, Any]:
     if row is None:
         raise NotFound("There is no such replay.")
     return dict(row)
+
+
+async def _count(tx: Transaction, values: dict[str, Any]) -> int:
+    return int((await tx.execute(text(f"SELECT count(*) FROM ({_ROWS}) AS rows"), values)).scalar_one())  # noqa: S608
 
 
 async def _values(tx: Transaction, wanted: Range) -> dict[str, Any]:
@@ -225,6 +227,11 @@ _COMPLETE = "UPDATE replays SET status = 'completed', finished_at = now() WHERE 
 
 _CANCEL = """
 UPDATE replays SET status = 'canceled', finished_at = now() WHERE id = :id AND status IN ('pending', 'running')
+"""
+
+_TAKE_BACK = """
+WITH taken AS (DELETE FROM parked_events WHERE replay_id = :id AND failed = 0 RETURNING 1)
+UPDATE replays SET done = done - (SELECT count(*) FROM taken) WHERE id = :id
 """
 
 _SHAPE = """
