@@ -11,7 +11,8 @@ from tests.browser.watching import Watched, settle, violations, watched
 from tests.journeys.running_platform import Api, RunningPlatform
 
 pytestmark = pytest.mark.browser
-VIEWER = {"email": "vi@example.com", "password": "correct horse battery", "display_name": "Vi", "role": "viewer"}
+CREDENTIALS = {"email": "vi@example.com", "password": "correct horse battery"}
+VIEWER = {**CREDENTIALS, "display_name": "Vi", "role": "viewer"}
 LOOKED_AT = (
     "/", "/inbound", "/imports", "/segments", "/templates", "/campaigns", "/senders", "/streams", "/streams/groups",
     "/streams/dead-letters", "/flags", "/accounts", "/settings/api-keys",
@@ -22,7 +23,7 @@ LOOKED_AT = (
 def viewer(platform: RunningPlatform) -> dict[str, str]:
     """An account that looks only; its id and access token."""
     added = platform.api.post("/api/v1/accounts", VIEWER)
-    session = Api(platform.api.origin).post("/api/v1/auth/login", VIEWER)
+    session = Api(platform.api.origin).post("/api/v1/auth/login", CREDENTIALS)
     return {"id": added["id"], "token": session["access_token"]}
 
 

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 ARRIVES_MS = 30_000
 RETURNS_MS = 60_000
 BREAKER = "monitoring_database"
-VIEWER = {"email": "wa@example.com", "password": "correct horse battery", "display_name": "Wa", "role": "viewer"}
+CREDENTIALS = {"email": "wa@example.com", "password": "correct horse battery"}
+VIEWER = {**CREDENTIALS, "display_name": "Wa", "role": "viewer"}
 _MARK = "() => { window.neverReloaded = true; }"
 
 
@@ -119,7 +120,7 @@ def test_a_breaker_is_held_open_and_reset(signed_in: Watched, platform: RunningP
 
 def test_a_viewer_is_told_why_not(browser: Browser, platform: RunningPlatform) -> None:
     platform.api.post("/api/v1/accounts", VIEWER)
-    token = Api(platform.api.origin).post("/api/v1/auth/login", VIEWER)["access_token"]
+    token = Api(platform.api.origin).post("/api/v1/auth/login", CREDENTIALS)["access_token"]
     with watched(browser, base_url=platform.api.origin) as session:
         session.context.add_cookies([{"name": "ese_access", "value": token, "url": platform.api.origin}])
         sees_why_not(opened(session))

@@ -11,7 +11,8 @@ from tests.web.client import Client
 from tests.web.conftest import PASSWORD
 
 ACCOUNTS, REGISTER, LOGIN = "/api/v1/accounts", "/api/v1/auth/register", "/api/v1/auth/login"
-MEMBER = {"email": "bo@example.com", "password": PASSWORD, "display_name": "Bo"}
+MEMBER_SIGNS_IN = {"email": "bo@example.com", "password": PASSWORD}
+MEMBER = {**MEMBER_SIGNS_IN, "display_name": "Bo"}
 
 
 async def facts(database: Database, email: str | None = None) -> list[tuple[str, dict[str, Any]]]:
@@ -32,7 +33,7 @@ async def test_each_change_of_an_account_is_recorded_once(
     owner: Client, member: str, database: Database, client_of: Callable[..., Client]
 ) -> None:
     bo = client_of()
-    await bo.post(LOGIN, json=MEMBER)
+    await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     await bo.request("PATCH", "/api/v1/auth/me", json={"display_name": "Bo B", "password": PASSWORD * 2,
                                                        "current_password": PASSWORD})  # fmt: skip
     await owner.post(f"{ACCOUNTS}/{member}/disable")
@@ -50,10 +51,10 @@ async def test_a_disabled_account_can_neither_sign_in_nor_renew(
     owner: Client, member: str, client_of: Callable[..., Client]
 ) -> None:
     bo = client_of()
-    assert (await bo.post(LOGIN, json=MEMBER)).status_code == 200
+    assert (await bo.post(LOGIN, json=MEMBER_SIGNS_IN)).status_code == 200
     assert (await owner.post(f"{ACCOUNTS}/{member}/disable")).json()["status"] == "disabled"
     assert (await bo.post("/api/v1/auth/refresh")).status_code == 401
-    refused = await bo.post(LOGIN, json=MEMBER)
+    refused = await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     assert (refused.status_code, refused.json()["detail"]) == (401, "This account is disabled. Ask an admin.")
 
 
@@ -65,7 +66,7 @@ async def test_the_last_admin_stays(owner: Client) -> None:
 
 async def test_a_member_changes_nobody(owner: Client, member: str, client_of: Callable[..., Client]) -> None:
     bo = client_of()
-    await bo.post(LOGIN, json=MEMBER)
+    await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     assert (await bo.post(f"{ACCOUNTS}/{member}/disable")).json()["code"] == "permission_missing"
     assert [account["email"] for account in (await bo.get(ACCOUNTS)).json()["items"]] == ["bo@example.com"]
 

@@ -21,7 +21,7 @@ from event_stream_engine.identity.devices import visitor
 from event_stream_engine.identity.model import REFRESH_GRACE_SECONDS
 from event_stream_engine.ids import new_id
 from event_stream_engine.web.auth import STALE_SECONDS, Principal, authenticate, unchanged
-from tests.identity.test_accounts import ACCOUNTS, MEMBER, REGISTER
+from tests.identity.test_accounts import ACCOUNTS, MEMBER, MEMBER_SIGNS_IN, REGISTER
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME, REFRESH
 from tests.web.client import Client
 from tests.web.conftest import settings_for
@@ -127,7 +127,7 @@ async def test_nobody_ends_anothers_session_but_an_admin_all_of_them(
 ) -> None:
     member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
     bo = client_of()
-    await bo.post(LOGIN, json=MEMBER)
+    await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     theirs = (await owner.get(f"{ACCOUNTS}/{member}/sessions")).json()["items"][0]["id"]
     assert (await owner.delete(f"{SESSIONS}/{theirs}")).status_code == 404
     me = (await owner.get(ME)).json()["id"]
@@ -146,8 +146,8 @@ async def test_an_admin_ends_one_session_of_another_and_the_others_go_on(
 ) -> None:
     member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
     here, elsewhere = client_of(headers={"user-agent": FIREFOX}), client_of()
-    await here.post(LOGIN, json=MEMBER)
-    await elsewhere.post(LOGIN, json=MEMBER)
+    await here.post(LOGIN, json=MEMBER_SIGNS_IN)
+    await elsewhere.post(LOGIN, json=MEMBER_SIGNS_IN)
     listed = {one["device"]: one["id"] for one in (await owner.get(f"{ACCOUNTS}/{member}/sessions")).json()["items"]}
     one = f"{ACCOUNTS}/{member}/sessions/{listed['Firefox on Linux']}"
     assert (await elsewhere.delete(one)).json()["code"] == "permission_missing"
@@ -245,7 +245,7 @@ async def test_a_disabled_account_is_told_from_an_ended_session(
 ) -> None:
     member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
     bo = client_of()
-    await bo.post(LOGIN, json=MEMBER)
+    await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     await owner.post(f"{ACCOUNTS}/{member}/disable")
     refused = await bo.get(ME)
     assert (refused.status_code, refused.json()["detail"]) == (401, "This account is disabled or gone: ask an admin.")

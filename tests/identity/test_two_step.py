@@ -17,7 +17,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.identity.actions.sessions import CHALLENGE_SECONDS
 from event_stream_engine.identity.actions.two_step import STEP_SECONDS
 from event_stream_engine.identity.throttling import FREE
-from tests.identity.test_accounts import ACCOUNTS, MEMBER, REGISTER, facts
+from tests.identity.test_accounts import ACCOUNTS, MEMBER, MEMBER_SIGNS_IN, REGISTER, facts
 from tests.identity.test_session_families import audited
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME
 from tests.web.client import Answer, Client
@@ -172,13 +172,13 @@ async def test_an_admin_resets_anothers_and_an_operator_does_not(
 ) -> None:
     member = str((await owner.post(REGISTER, json=MEMBER)).json()["id"])
     bo = client_of()
-    await bo.post(LOGIN, json=MEMBER)
+    await bo.post(LOGIN, json=MEMBER_SIGNS_IN)
     await turn_on(bo)
     me = (await owner.get(ME)).json()["id"]
     assert (await bo.post(f"{ACCOUNTS}/{me}/two-step/reset")).json()["code"] == "permission_missing"
-    assert (await client_of().post(LOGIN, json=MEMBER)).status_code == 202
+    assert (await client_of().post(LOGIN, json=MEMBER_SIGNS_IN)).status_code == 202
     assert (await owner.post(f"{ACCOUNTS}/{member}/two-step/reset")).json()["mfa_enabled"] is False
-    assert (await client_of().post(LOGIN, json=MEMBER)).status_code == 200
+    assert (await client_of().post(LOGIN, json=MEMBER_SIGNS_IN)).status_code == 200
     assert [name for name, _ in await audited(database, "account.two_step_on", "account.two_step_off")] == [
         "account.two_step_on",
         "account.two_step_off",

@@ -29,7 +29,8 @@ async def member(owner: Client, client_of: Any) -> Client:
     body = {"email": "bo@example.com", "password": "correct horse battery", "display_name": "Bo"}
     assert (await owner.post("/api/v1/auth/register", json=body)).status_code == 201
     client: Client = client_of()
-    session = (await client.post("/api/v1/auth/login", json=body)).json()
+    signs_in = {"email": body["email"], "password": body["password"]}
+    session = (await client.post("/api/v1/auth/login", json=signs_in)).json()
     client.cookies.clear()
     client.headers["authorization"] = f"Bearer {session['access_token']}"
     return client

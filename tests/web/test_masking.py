@@ -21,6 +21,20 @@ from tests.web.test_access import ask, routes_of
 
 NUMBER, NAME, MAIL, WORDS = "4152347788", "Zoltan Nagy", "zoltan@example.net", "the house is burning"
 SECRETS = (NUMBER, NAME, MAIL, WORDS)
+BACKBONE, GROUP = "/api/v1/backbone", "messaging.apply_receipts"
+BURY = """
+INSERT INTO dead_letters (id, group_name, event_id, stream, entry_id, tick, seq, type, key, envelope, failed, crashed,
+                          taken_over, error_class, error, stack, history, release, first_failed_at)
+VALUES (:letter, :group, :event, 'messaging.callback.v1', '1-1', 1, 1, 'StatusCallbackReceived', 'k',
+        jsonb_build_object('data', '{}'::jsonb, 'time', now()), 1, 0, 0, 'ValueError', :error, :error,
+        jsonb_build_array(jsonb_build_object('at', now(), 'kind', 'failed', 'error', CAST(:error AS text))), '0', now())
+"""
+PARK = """
+INSERT INTO parked_events (group_name, event_id, stream, entry_id, tick, seq, type, key, envelope, next_attempt_at,
+                           failed, error)
+VALUES (:group, :event, 'messaging.callback.v1', '1-1', 1, 1, 'StatusCallbackReceived', 'k', '{}'::jsonb, now(), 1,
+        :error)
+"""
 
 
 @pytest.fixture
@@ -41,10 +55,13 @@ async def ids(owner: Client, database: Database) -> dict[str, str]:
                  "VALUES (:id, :campaign, :contact, :phone, 'sent', :body, NULL)"), row,
         )  # fmt: skip
         await receive(tx, parse_inbound(pairs))
+        failed = {"letter": (letter := new_id()), "group": GROUP, "error": f"no +1{NUMBER} of {MAIL}"}
+        for event_id, statement in ((new_id(), BURY), (new_id(), PARK)):
+            await tx.execute(text(statement), {**failed, "event": event_id})
     found = (await owner.get("/api/v1/backbone/events", params={"type": "InboundReceived"})).json()["items"]
     return {"contact_id": contact["id"], "campaign_id": campaign, "message_id": str(message),
             "template_id": parts["template_id"], "sender_id": parts["sender_id"], "event_id": found[0]["event_id"],
-            "name": "MONITORING_BATCH_SIZE"}  # fmt: skip
+            "letter_id": str(letter), "group": GROUP, "name": "MONITORING_BATCH_SIZE"}  # fmt: skip
 
 
 async def seen_by(app: FastAPI, client: Client, ids: dict[str, str]) -> dict[str, str]:
@@ -52,7 +69,7 @@ async def seen_by(app: FastAPI, client: Client, ids: dict[str, str]) -> dict[str
     seen = {}
     for route, method in routes_of(app):
         reads = method == "GET" or route.path.endswith("/preflight")
-        if not reads or not route.path.startswith("/api/") or route.path.endswith("/dead-letters/{letter_id}"):
+        if not reads or not route.path.startswith("/api/"):
             continue
         answer = await ask(client, method, route.path.format_map({**dict.fromkeys(PARTS, str(UUID(int=1))), **ids}))
         if not isinstance(answer, int) and answer.status_code == 200:
@@ -60,7 +77,7 @@ async def seen_by(app: FastAPI, client: Client, ids: dict[str, str]) -> dict[str
     return seen
 
 
-PARTS = ("segment_id", "import_id", "letter_id", "replay_id", "group", "stream", "account_id", "key_id", "alert_id")
+PARTS = ("segment_id", "import_id", "replay_id", "stream", "account_id", "key_id", "alert_id")
 
 
 async def test_no_route_shows_a_viewer_what_is_personal(
@@ -77,6 +94,9 @@ async def test_no_route_shows_a_viewer_what_is_personal(
     leaks = [(where, secret) for where, said in viewed.items() for secret in SECRETS if secret in said]
     assert leaks == []
     assert "•••• 7788" in viewed["GET /api/v1/contacts"]
+    assert viewed[f"GET {BACKBONE}/dead-letters/{{letter_id}}"].count("no •••• 7788 of •••") == 3
+    parked = viewed[f"GET {BACKBONE}/groups/{{group}}/parked"]
+    assert "no •••• 7788 of •••" in parked
 
 
 @pytest.mark.parametrize(

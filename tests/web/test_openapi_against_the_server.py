@@ -80,8 +80,9 @@ def _signed_in(url: str, process: "subprocess.Popen[bytes]") -> Server:
             break
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.1)
-    body = {"email": "ana@example.com", "password": "correct horse battery", "display_name": "Ana"}
-    assert requests.post(f"{url}/api/v1/auth/register", json=body, timeout=20).status_code == 201
+    body = {"email": "ana@example.com", "password": "correct horse battery"}
+    account = {**body, "display_name": "Ana"}
+    assert requests.post(f"{url}/api/v1/auth/register", json=account, timeout=20).status_code == 201
     session = requests.post(f"{url}/api/v1/auth/login", json=body, timeout=20).json()
     return Server(url, session["access_token"])
 

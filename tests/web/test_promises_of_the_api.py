@@ -57,6 +57,42 @@ async def test_a_body_that_cannot_be_read_is_refused_by_field(owner: Client, sub
             assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_every_body_refuses_a_field_that_it_does_not_have(app: FastAPI) -> None:
+    """A misspelt filter would choose everything, a misspelt dry run would be none."""
+    described = app.openapi()
+    schemas = described["components"]["schemas"]
+    methods = [method for path in described["paths"].values() for method in path.values()]
+    bodies = [
+        method["requestBody"]["content"].get("application/json", {}) for method in methods if "requestBody" in method
+    ]
+    found, left = set[str](), [*named_in(bodies)]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += named_in(schemas[name])
+    assert len(found) > 40
+    shapes = {name: schemas[name] for name in found if "properties" in schemas[name]}
+    assert [name for name, shape in shapes.items() if shape.get("additionalProperties") is not False] == []
+
+
+def named_in(schema: Any) -> list[str]:
+    """The schemas that are referred to anywhere in this one."""
+    if isinstance(schema, list):
+        return [name for part in schema for name in named_in(part)]
+    if not isinstance(schema, dict):
+        return []
+    own = [schema["$ref"].rsplit("/", 1)[1]] if isinstance(schema.get("$ref"), str) else []
+    return own + [name for part in schema.values() for name in named_in(part)]
+
+
+async def test_a_misspelt_filter_is_refused_by_its_name(owner: Client) -> None:
+    for body in ({"filter": {"grup": "x"}, "dry_run": True}, {"filter": {}, "dryrun": True}):
+        refused = await owner.post("/api/v1/backbone/dead-letters/redrive", json=body)
+        assert refused.status_code == 422, refused.text
+        assert ("grup" if "grup" in str(body) else "dryrun") in refused.text
+
+
 async def test_a_database_that_is_away_is_a_503_and_says_to_try_again(
     app: FastAPI, owner: Client, database_url: str
 ) -> None:

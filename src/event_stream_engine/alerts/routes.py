@@ -16,6 +16,7 @@ from event_stream_engine.alerts.model import Alert, AlertNotFound, Rule, Severit
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -81,7 +82,7 @@ class Runbook(BaseModel):
     markdown: str
 
 
-class SilenceIn(BaseModel):
+class SilenceIn(Body):
     reason: str = Field(min_length=1, max_length=500)
     ends_at: AwareDatetime
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from event_stream_engine.errors import Conflict, Unavailable
 from event_stream_engine.settings import Settings
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import ThePlatform
@@ -26,7 +27,7 @@ class SandboxState(BaseModel):
     url: str | None
 
 
-class SandboxInbound(BaseModel):
+class SandboxInbound(Body):
     from_: Address = Field(alias="from")
     to: Address
     body: Annotated[str, StringConstraints(max_length=1600)]

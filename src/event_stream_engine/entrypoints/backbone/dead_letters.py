@@ -14,6 +14,7 @@ from event_stream_engine.backbone.dead_letters import Chosen
 from event_stream_engine.entrypoints.backbone.people import check_search, named, shown_event, shown_key
 from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -75,7 +76,7 @@ class DeadLetterDetail(DeadLetter):
     time: datetime
 
 
-class LetterFilter(BaseModel):
+class LetterFilter(Body):
     group: str | None = Field(None, max_length=200)
     type: str | None = Field(None, max_length=200)
     key: str | None = Field(None, max_length=512)
@@ -83,7 +84,7 @@ class LetterFilter(BaseModel):
     cause: str | None = Field(None, max_length=64)
 
 
-class ChosenIn(BaseModel):
+class ChosenIn(Body):
     """`ids`, or a `filter` (`{}`: all open ones)."""
 
     ids: list[UUID] | None = Field(None, min_length=1, max_length=1000)

@@ -1,7 +1,8 @@
 """`/api/v1/backbone/groups`: lag, what is parked, pause and resume."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path
@@ -11,7 +12,9 @@ from event_stream_engine import audit
 from event_stream_engine.backbone import groups
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named, shown_key
+from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Limit, Page
@@ -65,7 +68,7 @@ class ParkedShape(BaseModel):
     replay_id: UUID | None
 
 
-class PauseIn(BaseModel):
+class PauseIn(Body):
     reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
 
 
@@ -105,7 +108,7 @@ async def resume_group(group: GroupName, account: Account, tx: Tx) -> GroupShape
 )
 async def list_parked(group: GroupName, tx: Tx, limit: Limit = 50) -> Page[ParkedShape]:
     rows = await groups.parked(tx, group, limit)
-    return Page(items=[ParkedShape.model_validate({**row, "key": shown_key(row["key"])}) for row in rows])
+    return Page(items=[ParkedShape.model_validate(_as_listed(row)) for row in rows])
 
 
 @router.post("/groups/{group}/parked/retry", summary="Try what is parked now", dependencies=[needs("streams:operate")])
@@ -113,6 +116,11 @@ async def retry_parked(group: GroupName, account: Account, tx: Tx) -> Retried:
     retried = await groups.retry_now(tx, group)
     await audit.record(tx, account.account_id, "consumer_group.retry", group, {"retried": retried})
     return Retried(retried=retried)
+
+
+def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    error = row["error"] and scrubbed(row["error"])
+    return {**row, "key": shown_key(row["key"]), "error": error}
 
 
 async def _group(tx: Transaction, group: str) -> GroupShape:

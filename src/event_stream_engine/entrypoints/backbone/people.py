@@ -40,7 +40,9 @@ def shown_event(row: Mapping[str, Any], by: Principal) -> dict[str, Any]:
     if by.may(_REVEAL):
         return dict(row)
     texts = {name: scrubbed(row[name]) for name in ("error", "stack") if row.get(name)}
-    return {**row, **texts, "key": shown_key(row["key"]), "data": hidden(row["data"])}
+    lines = [{**line, "error": scrubbed(line.get("error") or "") or None} for line in row.get("history") or ()]
+    history = {"history": lines} if "history" in row else {}
+    return {**row, **texts, **history, "key": shown_key(row["key"]), "data": hidden(row["data"])}
 
 
 async def named(tx: Transaction, shapes: Sequence[Shape]) -> list[Shape]:

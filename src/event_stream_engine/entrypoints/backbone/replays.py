@@ -13,6 +13,7 @@ from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -23,7 +24,7 @@ router = Router(prefix="/api/v1/backbone", route_class=Route, tags=["backbone"])
 EntryId = Field(None, max_length=60, pattern=r"^\d{1,19}-\d{1,19}$", examples=["1795231172902-17"])
 
 
-class ReplayIn(BaseModel):
+class ReplayIn(Body):
     """Events that the group hears; without a range, all that the outbox still has."""
 
     group: str = Field(max_length=200)

@@ -17,6 +17,7 @@ from event_stream_engine.monitoring import store
 from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.resilience import Action, circuits_of
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.platform import Platform, ThePlatform
@@ -88,7 +89,7 @@ class Breakers(BaseModel):
     is_complete: bool = Field(description="False: Redis does not answer, so only the answering process is known.")
 
 
-class OrderIn(BaseModel):
+class OrderIn(Body):
     process: Literal["", "serve", "relay", "consume", "work"] = Field(
         "", description="The kind of process that is concerned; empty: all of them."
     )

@@ -17,6 +17,7 @@ from event_stream_engine.identity.routes.entering import sessions_ended
 from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.permissions import MEANINGS, NOT_FOR_KEYS, ROLES, SCOPES, Permission, Role
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import PERSON, SIGNED_IN, PermissionMissing, needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -31,18 +32,18 @@ KeyScope = Annotated[Permission, WithJsonSchema({"type": "string", "enum": list(
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
 
-class AccountIn(BaseModel):
+class AccountIn(Body):
     email: str = Field(examples=["bo@example.com"], max_length=254)
     password: str = Field(min_length=rules.PASSWORD_MIN, max_length=rules.PASSWORD_MAX)
     display_name: Name
     role: Role = "viewer"
 
 
-class RoleIn(BaseModel):
+class RoleIn(Body):
     role: Role
 
 
-class ApiKeyIn(BaseModel):
+class ApiKeyIn(Body):
     name: Name = Field(examples=["Nightly import"])
     scopes: list[KeyScope] = Field(max_length=100, description="A part of your own permissions.")
     expires_in_days: int = Field(90, ge=1, le=DAYS_MAX)

@@ -10,6 +10,7 @@ from event_stream_engine.identity import model as rules
 from event_stream_engine.identity.actions.sessions import Tokens
 from event_stream_engine.permissions import Permission, Role
 from event_stream_engine.web.auth import Principal
+from event_stream_engine.web.bodies import Body
 
 _CODE = "A code of the authenticator, or a backup code."
 
@@ -71,23 +72,23 @@ class EndedOut(BaseModel):
     ended: int = Field(description="How many sessions were ended.")
 
 
-class RegisterIn(BaseModel):
+class RegisterIn(Body):
     email: str = Field(examples=["ana@example.com"], max_length=254)
     password: str = Field(min_length=rules.PASSWORD_MIN, max_length=rules.PASSWORD_MAX)
     display_name: str = Field(min_length=1, max_length=100, pattern=r"\S")
 
 
-class LoginIn(BaseModel):
+class LoginIn(Body):
     email: str = Field(max_length=254)
     password: str = Field(max_length=rules.PASSWORD_MAX)
 
 
-class CodeIn(BaseModel):
+class CodeIn(Body):
     challenge: str = Field(max_length=200)
     code: str = Field(max_length=40, description=_CODE)
 
 
-class ProfileIn(BaseModel):
+class ProfileIn(Body):
     email: str | None = Field(None, max_length=254)
     display_name: str | None = Field(None, min_length=1, max_length=100, pattern=r"\S")
     password: str | None = Field(None, min_length=rules.PASSWORD_MIN, max_length=rules.PASSWORD_MAX)
@@ -96,20 +97,20 @@ class ProfileIn(BaseModel):
     )
 
 
-class ResetRequestIn(BaseModel):
+class ResetRequestIn(Body):
     email: str = Field(max_length=254)
 
 
-class ResetIn(BaseModel):
+class ResetIn(Body):
     token: str = Field(max_length=200, description="From the mailed link.")
     password: str = Field(min_length=rules.PASSWORD_MIN, max_length=rules.PASSWORD_MAX)
 
 
-class ConfirmEmailIn(BaseModel):
+class ConfirmEmailIn(Body):
     token: str = Field(max_length=200, description="From the mailed link.")
 
 
-class TwoStepBeginIn(BaseModel):
+class TwoStepBeginIn(Body):
     password: str = Field(max_length=rules.PASSWORD_MAX)
 
 
@@ -120,11 +121,11 @@ class TwoStepSetupOut(BaseModel):
     qr_svg: str = Field(description="The QR code as an SVG document, dark on white.")
 
 
-class TwoStepConfirmIn(BaseModel):
+class TwoStepConfirmIn(Body):
     code: str = Field(max_length=40, description="A code of the authenticator.")
 
 
-class TwoStepProofIn(BaseModel):
+class TwoStepProofIn(Body):
     password: str = Field(max_length=rules.PASSWORD_MAX)
     code: str = Field(max_length=40, description=_CODE)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine.messaging.model import imports as rules
 from event_stream_engine.messaging.model.dates import Dates
+from event_stream_engine.web.bodies import Body
 
 
 class ImportWarning(BaseModel):
@@ -80,12 +81,12 @@ class ImportPreview(BaseModel):
     rows_sampled: int
 
 
-class ColumnMapping(BaseModel):
+class ColumnMapping(Body):
     column: str = Field(max_length=1000)
     target: Target
 
 
-class ImportStart(BaseModel):
+class ImportStart(Body):
     mapping: list[ColumnMapping] = Field(max_length=500)
     default_region: str | None = Field(
         None, max_length=10, description="Country (ISO 3166-1) of numbers written without one.", examples=["SE"]

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 from event_stream_engine.messaging.model.contacts import ATTRIBUTES_MAX
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.model.templates import BODY_MAX
+from event_stream_engine.web.bodies import Body
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 ShortText = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
@@ -43,16 +44,16 @@ class Contact(Shape):
 Attributes = Annotated[dict[str, ShortText], Field(max_length=ATTRIBUTES_MAX)]
 
 
-class ContactInput(BaseModel):
+class ContactInput(Body):
     phone: ShortText = Field(examples=["+14155550123"])
-    attributes: Attributes = {}
+    attributes: Attributes = Field({})
     consent: Consent = "unknown"
     topics: list[ShortText] = Field([], max_length=50)
     timezone: ShortText | None = Field(None, examples=["America/New_York"])
     locale: ShortText | None = Field(None, examples=["en_US"])
 
 
-class ContactPatch(BaseModel):
+class ContactPatch(Body):
     """Only the fields given are changed; `attributes` and `topics` are replaced whole."""
 
     phone: ShortText | None = None
@@ -103,7 +104,7 @@ class Template(Shape):
     version: int
 
 
-class TemplateInput(BaseModel):
+class TemplateInput(Body):
     name: Name
     channel: Channel = "sms"
     locale: ShortText = "en_US"
@@ -111,7 +112,7 @@ class TemplateInput(BaseModel):
     content_sid: ShortText | None = Field(None, description="WhatsApp: the approved template (HX…).")
 
 
-class TemplatePatch(BaseModel):
+class TemplatePatch(Body):
     name: Name | None = None
     channel: Channel | None = None
     locale: ShortText | None = None
@@ -119,7 +120,7 @@ class TemplatePatch(BaseModel):
     content_sid: ShortText | None = None
 
 
-class PreviewInput(BaseModel):
+class PreviewInput(Body):
     body: str = Field(max_length=BODY_MAX * 4)
     contact_id: UUID | None = None
     attributes: Attributes | None = None
@@ -150,14 +151,14 @@ class Sender(Shape):
 Rate = Annotated[int, Field(ge=1, le=10_000, description="Messages per second.")]
 
 
-class SenderInput(BaseModel):
+class SenderInput(Body):
     name: Name
     channel: Channel = "sms"
     address: ShortText = Field(examples=["+14155550100"])
     messages_per_second: Rate
 
 
-class SenderPatch(BaseModel):
+class SenderPatch(Body):
     name: Name | None = None
     channel: Channel | None = None
     address: ShortText | None = None
@@ -171,7 +172,7 @@ class SenderList(BaseModel):
 WallTime = Annotated[time, PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)]
 
 
-class QuietHours(BaseModel):
+class QuietHours(Body):
     """Local time of each contact; may pass midnight."""
 
     start: WallTime = Field(examples=["21:00"])
@@ -235,7 +236,7 @@ class Campaign(BaseModel):
     sender: SenderRef | None
 
 
-class CampaignInput(BaseModel):
+class CampaignInput(Body):
     name: Name
     template_id: UUID
     segment_id: UUID | None = Field(None, description="None: all contacts.")
@@ -246,7 +247,7 @@ class CampaignInput(BaseModel):
     topic: ShortText | None = None
 
 
-class CampaignPatch(BaseModel):
+class CampaignPatch(Body):
     """Only the fields given are changed; null clears a field."""
 
     name: Name | None = None
@@ -259,11 +260,11 @@ class CampaignPatch(BaseModel):
     topic: ShortText | None = None
 
 
-class ScheduleInput(BaseModel):
+class ScheduleInput(Body):
     at: AwareDatetime
 
 
-class TestSendInput(BaseModel):
+class TestSendInput(Body):
     phone: ShortText = Field(examples=["+14155550123"])
 
 

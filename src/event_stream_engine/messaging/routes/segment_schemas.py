@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from event_stream_engine.messaging.routes.schemas import Contact, Name, Shape, ShortText
+from event_stream_engine.web.bodies import Body
 
 
 class Segment(Shape):
@@ -24,19 +25,19 @@ class Segment(Shape):
 _RULE = {"all": [{"field": "attributes.tier", "op": "eq", "value": "premium"}]}
 
 
-class SegmentInput(BaseModel):
+class SegmentInput(Body):
     name: Name
     description: ShortText = ""
     definition: dict[str, Any] = Field(examples=[_RULE])
 
 
-class SegmentPatch(BaseModel):
+class SegmentPatch(Body):
     name: Name | None = None
     description: ShortText | None = None
     definition: dict[str, Any] | None = None
 
 
-class EvaluateInput(BaseModel):
+class EvaluateInput(Body):
     definition: dict[str, Any] = Field(examples=[_RULE])
     sample: int = Field(20, ge=0, le=100)
 
