@@ -22,6 +22,6 @@ def asked(model: type[Body], typed_as: Mapping[str, str], **given: Any) -> Body:
         return model(**given)
     except ValidationError as error:
         wrong = error.errors()[0]
-        field = [part for part in wrong["loc"] if isinstance(part, str)][-1]
-        hint = typed_as.get(field, f"--{field.replace('_', '-')}")
+        fields = [part for part in wrong["loc"] if isinstance(part, str)]  # none: about the request as a whole
+        hint = typed_as.get(fields[-1], f"--{fields[-1].replace('_', '-')}") if fields else None
         raise typer.BadParameter(_SAID.get(wrong["type"], wrong["msg"]), param_hint=hint) from None
