@@ -4,15 +4,21 @@ import asyncio
 import os
 import re
 import sys
+from typing import get_args
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.backbone.dead_letters import DeadLetter
+from event_stream_engine.entrypoints.backbone.letters_cli import Status
+from event_stream_engine.entrypoints.cli import app
+from event_stream_engine.errors import EseError
 from event_stream_engine.events.messaging import StatusCallbackReceived
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
@@ -42,6 +48,20 @@ def ese(database: Database, database_url: str, redis_url: str):  # type: ignore[
     return run
 
 
+@pytest.fixture
+def typed(database: Database, database_url: str, redis_url: str):  # type: ignore[no-untyped-def]
+    """The same within this process: for many commands, each of which would take a second to start."""
+
+    async def run(*words: str) -> tuple[int, str]:
+        servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=servers)
+        if isinstance(done.exception, EseError):  # as `main` prints it
+            return 1, f"ese: {done.exception.detail}\n"
+        return done.exit_code, done.output
+
+    return run
+
+
 async def test_a_group_is_listed_paused_and_resumed(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
     assert f"{GROUP}: no_consumer" in (await ese("groups", "list"))[1]
     assert (await ese("groups", "pause", GROUP, "--reason", "a look", "--by", "ana"))[0] == 0
@@ -56,6 +76,8 @@ async def test_letters_are_listed_shown_redriven_and_discarded(ese, database: Da
     await bury(database, 3)
     listed = (await ese("dead-letters", "list"))[1]
     assert listed.count("ValueError: no") == 3
+    died = (await rows(database, "SELECT max(died_at) AS at FROM dead_letters"))[0]["at"]
+    assert listed.count(f"  {died:%Y-%m-%d %H:%M:%SZ}  {GROUP}  ") == 3
     first = listed.split()[0]
     assert '"n": ' in (await ese("dead-letters", "show", first))[1]
     assert (await ese("dead-letters", "redrive", "--group", GROUP, "--dry-run"))[1] == "3 match\n"
@@ -87,6 +109,126 @@ async def test_a_replay_of_nothing_is_refused_and_counted(ese) -> None:  # type:
     status, output = await ese("replay", "start", GROUP, "--from", "2026-01-01T00:00:00")
     assert (status, "needs a time zone" in output) == (1, True)
     assert (await ese("replay", "list"))[1] == "There is no replay. `ese replay start` requests one.\n"
+
+
+AUDIT = "SELECT action, entity_id, detail FROM audit_entries ORDER BY id"
+
+
+async def test_what_the_api_refuses_is_refused_before_anything_is_changed(ese, typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+    await bury(database, 2)
+    redrive, replay = ("dead-letters", "redrive", "--group", GROUP), ("replay", "start", GROUP)
+    discard, pause = ("dead-letters", "discard", "--group", GROUP), ("groups", "pause", GROUP)
+    for words, option, why in (
+        ((*redrive, "--per-second", "-5"), "--per-second", "greater than or equal to 1"),
+        ((*redrive, "--per-second", "0"), "--per-second", "greater than or equal to 1"),
+        ((*redrive, "--per-second", "99999999999999"), "--per-second", "less than or equal to 10000"),
+        ((*replay, "--per-second", "-1"), "--per-second", "greater than or equal to 1"),
+        ((*replay, "--dry-run", "--per-second", "10001"), "--per-second", "less than or equal to 10000"),
+        ((*discard, "--reason", ""), "--reason", "Say why"),
+        ((*discard, "--reason", "   "), "--reason", "Say why"),
+        ((*discard, "--reason", "x" * 501), "--reason", "at most 500 characters"),
+        ((*pause, "--reason", ""), "--reason", "Say why"),
+        ((*pause, "--reason", " \t"), "--reason", "Say why"),
+        (("dead-letters", "list", "--status", "foo"), "--status", "'open', 'redriven', 'discarded'"),
+    ):
+        status, output = await typed(*words)
+        assert (status, option in output, why in output) == (2, True, True), (words, output)
+    assert (await ese(*redrive, "--per-second", "0"))[0] == 2, "as a process"
+    assert len(await rows(database, "SELECT 1 FROM dead_letters WHERE status = 'open'")) == 2
+    assert not await rows(database, "SELECT 1 FROM consumer_groups WHERE paused_at IS NOT NULL")
+    assert not await rows(database, AUDIT)
+
+
+def test_the_statuses_are_those_of_the_api() -> None:
+    assert get_args(DeadLetter.model_fields["status"].annotation) == tuple(Status)
+
+
+async def test_a_range_begins_and_ends_at_a_day_a_time_or_an_entry(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+    tick = 1772495999999  # the last millisecond of 2026-03-02
+    seq = await call_back_at(database, tick)
+    count = ("replay", "start", GROUP, "--dry-run")
+    for words, matching in (
+        (("--from", "2026-03-02"), 1),
+        (("--from", "2026-03-03"), 0),
+        (("--to", "2026-03-02"), 1),
+        (("--to", "2026-03-01"), 0),
+        (("--from", "2026-03-02T23:59:59+00:00", "--to", "2026-03-03T00:00Z"), 1),
+        (("--from", f"{tick}-{seq}", "--to", f"{tick}-{seq}"), 1),
+        (("--from", f"{tick}-{seq + 1}"), 0),
+        (("--from", "1795123171202-17"), 0),  # as ISO 8601 without hyphens: a time in the year 1795
+    ):
+        assert await typed(*count, *words) == (0, f"{matching} events match\n"), words
+    for wrong in ("5-", "tomorrow", "2026-03-02Z", "1-2-3", ""):
+        told = f"ese: --from: {wrong} is not a time. Write 2026-03-01, or 2026-03-01T09:30Z, or an entry id such as "
+        status, output = await typed(*count[:3], "--from", wrong)
+        assert (status, output.startswith(told)) == (1, True), output
+    assert (await typed("replay", "list"))[1].startswith("There is no replay.")
+
+
+async def call_back_at(database: Database, tick: int) -> int:
+    """Commit one event that the group hears, as of a tick (milliseconds); its number in the tick."""
+    await call_back(database)
+    async with database.transaction() as tx:
+        return int((await tx.execute(text(_TICK), {"tick": tick})).scalar_one())
+
+
+_TICK = """
+INSERT INTO outbox_ticks (id, snapshot, generation) SELECT :tick, pg_current_snapshot(), generation FROM outbox
+RETURNING (SELECT seq FROM outbox)
+"""
+
+
+async def test_names_that_nothing_has_are_told_apart_from_nothing_found(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+    await bury(database, 1)
+    nobody = str(new_id())
+    why = ("--reason", "known")
+    for words, told in (
+        (("redrive", "--group", "no.such"), "There is no group no.such. There are: "),
+        (("redrive", "--group", "no.such", "--dry-run"), "There is no group no.such. There are: "),
+        (("discard", "--group", "no.such", *why), "There is no group no.such. There are: "),
+        (("redrive", nobody), f"There is no dead letter {nobody}. `ese dead-letters list`"),
+        (("discard", nobody, *why), f"There is no dead letter {nobody}. `ese dead-letters list`"),
+        (("redrive", "--cause", "0123"), "No dead letter has the cause 0123. `ese dead-letters causes`"),
+        (("discard", "--cause", "0123", *why), "No dead letter has the cause 0123. `ese dead-letters causes`"),
+        (("list", "--cause", "0123"), "No dead letter has the cause 0123. `ese dead-letters causes`"),
+        (("redrive", nobody, "--group", GROUP), "Name ids, or choose by --group, --type, --key or --cause: not both."),
+    ):
+        status, output = await typed("dead-letters", *words)
+        assert (status, output.startswith(f"ese: {told}")) == (1, True), (words, output)
+    cause = (await typed("dead-letters", "causes"))[1].split()[0]
+    assert await typed("dead-letters", "redrive", "--cause", cause) == (0, "1 of 1 are given back\n")
+    assert await typed("dead-letters", "redrive", "--cause", cause) == (0, "0 of 0 are given back\n"), "known, and done"
+
+
+async def test_every_order_is_audited_with_who_gave_it_and_what_it_was(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+    await bury(database, 2)
+    await call_back_at(database, 1772495999999)
+    first = str((await rows(database, "SELECT id FROM dead_letters ORDER BY id LIMIT 1"))[0]["id"])
+    orders = (
+        ("groups", "pause", GROUP, "--reason", "a look"), ("groups", "resume", GROUP), ("groups", "retry", GROUP),
+        ("dead-letters", "redrive", first),
+        ("dead-letters", "discard", "--group", GROUP, "--reason", "known"),
+    )  # fmt: skip
+    for words in orders:
+        status, output = await typed(*words, "--by", "ana")
+        assert status == 0, output
+    started = await typed("replay", "start", GROUP, "--from", "2026-03-02", "--per-second", "5", "--by", "ana")
+    replayed = started[1].split(":")[0]
+    assert (await typed("replay", "cancel", replayed, "--by", "ana"))[0] == 0
+    told = [(row["action"], row["entity_id"], row["detail"]) for row in await rows(database, AUDIT)]
+    assert told == [
+        ("consumer_group.pause", GROUP, {"by": "ana", "reason": "a look"}),
+        ("consumer_group.resume", GROUP, {"by": "ana"}),
+        ("consumer_group.retry", GROUP, {"by": "ana", "retried": 0}),
+        ("dead_letter.redrive", "many", {"by": "ana", "count": 1, "ids": [first], "filter": None}),
+        ("dead_letter.discard", "many", {"by": "ana", "count": 1, "ids": [], "filter": {"group": GROUP},
+                                         "reason": "known"}),
+        ("replay.request", replayed, {
+            "by": "ana", "group": GROUP, "stream": None, "types": None, "key": None,
+            "from_time": "2026-03-02T00:00:00Z", "to_time": None, "from_entry_id": None, "to_entry_id": None,
+            "per_second": 5, "dry_run": False}),
+        ("replay.cancel", replayed, {"by": "ana"}),
+    ]  # fmt: skip
 
 
 async def test_a_mistyped_id_is_told_where_the_ids_are(ese) -> None:  # type: ignore[no-untyped-def]

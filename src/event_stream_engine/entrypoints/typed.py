@@ -29,22 +29,27 @@ def an_id(text: str, what: str, listed_by: str) -> UUID:
         raise Invalid(f"{text} is not the id of {what}. `{listed_by}` prints the ids: copy one whole.") from None
 
 
-def moment(option: str, text: str) -> datetime:
-    """A time with its zone; a day is its beginning in UTC. Raises `Invalid`."""
+def moment(option: str, text: str, *, also: str = "") -> datetime:
+    """A time with its zone; a day is its beginning in UTC. Raises `Invalid`, naming what else (`also`) it may be."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"{option}: {text} is not a time. Write 2026-03-01, or 2026-03-01T09:30Z.") from None
-    if at.tzinfo is None and len(text) > _DAY:
+        raise Invalid(f"{option}: {text} is not a time. Write 2026-03-01, or 2026-03-01T09:30Z{also}.") from None
+    if at.tzinfo is None and not is_day(text):
         raise Invalid(f"{option} needs a time zone, such as {text}Z.")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def is_day(text: str) -> bool:
+    """Whether a time, as it was typed, has no hour."""
+    return len(text) <= _DAY
 
 
 def a_range(from_: str | None, to: str | None) -> tuple[datetime | None, datetime | None]:
     """`--from` and `--to`, the end exclusive: a day given as the end is meant whole. Raises `Invalid`."""
     since = moment("--from", from_) if from_ else None
     until = moment("--to", to) if to else None
-    if until is not None and to is not None and len(to) <= _DAY:
+    if until is not None and to is not None and is_day(to):
         until += timedelta(days=1)
     if since and until and until <= since:
         raise Invalid("The range ends before it begins: give a --to that is later than --from.")

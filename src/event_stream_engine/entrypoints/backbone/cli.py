@@ -91,19 +91,19 @@ def groups_pause(group: Group, reason: Annotated[str, typer.Option(help="Why.")]
 
 
 @groups.command("resume")
-def groups_resume(group: Group) -> None:
+def groups_resume(group: Group, by: By = "operator") -> None:
     """Let a paused group go on."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.resume(group)
+    group_commands.resume(group, by)
 
 
 @groups.command("retry")
-def groups_retry(group: Group) -> None:
+def groups_retry(group: Group, by: By = "operator") -> None:
     """Try what a group has parked now, not when it is due."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.retry(group)
+    group_commands.retry(group, by)
 
 
 replays = typer.Typer(help="A part of the log once more, for one group.", no_args_is_help=True)
@@ -115,8 +115,8 @@ def replay_start(
     stream: Annotated[str | None, typer.Option(help="Only events of this stream.")] = None,
     type_: Annotated[list[str] | None, typer.Option("--type", help="Only events of this type (repeatable).")] = None,
     key: OfKey = None,
-    from_: Annotated[str | None, typer.Option("--from", help="A time (ISO 8601) or an entry id.")] = None,
-    to: Annotated[str | None, typer.Option(help="A time (ISO 8601) or an entry id, inclusive.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="A time (ISO 8601), a day (UTC) or an entry id.")] = None,
+    to: Annotated[str | None, typer.Option(help="A time (ISO 8601), a day (UTC) or an entry id, inclusive.")] = None,
     dry_run: DryRun = False,
     per_second: PerSecond = None,
     by: By = "operator",
@@ -136,8 +136,10 @@ def replay_list() -> None:
 
 
 @replays.command("cancel")
-def replay_cancel(replay_id: Annotated[str, typer.Argument(help="As `ese replay list` prints it.")]) -> None:
+def replay_cancel(
+    replay_id: Annotated[str, typer.Argument(help="As `ese replay list` prints it.")], by: By = "operator"
+) -> None:
     """Stop a replay; what it has applied stays applied."""
     from event_stream_engine.entrypoints.backbone import group_commands
 
-    group_commands.cancel_replay(replay_id)
+    group_commands.cancel_replay(replay_id, by)

@@ -1,30 +1,30 @@
-"""`ese groups …`, `ese dead-letters …` and `ese replay …`."""
+"""What `ese groups …` and `ese replay …` do."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from event_stream_engine import audit
-from event_stream_engine.backbone import dead_letters, groups, replay
-from event_stream_engine.backbone.dead_letters import Chosen
+from event_stream_engine.backbone import groups, replay
 from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
+from event_stream_engine.entrypoints.backbone.asked import asked
 from event_stream_engine.entrypoints.backbone.commands import run
+from event_stream_engine.entrypoints.backbone.groups import PauseIn
+from event_stream_engine.entrypoints.backbone.replays import EntryId, ReplayIn
 from event_stream_engine.entrypoints.bootstrap import import_reactions
-from event_stream_engine.entrypoints.typed import an_id
-from event_stream_engine.errors import Invalid
+from event_stream_engine.entrypoints.typed import an_id, is_day, moment
 
 T = TypeVar("T")
 SHOWN = 200
-_TIME = "%Y-%m-%d %H:%M:%SZ"
+TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 def list_groups() -> None:
-    found = _in_transaction(groups.reports)
+    found = in_transaction(groups.reports)
     if not found:
         typer.echo("There is no group: nothing of this release reacts to events.")
     for row in found:
@@ -35,104 +35,32 @@ def list_groups() -> None:
 
 
 def pause(group: str, by: str, reason: str) -> None:
+    asked(PauseIn, {}, reason=reason)
+
     async def act(tx: Transaction) -> None:
         await groups.pause(tx, group, by=by, reason=reason)
         await audit.record(tx, None, "consumer_group.pause", group, {"by": by, "reason": reason})
 
-    _in_transaction(act)
+    in_transaction(act)
     typer.echo(f"{group} stands still within a second.")
 
 
-def resume(group: str) -> None:
+def resume(group: str, by: str) -> None:
     async def act(tx: Transaction) -> None:
         await groups.resume(tx, group)
-        await audit.record(tx, None, "consumer_group.resume", group)
+        await audit.record(tx, None, "consumer_group.resume", group, {"by": by})
 
-    _in_transaction(act)
+    in_transaction(act)
     typer.echo(f"{group} goes on.")
 
 
-def retry(group: str) -> None:
-    typer.echo(f"{_in_transaction(lambda tx: groups.retry_now(tx, group))} keys are tried now.")
+def retry(group: str, by: str) -> None:
+    async def act(tx: Transaction) -> int:
+        retried = await groups.retry_now(tx, group)
+        await audit.record(tx, None, "consumer_group.retry", group, {"by": by, "retried": retried})
+        return retried
 
-
-def list_letters(group: str | None, type_: str | None, key: str | None, cause: str | None, status: str) -> None:
-    if group is not None:
-        _in_transaction(lambda tx: groups.report(tx, group))
-    chosen = Chosen(None, group, type_, key, status, cause=cause)
-    found = _in_transaction(lambda tx: dead_letters.page(tx, chosen, None, SHOWN))
-    if not found:
-        typer.echo(f"No dead letter is {status}." if status else "There is no dead letter.")
-    for row in found:
-        error = f"{row['error_class']}: {row['error'][:120]}"
-        typer.echo(f"{row['id']}  {row['group']}  {row['type']} {row['key']}  {error}")
-
-
-def list_causes(group: str | None, type_: str | None, key: str | None) -> None:
-    if group is not None:
-        _in_transaction(lambda tx: groups.report(tx, group))
-    found = _in_transaction(lambda tx: dead_letters.causes(tx, Chosen(None, group, type_, key, "open")))
-    if not found:
-        typer.echo("No dead letter is open.")
-    for cause in found:
-        seen = f"{cause.first_at:{_TIME}} to {cause.last_at:{_TIME}}"
-        letters = "1 letter" if cause.count == 1 else f"{cause.count} letters"
-        typer.echo(f"{cause.id}  {letters} of {cause.keys} keys, {seen}  {cause.group}  {cause.type}")
-        typer.echo(f"  {cause.error_class}: {cause.error[:200]}")
-        typer.echo(f"  in {cause.handler or 'no function of this release'}")
-
-
-def show_letter(letter_id: str) -> None:
-    found = _in_transaction(lambda tx: dead_letters.one(tx, _letter(letter_id)))
-    stack = found.pop("stack")
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-    typer.echo(stack)
-
-
-def redrive(
-    ids: list[str] | None,
-    group: str | None,
-    type_: str | None,
-    key: str | None,
-    cause: str | None,
-    *,
-    dry_run: bool,
-    per_second: int | None,
-    by: str,
-) -> None:
-    chosen = _chosen(ids, group, type_, key, cause)
-
-    async def act(tx: Transaction) -> dead_letters.Redriven:
-        done = await dead_letters.redrive(tx, chosen, by=by, dry_run=dry_run, per_second=per_second)
-        if done.redriven:
-            await audit.record(tx, None, "dead_letter.redrive", "many", {"by": by, "count": done.redriven})
-        return done
-
-    done = _in_transaction(act)
-    typer.echo(f"{done.matched} match" if dry_run else f"{done.redriven} of {done.matched} are given back")
-
-
-def discard(
-    ids: list[str] | None,
-    group: str | None,
-    type_: str | None,
-    key: str | None,
-    cause: str | None,
-    *,
-    dry_run: bool,
-    by: str,
-    reason: str,
-) -> None:
-    chosen = _chosen(ids, group, type_, key, cause)
-
-    async def act(tx: Transaction) -> tuple[int, int]:
-        matched, done = await dead_letters.discard(tx, chosen, by=by, reason=reason, dry_run=dry_run)
-        if done:
-            await audit.record(tx, None, "dead_letter.discard", "many", {"by": by, "count": done, "reason": reason})
-        return matched, done
-
-    matched, done = _in_transaction(act)
-    typer.echo(f"{matched} match" if dry_run else f"{done} of {matched} are discarded")
+    typer.echo(f"{in_transaction(act)} keys are tried now.")
 
 
 def start_replay(
@@ -148,22 +76,26 @@ def start_replay(
     by: str,
 ) -> None:
     (from_time, from_entry), (to_time, to_entry) = _bound("--from", from_), _bound("--to", to)
-    wanted = Range(group, stream, types or None, key, from_time, to_time, from_entry, to_entry, per_second=per_second)
+    body = asked(
+        ReplayIn, {"group": "GROUP", "types": "--type"}, group=group, stream=stream, types=types or None, key=key,
+        from_time=from_time, to_time=to_time, from_entry_id=from_entry, to_entry_id=to_entry, per_second=per_second,
+    )  # fmt: skip
+    wanted = Range(group, stream, body.types, key, from_time, to_time, from_entry, to_entry, per_second=body.per_second)
     if dry_run:
-        typer.echo(f"{_in_transaction(lambda tx: replay.matching(tx, wanted))} events match")
+        typer.echo(f"{in_transaction(lambda tx: replay.matching(tx, wanted))} events match")
         return
 
     async def act(tx: Transaction) -> dict[str, Any]:
         replay_id = await replay.request(tx, wanted, by=by)
-        await audit.record(tx, None, "replay.request", replay_id, {"by": by, "group": group})
+        await audit.record(tx, None, "replay.request", replay_id, {"by": by, **body.model_dump(mode="json")})
         return await replay.one(tx, replay_id)
 
-    found = _in_transaction(act)
+    found = in_transaction(act)
     typer.echo(f"{found['id']}: {found['matched']} events; `ese replay list` shows how far it is")
 
 
 def list_replays() -> None:
-    found = _in_transaction(lambda tx: replay.page(tx, None, SHOWN))
+    found = in_transaction(lambda tx: replay.page(tx, None, SHOWN))
     if not found:
         typer.echo("There is no replay. `ese replay start` requests one.")
     for row in found:
@@ -173,18 +105,18 @@ def list_replays() -> None:
         )
 
 
-def cancel_replay(replay_id: str) -> None:
+def cancel_replay(replay_id: str, by: str) -> None:
     wanted = an_id(replay_id, "a replay", "ese replay list")
 
     async def act(tx: Transaction) -> None:
         await replay.cancel(tx, wanted)
-        await audit.record(tx, None, "replay.cancel", replay_id)
+        await audit.record(tx, None, "replay.cancel", wanted, {"by": by})
 
-    _in_transaction(act)
+    in_transaction(act)
     typer.echo("It is canceled; what it has applied stays applied.")
 
 
-def _in_transaction(act: Callable[[Transaction], Awaitable[T]]) -> T:
+def in_transaction(act: Callable[[Transaction], Awaitable[T]]) -> T:
     import_reactions()
 
     async def work(database: Any, _: object) -> T:
@@ -194,24 +126,18 @@ def _in_transaction(act: Callable[[Transaction], Awaitable[T]]) -> T:
     return run(work)
 
 
-def _chosen(ids: list[str] | None, group: str | None, type_: str | None, key: str | None, cause: str | None) -> Chosen:
-    if not ids and not (group or type_ or key or cause):
-        raise Invalid("Name ids, or choose by --group, --type, --key or --cause.")
-    return Chosen(tuple(_letter(i) for i in ids) if ids else None, group, type_, key, cause=cause)
+_ENTRY_ID: TypeAdapter[str] = TypeAdapter(Annotated[str, EntryId])
+_OR_ENTRY = ", or an entry id such as 1795231172902-17"
 
 
-def _letter(text: str) -> UUID:
-    return an_id(text, "a dead letter", "ese dead-letters list")
-
-
-def _bound(name: str, text: str | None) -> tuple[datetime | None, str | None]:
-    """A time or an entry id."""
+def _bound(option: str, text: str | None) -> tuple[datetime | None, str | None]:
+    """A time or an entry id; a day as the end is meant whole. Raises `Invalid`."""
     if text is None:
         return None, None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None, text
-    if at.tzinfo is None:
-        raise Invalid(f"{name} needs a time zone, such as {text}Z.")
+    try:  # before a time: ISO 8601 without its hyphens takes some entry ids for times
+        return None, _ENTRY_ID.validate_python(text)
+    except ValidationError:
+        at = moment(option, text, also=_OR_ENTRY)
+    if option == "--to" and is_day(text):
+        at = at.replace(hour=23, minute=59, second=59, microsecond=999_999)
     return at, None

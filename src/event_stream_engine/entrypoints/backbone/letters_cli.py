@@ -1,5 +1,6 @@
-"""`ese dead-letters …`: what is typed. `group_commands` does it, imported when it runs."""
+"""`ese dead-letters …`: what is typed. `letter_commands` does it, imported when it runs."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,34 +20,42 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many it wo
 PerSecond = Annotated[int | None, typer.Option(help="At most so many events a second.")]
 
 
+class Status(StrEnum):
+    """What became of a letter, as the API names it."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+
+
 @app.command("list")
 def letters_list(
     group: OfGroup = None,
     type_: OfType = None,
     key: OfKey = None,
     cause: OfCause = None,
-    status: Annotated[str, typer.Option(help="open, redriven or discarded.")] = "open",
+    status: Annotated[Status, typer.Option(help=f"What became of them: {', '.join(Status)}.")] = Status.OPEN,
 ) -> None:
     """Print the newest 200 dead letters."""
-    from event_stream_engine.entrypoints.backbone import group_commands
+    from event_stream_engine.entrypoints.backbone import letter_commands
 
-    group_commands.list_letters(group, type_, key, cause, status)
+    letter_commands.list_letters(group, type_, key, cause, status.value)
 
 
 @app.command("causes")
 def letters_causes(group: OfGroup = None, type_: OfType = None, key: OfKey = None) -> None:
     """Print the open ones by what they died of, the most frequent first: at most 100 causes of the newest 10,000."""
-    from event_stream_engine.entrypoints.backbone import group_commands
+    from event_stream_engine.entrypoints.backbone import letter_commands
 
-    group_commands.list_causes(group, type_, key)
+    letter_commands.list_causes(group, type_, key)
 
 
 @app.command("show")
 def letters_show(letter_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
     """Print a dead letter with its event, its stack and its history."""
-    from event_stream_engine.entrypoints.backbone import group_commands
+    from event_stream_engine.entrypoints.backbone import letter_commands
 
-    group_commands.show_letter(letter_id)
+    letter_commands.show_letter(letter_id)
 
 
 @app.command("redrive")
@@ -61,9 +70,9 @@ def letters_redrive(
     by: By = "operator",
 ) -> None:
     """Give dead letters back to their groups: those named, or all open ones that match."""
-    from event_stream_engine.entrypoints.backbone import group_commands
+    from event_stream_engine.entrypoints.backbone import letter_commands
 
-    group_commands.redrive(ids, group, type_, key, cause, dry_run=dry_run, per_second=per_second, by=by)
+    letter_commands.redrive(ids, group, type_, key, cause, dry_run=dry_run, per_second=per_second, by=by)
 
 
 @app.command("discard")
@@ -78,6 +87,6 @@ def letters_discard(
     by: By = "operator",
 ) -> None:
     """Settle dead letters without their effect."""
-    from event_stream_engine.entrypoints.backbone import group_commands
+    from event_stream_engine.entrypoints.backbone import letter_commands
 
-    group_commands.discard(ids, group, type_, key, cause, dry_run=dry_run, by=by, reason=reason)
+    letter_commands.discard(ids, group, type_, key, cause, dry_run=dry_run, by=by, reason=reason)
