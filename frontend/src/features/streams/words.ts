@@ -26,4 +26,4 @@ export const shortError = ({ error, error_class: errorClass }: { error: string; 
 export const eventIdError = (text: string): string | undefined =>
   text === "" || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
     ? undefined
-    : "An event's id is a UUID, such as 019a1f2e-7c1a-7b3e-9d5f-2a4c6e8b0d1f. It ends each line of `ese events tail` and stands on the event's page.";
+    : "An event's id is a UUID, such as 019a1f2e-7c1a-7b3e-9d5f-2a4c6e8b0d1f: “Id” on an event's page.";
