@@ -18,6 +18,7 @@ from tests.journeys.running_platform import RunningPlatform
 
 pytestmark = pytest.mark.browser
 FINDS_MS = 30_000
+NOBODYS = "00000000-0000-7000-8000-000000000000"
 
 _REFUSE = """
 CREATE FUNCTION refuse_messages() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -39,6 +40,7 @@ def test_a_dead_letter_is_redriven_with_one_click(
         row = page.get_by_role("row").filter(has_text=campaign)
         expect(row).to_contain_text("the quota is used up")
         reads_the_letter(page, campaign)
+        refuses_a_wrong_rate(page)
         row.get_by_role("button", name=re.compile("^Redrive")).click()  # the cause is still there
         page.get_by_text("is given to messaging.freeze_audience again").wait_for()
         again = platform.wait_until("it dies again", lambda: letters(platform, campaign, "open"), 30)
@@ -87,6 +89,53 @@ def test_a_replay_is_counted_before_it_is_started(
     assert signed_in.complaints == []
 
 
+def test_a_replay_takes_a_range_of_entry_ids(signed_in: Watched, platform: RunningPlatform, content: Content) -> None:
+    entry = str(launch_of(platform, launched(platform, content, "Replayed alone"))["entry_id"])
+    page = signed_in.page()
+    page.goto("/streams/replays")
+    page.get_by_role("button", name="Replay events").first.click()
+    page.get_by_role("button", name=re.compile("Group")).click()
+    page.get_by_role("option", name="messaging.freeze_audience").click()
+    page.get_by_text("From an entry id", exact=True).click()
+    dry_run = page.get_by_role("button", name="Dry run")
+    page.get_by_label("First entry").fill("nonsense")
+    page.get_by_text("An entry id is <milliseconds>-<number>").wait_for()
+    expect(dry_run).to_be_disabled()
+    page.get_by_label("First entry").fill(entry)
+    page.get_by_label("Last entry").fill("1-0")
+    page.get_by_text("It must not lie before the first entry.").wait_for()
+    page.get_by_label("Last entry").fill(entry)
+    dry_run.click()
+    expect(page.get_by_role("status").filter(has_text="match")).to_contain_text("1 event matches")
+    page.get_by_role("button", name="Replay 1 event").click()
+    expect(page.get_by_role("listitem").filter(has_text="1 of 1 event").first).to_contain_text(
+        "Completed", timeout=FINDS_MS
+    )
+    assert signed_in.complaints == []
+
+
+def test_an_event_is_opened_by_its_id_and_a_wrong_id_is_told(
+    signed_in: Watched, platform: RunningPlatform, content: Content
+) -> None:
+    event = str(launch_of(platform, launched(platform, content, "Looked up"))["event_id"])
+    page = signed_in.page()
+    page.goto("/streams/tail")
+    field = page.get_by_role("searchbox", name="Open an event by its id")
+    field.fill("nonsense")
+    field.press("Enter")
+    page.get_by_text(re.compile("^An event's id is a UUID, such as")).wait_for()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("")
+    expect(page.get_by_text("An event's id is a UUID")).to_have_count(0)
+    field.fill(NOBODYS)
+    page.get_by_text("No event has this id").wait_for()
+    field.fill(event)
+    page.get_by_role("heading", level=1, name="CampaignLaunched").wait_for()
+    (not_found,) = signed_in.complaints
+    assert "404" in not_found
+    assert NOBODYS in not_found
+
+
 def test_the_tail_shows_what_happens_now(signed_in: Watched, platform: RunningPlatform, content: Content) -> None:
     page = signed_in.page()
     page.goto("/streams/tail?type=CampaignLaunched")
@@ -109,6 +158,16 @@ def launched(platform: RunningPlatform, content: Content, name: str) -> str:
     return campaign
 
 
+def launch_of(platform: RunningPlatform, campaign: str) -> dict[str, object]:
+    """The event of the launch, once it is published."""
+
+    def published() -> list[dict[str, object]]:
+        found = platform.api.get("/api/v1/backbone/events", key=campaign, type="CampaignLaunched")["items"]
+        return [event for event in found if event["entry_id"] is not None]
+
+    return platform.wait_until("the launch is published", published, 30)[0]
+
+
 def letters(platform: RunningPlatform, campaign: str, status: str) -> list[dict[str, object]]:
     items: list[dict[str, object]] = platform.api.get("/api/v1/backbone/dead-letters", key=campaign, status=status)[
         "items"
@@ -129,6 +188,20 @@ def reads_the_letter(page: Page, campaign: str) -> None:
     expect(drawer.get_by_role("region", name="Data of the event")).to_contain_text(campaign)
     page.keyboard.press("Escape")
     drawer.wait_for(state="detached")
+
+
+def refuses_a_wrong_rate(page: Page) -> None:
+    page.get_by_role("button", name="Redrive all…").click()
+    dialog = page.get_by_role("dialog")
+    for wrong in ("-5", "99999999"):
+        dialog.get_by_label("At most a second").fill(wrong)
+        dialog.get_by_label("At most a second").press("Tab")
+        dialog.get_by_text("Write a whole number from 1 to 10,000, or leave it empty.").wait_for()
+        expect(dialog.get_by_role("button", name=re.compile("^Redrive"))).to_be_disabled()
+    dialog.get_by_label("At most a second").fill("10000")
+    expect(dialog.get_by_role("button", name=re.compile("^Redrive"))).to_be_enabled()
+    dialog.get_by_role("button", name="Leave them").click()
+    dialog.wait_for(state="detached")
 
 
 @contextmanager

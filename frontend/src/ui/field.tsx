@@ -92,13 +92,42 @@ export function SearchField({ label, value, onChange, placeholder, className, ne
       setDraft(value);
     }
   }, [value]);
+  return <SearchBox label={label} value={draft} onChange={setDraft} placeholder={lacks === null ? (placeholder ?? label) : "Search needs contacts:reveal"} lacks={lacks} className={className} />;
+}
+
+interface LookupProps extends Omit<SearchProps, "needs"> {
+  /** Enter was pressed, or the field left. */
+  onSettle: (value: string) => void;
+  error?: string;
+}
+
+/** A box that leads to one thing by its name: it says what is wrong with the name, or that nothing is called so. */
+export function LookupField({ label, value, onChange, onSettle, placeholder, className, error }: LookupProps) {
+  return <SearchBox label={label} value={value} onChange={onChange} onSettle={onSettle} placeholder={placeholder ?? label} className={className} error={error} />;
+}
+
+interface BoxProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  onSettle?: (value: string) => void;
+  placeholder: string;
+  className?: string;
+  error?: string;
+  lacks?: string | null;
+}
+
+function SearchBox({ label, value, onChange, onSettle, placeholder, className, error, lacks = null }: BoxProps) {
   return (
-    <AriaSearchField aria-label={label} isDisabled={lacks !== null} value={draft} onChange={setDraft} className={cx("group relative block", className)}>
-      <Search aria-hidden className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-muted" />
-      <Input placeholder={lacks === null ? (placeholder ?? label) : "Search needs contacts:reveal"} title={lacks ?? undefined} data-page-search className="field pr-9 pl-9 [&::-webkit-search-cancel-button]:hidden" />
-      <AriaButton className="absolute top-1/2 right-1.5 grid size-7 -translate-y-1/2 place-items-center rounded-md text-muted group-data-[empty]:hidden hover:text-text">
-        <X aria-hidden className="size-4" />
-      </AriaButton>
+    <AriaSearchField aria-label={label} isDisabled={lacks !== null} isInvalid={Boolean(error)} validationBehavior="aria" value={value} onChange={onChange} onSubmit={onSettle} onBlur={() => onSettle?.(value)} className={cx("group block", className)}>
+      <div className="relative">
+        <Search aria-hidden className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-muted" />
+        <Input placeholder={placeholder} title={lacks ?? undefined} data-page-search className="field pr-9 pl-9 [&::-webkit-search-cancel-button]:hidden" />
+        <AriaButton className="absolute top-1/2 right-1.5 grid size-7 -translate-y-1/2 place-items-center rounded-md text-muted group-data-[empty]:hidden hover:text-text">
+          <X aria-hidden className="size-4" />
+        </AriaButton>
+      </div>
+      {error && <FieldError className="mt-1 block text-xs font-medium text-bad">{error}</FieldError>}
     </AriaSearchField>
   );
 }

@@ -9,6 +9,7 @@ import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
+import { rateError, rateOf } from "./rate";
 import { shortError } from "./words";
 
 const tones: Record<DeadLetter["status"], Tone> = { open: "bad", redriven: "ok", discarded: "neutral" };
@@ -45,8 +46,8 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
   const cache = useQueryClient();
   const [rate, setRate] = useState("");
   const dry = useQuery({ queryKey: ["backbone", "redrive-dry-run", named(chosen)], queryFn: () => redrive({ ...named(chosen), dry_run: true }), staleTime: 0, retry: false });
-  const perSecond = rate.trim() === "" ? undefined : Number(rate);
-  const wrong = perSecond !== undefined && !(Number.isInteger(perSecond) && perSecond > 0);
+  const perSecond = rateOf(rate);
+  const wrong = rateError(rate);
   const run = useMutation({
     mutationFn: () => redrive({ ...named(chosen), dry_run: false, per_second: perSecond }),
     onSuccess: (answer) => {
@@ -66,7 +67,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
       footer={
         <>
           <Button onPress={onClose}>Leave them</Button>
-          <Button variant="primary" isDisabled={matched === 0 || wrong} isPending={run.isPending} onPress={() => run.mutate()}>
+          <Button variant="primary" isDisabled={matched === 0 || wrong !== undefined} isPending={run.isPending} onPress={() => run.mutate()}>
             Redrive {plural(matched, "letter")}
           </Button>
         </>
@@ -97,7 +98,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
           onChange={setRate}
           placeholder="No limit"
           hint={perSecond && !wrong ? `About ${duration(matched / perSecond)} for all of them.` : "Slower if what they call must not be flooded."}
-          error={wrong ? "Write a whole number above 0, or leave it empty." : undefined}
+          error={wrong}
         />
         <Problems error={run.error} />
       </div>

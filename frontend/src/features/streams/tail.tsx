@@ -11,6 +11,7 @@ import { DataGrid, type Column } from "../../ui/data-grid";
 import { SearchField } from "../../ui/field";
 import { Select } from "../../ui/select";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
+import { OpenEvent } from "./open-event";
 import { ROWS_MAX, useTail, type TailState } from "./use-tail";
 
 function EventLink({ event }: { event: EventItem }) {
@@ -37,8 +38,6 @@ const states: Record<TailState, [Tone, string]> = {
   lost: ["bad", "Connection lost, trying again"],
   hidden: ["neutral", "Stopped while hidden"],
 };
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export default function LiveTail() {
   const filters = useSearch({ from: "/streams-frame/streams/tail" });
@@ -98,15 +97,8 @@ export default function LiveTail() {
 
 function Filters({ filters, change }: { filters: EventFilters; change: (patch: EventFilters) => void }) {
   const streams = useQuery(streamsQuery());
-  const navigate = useNavigate();
   const type = useCallback((text: string) => change({ type: text || undefined }), [change]);
   const key = useCallback((text: string) => change({ key: text || undefined }), [change]);
-  const byId = useCallback(
-    (text: string) => {
-      if (uuid.test(text.trim())) void navigate({ to: "/streams/events/$eventId", params: { eventId: text.trim() } });
-    },
-    [navigate],
-  );
   return (
     <div className="mb-4 grid gap-2.5 sm:grid-cols-2 xl:grid-cols-4">
       <Select
@@ -118,7 +110,7 @@ function Filters({ filters, change }: { filters: EventFilters; change: (patch: E
       />
       <SearchField label="Exact type, such as CampaignLaunched" value={filters.type ?? ""} onChange={type} />
       <SearchField label="Exact key" value={filters.key ?? ""} onChange={key} />
-      <SearchField label="Open an event by its id" value="" onChange={byId} />
+      <OpenEvent />
     </div>
   );
 }

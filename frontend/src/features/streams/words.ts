@@ -21,3 +21,9 @@ const times = (value: number): string => (value === 1 ? "once" : plural(value, "
 /** The message of an error without its driver's name in front and the statement behind, which may hold somebody's values. */
 export const shortError = ({ error, error_class: errorClass }: { error: string; error_class: string }): string =>
   error.replace(/^\([\w.]+\)\s*/, "").split("\n")[0]!.replace(/\s*\[SQL:.*$/, "") || errorClass;
+
+/** What is wrong with an event's id; nothing with an empty field. */
+export const eventIdError = (text: string): string | undefined =>
+  text === "" || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+    ? undefined
+    : "An event's id is a UUID, such as 019a1f2e-7c1a-7b3e-9d5f-2a4c6e8b0d1f: “Id” on an event's page.";
