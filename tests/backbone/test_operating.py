@@ -208,6 +208,7 @@ async def test_a_canceled_replay_takes_back_what_it_has_not_applied(
         (Range(GROUP, types=["Unknown"]), "does not hear Unknown"),
         (Range(GROUP, from_entry_id="9-1", to_entry_id="8-1"), "ends before it begins"),
         (Range(GROUP, from_entry_id="yesterday"), "An entry id is"),
+        (Range(GROUP, from_entry_id="1-9999999999999999999"), "An entry id is"),
         (Range(GROUP), "No event matches"),
     ],
 )

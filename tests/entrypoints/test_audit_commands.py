@@ -30,6 +30,7 @@ async def test_the_trail_is_listed_by_name_and_range_and_exported(
     assert run("list", "--from", "2026-03-03T00:00:01Z", "--action", "campaign.*").startswith("No entry")
     assert run("list", "--from", "2026-03-03", "--to", "2026-03-01").startswith("ese: The range ends before")
     assert run("list", "--from", "yesterday").startswith("ese: --from: yesterday is not a time.")
+    assert run("list", "--to", "9999-12-31").startswith("ese: --to: 9999-12-31 is the last day")
     assert run("list", "--actor", "nobody@example.com").startswith("ese: No account has")
     exported = list(csv.DictReader(io.StringIO(run("export", "--to", "2026-03-02"))))
     assert [(row["actor"], row["entity_id"]) for row in exported] == [("Bo", "2026-03-02"), ("Bo", "2026-03-01")]

@@ -149,6 +149,8 @@ def _bounds(wanted: Range) -> tuple[tuple[int, int], tuple[int, int]]:
             after = (tick, seq - 1)
         if wanted.to_entry_id:
             upto = position(wanted.to_entry_id)
+        if max(*after, *upto) > WHOLE:
+            raise ValueError("more than 63 bits")
     except ValueError:
         raise Invalid("An entry id is `<milliseconds>-<number>`, such as 1795231172902-17.") from None
     if wanted.from_time:

@@ -50,7 +50,10 @@ def a_range(from_: str | None, to: str | None) -> tuple[datetime | None, datetim
     since = moment("--from", from_) if from_ else None
     until = moment("--to", to) if to else None
     if until is not None and to is not None and is_day(to):
-        until += timedelta(days=1)
+        try:
+            until += timedelta(days=1)
+        except OverflowError:
+            raise Invalid(f"--to: {to} is the last day there is. Leave it out for no end.") from None
     if since and until and until <= since:
         raise Invalid("The range ends before it begins: give a --to that is later than --from.")
     return since, until

@@ -40,12 +40,13 @@ async def append_bulk(
 async def _borrowed(client: "Redis") -> AsyncIterator[AbstractConnection]:
     """A connection for the block; where that fails it is cut, for between its replies it is of no use to anybody."""
     connection: AbstractConnection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+    whole = False
     try:
         yield connection
-    except BaseException:
-        await connection.disconnect(nowait=True)
-        raise
+        whole = True
     finally:
+        if not whole:
+            await connection.disconnect(nowait=True)
         await client.connection_pool.release(connection)
 
 

@@ -180,7 +180,7 @@ async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Red
     by = str(account.account_id)
     done = await dead_letters.redrive(tx, body.chosen(), by=by, dry_run=body.dry_run, per_second=body.per_second)
     if done.redriven:
-        await audit.record(tx, account.account_id, "dead_letter.redrive", "many", _detail(body, done.redriven))
+        await audit.record(tx, account.account_id, "dead_letter.redrive", "many", audit_detail(body, done.redriven))
     sample = [_in_list(row) for row in done.sample]
     return Redriven(matched=done.matched, redriven=done.redriven, dry_run=body.dry_run, sample=sample)
 
@@ -192,7 +192,7 @@ async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Dis
     by = str(account.account_id)
     matched, done = await dead_letters.discard(tx, body.chosen(), by=by, reason=body.reason, dry_run=body.dry_run)
     if done:
-        detail = {**_detail(body, done), "reason": body.reason}
+        detail = {**audit_detail(body, done), "reason": body.reason}
         await audit.record(tx, account.account_id, "dead_letter.discard", "many", detail)
     return Discarded(matched=matched, discarded=done)
 
@@ -201,6 +201,7 @@ def _in_list(row: Mapping[str, Any]) -> DeadLetter:
     return DeadLetter.model_validate({**row, "key": shown_key(row["key"]), "error": scrubbed(row["error"])})
 
 
-def _detail(body: ChosenIn, done: int) -> dict[str, Any]:
+def audit_detail(body: ChosenIn, done: int) -> dict[str, Any]:
+    """What the audit trail keeps of an order: how many letters, and how they were chosen (ids: the first 100)."""
     return {"count": done, "ids": [str(i) for i in (body.ids or [])[:100]],
             "filter": body.filter.model_dump(exclude_none=True) if body.filter else None}  # fmt: skip

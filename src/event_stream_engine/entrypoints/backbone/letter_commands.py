@@ -10,7 +10,7 @@ from event_stream_engine.backbone import dead_letters, groups
 from event_stream_engine.backbone.dead_letters import Chosen
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.asked import Body, asked
-from event_stream_engine.entrypoints.backbone.dead_letters import ChosenIn, DiscardIn, RedriveIn, _detail
+from event_stream_engine.entrypoints.backbone.dead_letters import ChosenIn, DiscardIn, RedriveIn, audit_detail
 from event_stream_engine.entrypoints.backbone.group_commands import SHOWN, TIME, in_transaction
 from event_stream_engine.entrypoints.typed import an_id
 from event_stream_engine.errors import Invalid, NotFound
@@ -70,7 +70,7 @@ def redrive(
         await _check_chosen(tx, body)
         done = await dead_letters.redrive(tx, body.chosen(), by=by, dry_run=dry_run, per_second=body.per_second)
         if done.redriven:
-            await audit.record(tx, None, "dead_letter.redrive", "many", {"by": by, **_detail(body, done.redriven)})
+            await audit.record(tx, None, "dead_letter.redrive", "many", {"by": by, **audit_detail(body, done.redriven)})
         return done
 
     done = in_transaction(act)
@@ -94,7 +94,7 @@ def discard(
         await _check_chosen(tx, body)
         matched, done = await dead_letters.discard(tx, body.chosen(), by=by, reason=reason, dry_run=dry_run)
         if done:
-            detail = {"by": by, **_detail(body, done), "reason": reason}
+            detail = {"by": by, **audit_detail(body, done), "reason": reason}
             await audit.record(tx, None, "dead_letter.discard", "many", detail)
         return matched, done
 
