@@ -2,41 +2,42 @@
 
 import asyncio
 import statistics
+import tempfile
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import ClassVar
 
-import uvloop
 from redis.asyncio import Redis
 
 from benchmarks.stage.figures import record
 from benchmarks.stage.processes import started
-from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.consumers import Consumer
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import GROUPS, subscribe_batch
 from event_stream_engine.database import Database, Transaction, migrate
 from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.embedded.binaries import postgres_folder
 from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.events.base import Event
 from event_stream_engine.settings import load_settings
 
-SECONDS = 5.0
+SECONDS = 5
 ROUNDS = 3  # the median of them
 WRITERS = 5
 # Events a second, events a transaction, goal for p99 in milliseconds.
 RATES = ((200, 1, 50.0), (2000, 1, 15.0), (10_000, 10, 200.0))
 GROUP = "benchmark.latency"
-INSERT = (
-    f"INSERT INTO outbox ({', '.join(outbox.Row._fields)}) "
-    f"VALUES ({', '.join(f'${number}' for number, _ in enumerate(outbox.Row._fields, 1))})"
-)
+INSERT = """
+INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, schema_version, data)
+SELECT 'benchmark.clocked.v1', 'clock', id, 'Clocked', now(), id, 1,
+       jsonb_build_object('started', extract(epoch FROM clock_timestamp()))
+FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, :together)) AS events;
+"""
 
 
 class Clocked(Event, frozen=True, kw_only=True):
-    """Carries the moment before its commit."""
+    """Carries the moment before its commit, in seconds since 1970."""
 
     stream: ClassVar[str] = "benchmark.clocked.v1"
     started: float
@@ -52,7 +53,7 @@ _more = asyncio.Event()
 
 @subscribe_batch(Clocked, group=GROUP)
 async def arrive(tx: Transaction, events: Sequence[Clocked]) -> None:
-    now = time.perf_counter()
+    now = time.time()
     _delays.extend(now - event.started for event in events)
     _more.set()
 
@@ -69,13 +70,12 @@ async def measure() -> None:
         consumer = Consumer(GROUPS[GROUP], database, RedisStreams(clients[0]), settings.backbone, stop)
         consuming = asyncio.create_task(consumer.run())
         relay = await started("relay", servers)
-        elsewhere = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         try:
-            await _written(elsewhere, servers.database_url, 100, 1, 1.0)  # all is warm and connected
+            await write(servers.database_url, 100, 1)  # all is warm and connected
             await _arrived(100)
             beside = await _bare(clients[1], clients[2])
             for rate, together, goal in RATES:
-                quantiles = [await _round(elsewhere, servers.database_url, rate, together) for _ in range(ROUNDS)]
+                quantiles = [await _round(servers.database_url, rate, together) for _ in range(ROUNDS)]
                 p50, p99 = (statistics.median(one) for one in zip(*quantiles, strict=True))
                 _keep(rate, goal, p50, p99, beside)
         finally:
@@ -83,16 +83,15 @@ async def measure() -> None:
             await relay.wait()
             stop.set()
             await consuming
-            elsewhere.shutdown()  # waits, and so would the consumer
             await asyncio.gather(*(client.aclose() for client in clients))
             await database.close()
 
 
-async def _round(elsewhere: Executor, url: str, rate: int, together: int) -> tuple[float, float]:
+async def _round(url: str, rate: int, together: int) -> tuple[float, float]:
     """p50 and p99 in milliseconds."""
     _delays.clear()
-    await _written(elsewhere, url, int(rate * SECONDS), together, SECONDS)
-    await _arrived(int(rate * SECONDS))
+    await write(url, rate, together, SECONDS)
+    await _arrived(rate * SECONDS)
     cuts = statistics.quantiles(_delays, n=100)
     return cuts[49] * 1000, cuts[98] * 1000
 
@@ -105,31 +104,21 @@ def _keep(rate: int, goal: float, p50: float, p99: float, beside: float) -> None
     )  # fmt: skip
 
 
-async def _written(elsewhere: Executor, url: str, count: int, together: int, seconds: float) -> None:
-    await asyncio.wrap_future(elsewhere.submit(write, url, count, together, seconds))
-
-
-def write(url: str, count: int, together: int, seconds: float) -> None:
-    """`count` events, `together` in a transaction, evenly over `seconds`, by some writers; in its own process.
-
-    One round trip to the commit, with nothing between it and the driver: what is measured begins there, and who writes
-    must not take the processor from who carries."""
-
-    async def all_writers() -> None:
-        database = Database(url, pool_size=1, ping=False)
-        begin = time.perf_counter()
-
-        async def writer(first: int) -> None:
-            async with database.driver() as connection:
-                for number in range(first * together, count, WRITERS * together):
-                    await asyncio.sleep(max(0.0, begin + seconds * number / count - time.perf_counter()))
-                    rows = [outbox.prepare(Clocked(started=time.perf_counter())) for _ in range(together)]
-                    await connection.executemany(INSERT, rows)  # all or none: a transaction
-
-        await asyncio.gather(*(writer(first) for first in range(WRITERS)))
-        await database.close()
-
-    uvloop.run(all_writers())
+async def write(url: str, rate: int, together: int, seconds: int = 1) -> None:
+    """`rate` events a second, `together` in a transaction, at random moments, by some connections of PostgreSQL's own
+    load generator. Both ends are read from this machine's clock; the way of the insert to the server is not in it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(INSERT)
+        script.flush()
+        transactions = rate * seconds // (together * WRITERS)
+        writer = await asyncio.create_subprocess_exec(
+            postgres_folder() / "bin" / "pgbench", "--no-vacuum", "--protocol=prepared", "--client", str(WRITERS),
+            "--rate", str(rate / together), "--transactions", str(transactions), "--define", f"together={together}",
+            "--file", script.name, url, stdout=DEVNULL, stderr=PIPE,
+        )  # fmt: skip
+        _, said = await writer.communicate()
+    if writer.returncode:
+        raise RuntimeError(said.decode())
 
 
 async def _arrived(count: int) -> None:
