@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-Body = TypeVar("Body", bound=BaseModel)
+from event_stream_engine.web.bodies import Body
+
+B = TypeVar("B", bound=Body)
 
 _BLANK = "Say why: it is kept with it, and blanks alone say nothing."
 _SAID = {"string_too_short": _BLANK, "string_pattern_mismatch": _BLANK}  # a pattern's own message is the pattern
 
 
-def asked(model: type[Body], typed_as: Mapping[str, str], **given: Any) -> Body:
+def asked(model: type[B], typed_as: Mapping[str, str], **given: Any) -> B:
     """The request to the API that means the same as what was typed.
 
     `typed_as`: field -> how the command names it; any other field is typed as its option, `per_second` as

@@ -12,11 +12,10 @@ from event_stream_engine.backbone import groups, replay
 from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.asked import asked
-from event_stream_engine.entrypoints.backbone.commands import run
 from event_stream_engine.entrypoints.backbone.groups import PauseIn
 from event_stream_engine.entrypoints.backbone.replays import EntryId, ReplayIn
 from event_stream_engine.entrypoints.bootstrap import import_reactions
-from event_stream_engine.entrypoints.typed import an_id, is_day, moment
+from event_stream_engine.entrypoints.typed import an_id, in_transaction, is_day, moment
 
 T = TypeVar("T")
 SHOWN = 200
@@ -24,7 +23,7 @@ TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 def list_groups() -> None:
-    found = in_transaction(groups.reports)
+    found = with_groups(groups.reports)
     if not found:
         typer.echo("There is no group: nothing of this release reacts to events.")
     for row in found:
@@ -41,7 +40,7 @@ def pause(group: str, by: str, reason: str) -> None:
         await groups.pause(tx, group, by=by, reason=reason)
         await audit.record(tx, None, "consumer_group.pause", group, {"by": by, "reason": reason})
 
-    in_transaction(act)
+    with_groups(act)
     typer.echo(f"{group} stands still within a second.")
 
 
@@ -50,7 +49,7 @@ def resume(group: str, by: str) -> None:
         await groups.resume(tx, group)
         await audit.record(tx, None, "consumer_group.resume", group, {"by": by})
 
-    in_transaction(act)
+    with_groups(act)
     typer.echo(f"{group} goes on.")
 
 
@@ -60,7 +59,7 @@ def retry(group: str, by: str) -> None:
         await audit.record(tx, None, "consumer_group.retry", group, {"by": by, "retried": retried})
         return retried
 
-    typer.echo(f"{in_transaction(act)} keys are tried now.")
+    typer.echo(f"{with_groups(act)} keys are tried now.")
 
 
 def start_replay(
@@ -82,7 +81,7 @@ def start_replay(
     )  # fmt: skip
     wanted = Range(group, stream, body.types, key, from_time, to_time, from_entry, to_entry, per_second=body.per_second)
     if dry_run:
-        typer.echo(f"{in_transaction(lambda tx: replay.matching(tx, wanted))} events match")
+        typer.echo(f"{with_groups(lambda tx: replay.matching(tx, wanted))} events match")
         return
 
     async def act(tx: Transaction) -> dict[str, Any]:
@@ -90,12 +89,12 @@ def start_replay(
         await audit.record(tx, None, "replay.request", replay_id, {"by": by, **body.model_dump(mode="json")})
         return await replay.one(tx, replay_id)
 
-    found = in_transaction(act)
+    found = with_groups(act)
     typer.echo(f"{found['id']}: {found['matched']} events; `ese replay list` shows how far it is")
 
 
 def list_replays() -> None:
-    found = in_transaction(lambda tx: replay.page(tx, None, SHOWN))
+    found = with_groups(lambda tx: replay.page(tx, None, SHOWN))
     if not found:
         typer.echo("There is no replay. `ese replay start` requests one.")
     for row in found:
@@ -112,18 +111,14 @@ def cancel_replay(replay_id: str, by: str) -> None:
         await replay.cancel(tx, wanted)
         await audit.record(tx, None, "replay.cancel", wanted, {"by": by})
 
-    in_transaction(act)
+    with_groups(act)
     typer.echo("It is canceled; what it has applied stays applied.")
 
 
-def in_transaction(act: Callable[[Transaction], Awaitable[T]]) -> T:
+def with_groups(act: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Call `act` with a transaction, the groups of this release known."""
     import_reactions()
-
-    async def work(database: Any, _: object) -> T:
-        async with database.transaction() as tx:
-            return await act(tx)
-
-    return run(work)
+    return in_transaction(act)
 
 
 _ENTRY_ID: TypeAdapter[str] = TypeAdapter(Annotated[str, EntryId])

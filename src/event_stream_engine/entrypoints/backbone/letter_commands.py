@@ -9,9 +9,9 @@ from event_stream_engine import audit
 from event_stream_engine.backbone import dead_letters, groups
 from event_stream_engine.backbone.dead_letters import Chosen
 from event_stream_engine.database import Transaction
-from event_stream_engine.entrypoints.backbone.asked import Body, asked
+from event_stream_engine.entrypoints.backbone.asked import B, asked
 from event_stream_engine.entrypoints.backbone.dead_letters import ChosenIn, DiscardIn, RedriveIn, audit_detail
-from event_stream_engine.entrypoints.backbone.group_commands import SHOWN, TIME, in_transaction
+from event_stream_engine.entrypoints.backbone.group_commands import SHOWN, TIME, with_groups
 from event_stream_engine.entrypoints.typed import an_id
 from event_stream_engine.errors import Invalid, NotFound
 
@@ -21,7 +21,7 @@ def list_letters(group: str | None, type_: str | None, key: str | None, cause: s
         await _check_names(tx, group, cause)
         return await dead_letters.page(tx, Chosen(None, group, type_, key, status, cause=cause), None, SHOWN)
 
-    found = in_transaction(act)
+    found = with_groups(act)
     if not found:
         typer.echo(f"No dead letter is {status}.")
     for row in found:
@@ -34,7 +34,7 @@ def list_causes(group: str | None, type_: str | None, key: str | None) -> None:
         await _check_names(tx, group, None)
         return await dead_letters.causes(tx, Chosen(None, group, type_, key, "open"))
 
-    found = in_transaction(act)
+    found = with_groups(act)
     if not found:
         typer.echo("No dead letter is open.")
     for cause in found:
@@ -47,7 +47,7 @@ def list_causes(group: str | None, type_: str | None, key: str | None) -> None:
 
 def show_letter(letter_id: str) -> None:
     wanted = _letter(letter_id)
-    found = in_transaction(lambda tx: dead_letters.one(tx, wanted))
+    found = with_groups(lambda tx: dead_letters.one(tx, wanted))
     stack = found.pop("stack")
     typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     typer.echo(stack)
@@ -73,7 +73,7 @@ def redrive(
             await audit.record(tx, None, "dead_letter.redrive", "many", {"by": by, **audit_detail(body, done.redriven)})
         return done
 
-    done = in_transaction(act)
+    done = with_groups(act)
     typer.echo(f"{done.matched} match" if dry_run else f"{done.redriven} of {done.matched} are given back")
 
 
@@ -98,19 +98,19 @@ def discard(
             await audit.record(tx, None, "dead_letter.discard", "many", detail)
         return matched, done
 
-    matched, done = in_transaction(act)
+    matched, done = with_groups(act)
     typer.echo(f"{matched} match" if dry_run else f"{done} of {matched} are discarded")
 
 
 def _asked(
-    model: type[Body],
+    model: type[B],
     ids: list[str] | None,
     group: str | None,
     type_: str | None,
     key: str | None,
     cause: str | None,
     **given: object,
-) -> Body:
+) -> B:
     """The API's request: these letters, or all open ones that match. Raises `Invalid` for neither and for both."""
     by_what = {"group": group, "type": type_, "key": key, "cause": cause}
     chosen_by = {name: value for name, value in by_what.items() if value is not None}
