@@ -148,6 +148,9 @@ async def test_a_replay_takes_the_part_that_was_asked_for(
         await finished(database, replay_id)
     expected = {"key": [("a", 1), ("a", 2)], "entries": [("b", 1), ("a", 2)], "types": [("a", 1), ("b", 1)]}[part]
     assert ledger.calls[4:] == expected
+    async with database.transaction() as tx:
+        shown = await replay.one(tx, replay_id)
+    assert (shown["from_entry_id"], shown["to_entry_id"]) == (wanted.from_entry_id, wanted.to_entry_id)
 
 
 async def test_a_replay_looks_through_a_long_range_in_portions_and_finds_the_little_that_matches(

@@ -5603,8 +5603,8 @@ export interface components {
         };
         /**
          * ReplayShape
-         * @description `done` were applied or given up; `failed` are the dead letters among them. On a dry run only `matched` says
-         *     something, and `id` is null.
+         * @description `done` were applied or given up; `failed` are the dead letters among them. The ids of entries are null for a bound
+         *     that was given as a time. On a dry run only `matched` says something, and `id` is null.
          */
         ReplayShape: {
             /** Id */
@@ -5645,6 +5645,10 @@ export interface components {
             from_time?: string | null;
             /** To Time */
             to_time?: string | null;
+            /** From Entry Id */
+            from_entry_id?: string | null;
+            /** To Entry Id */
+            to_entry_id?: string | null;
         };
         /** ResetIn */
         ResetIn: {

@@ -53,8 +53,10 @@ const words: Record<Replay["status"], string> = { pending: "Waits", running: "Ru
 
 function rangeOf(replay: Replay): string {
   const what = [replay.stream, replay.types?.join(", "), replay.key && `key ${replay.key}`].filter(Boolean).join(", ");
-  const from = replay.from_time ? `from ${dateTime(replay.from_time)}` : "from the beginning";
-  const to = replay.to_time ? `to ${dateTime(replay.to_time)}` : "to its start";
+  const first = replay.from_entry_id ?? (replay.from_time && dateTime(replay.from_time));
+  const last = replay.to_entry_id ?? (replay.to_time && dateTime(replay.to_time));
+  const from = first ? `from ${first}` : "from the beginning";
+  const to = last ? `to ${last}` : "to its start";
   return [what || "every event it reacts to", `${from} ${to}`, replay.per_second && `${count(replay.per_second)} a second at most`].filter(Boolean).join("; ");
 }
 
