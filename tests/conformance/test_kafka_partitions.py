@@ -16,6 +16,7 @@ from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.streams import LastIdMismatch, StreamBusy, StreamRefused, position
 from event_stream_engine.backbone.streams.kafka import KafkaStreams
 from event_stream_engine.backbone.streams.kafka_writer import partition_of
+from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.backbone.verify import verify
 from event_stream_engine.database import Database
 from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, Record, facts, record, working
@@ -287,7 +288,7 @@ async def test_with_another_number_of_partitions_a_group_begins_where_its_slowes
 
     async def stand(partitions: int) -> dict[tuple[str, int], str]:
         async with database.transaction() as tx:
-            return await inbox.positions(tx, "proof", lease.epoch, {"a": partitions})
+            return await inbox.positions(tx, Group("proof"), lease.epoch, {"a": partitions})
 
     assert await stand(2) == {("a", 0): "0-0", ("a", 1): "0-0"}
     async with database.transaction() as tx:

@@ -5603,8 +5603,8 @@ export interface components {
         };
         /**
          * ReplayShape
-         * @description `done` were applied or given up; `failed` are the dead letters among them. The ids of entries are null for a bound
-         *     that was given as a time. On a dry run only `matched` says something, and `id` is null.
+         * @description `done` were applied or given up; `failed` are the dead letters among them. The ids of entries are null for a
+         *     bound that was given as a time. On a dry run only `matched` says something, and `id` is null.
          */
         ReplayShape: {
             /** Id */

@@ -24,6 +24,8 @@ Single = Callable[[Transaction, E], Awaitable[None]]
 Batch = Callable[[Transaction, Sequence[E]], Awaitable[None]]
 Chore = Callable[[E], Awaitable[None]]
 Kind = Literal["single", "batch", "chore"]
+Begins = Literal["start", "end"]
+"""Where a group begins in a stream that it never read: with the oldest event of the outbox, or with what comes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Reaction:
     kind: Kind
     function: Callable[..., Awaitable[None]]
     lanes: int = 1
+    begins: Begins = "start"
 
 
 class Reject(Exception):
@@ -68,37 +71,46 @@ class Group:
     def streams(self) -> list[str]:
         return sorted({reaction.event.stream for reaction in self.reactions.values()})
 
+    @property
+    def begins(self) -> dict[str, Begins]:
+        """Per stream."""
+        return {reaction.event.stream: reaction.begins for reaction in self.reactions.values()}
+
 
 GROUPS: dict[str, Group] = {}
 
 
-def subscribe(event: type[E], *, group: str, lanes: int = 1) -> Callable[[Single[E]], Single[E]]:
+def subscribe(
+    event: type[E], *, group: str, lanes: int = 1, begins: Begins = "start"
+) -> Callable[[Single[E]], Single[E]]:
     """Apply each event in the transaction of its batch. Where one of them fails, those before it are rolled back to a
     savepoint with it, and called again without it: what a reaction does elsewhere may happen twice (that is for a
     chore). With `lanes`, the events of a batch are split by key into so many transactions that run at the same
     time."""
-    return lambda function: _register(event, group, "single", function, lanes)
+    return lambda function: _register(group, Reaction(event, "single", function, lanes, begins), function)
 
 
-def subscribe_batch(event: type[E], *, group: str) -> Callable[[Batch[E]], Batch[E]]:
+def subscribe_batch(event: type[E], *, group: str, begins: Begins = "start") -> Callable[[Batch[E]], Batch[E]]:
     """Apply all new events of a batch at once."""
-    return lambda function: _register(event, group, "batch", function)
+    return lambda function: _register(group, Reaction(event, "batch", function, begins=begins), function)
 
 
-def subscribe_chore(event: type[E], *, group: str) -> Callable[[Chore[E]], Chore[E]]:
+def subscribe_chore(event: type[E], *, group: str, begins: Begins = "start") -> Callable[[Chore[E]], Chore[E]]:
     """Start a chore. It gets no transaction and runs before its inbox row is committed: after a crash it may run
     again."""
-    return lambda function: _register(event, group, "chore", function)
+    return lambda function: _register(group, Reaction(event, "chore", function, begins=begins), function)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _register(event: type[Event], name: str, kind: Kind, function: F, lanes: int = 1) -> F:
+def _register(name: str, new: Reaction, function: F) -> F:
     group = GROUPS.setdefault(name, Group(name))
-    if event.__name__ in group.reactions:
-        raise TypeError(f"{name} reacts to {event.__name__} twice")
-    if any(reaction.kind != kind for reaction in group.reactions.values()):
+    if new.event.__name__ in group.reactions:
+        raise TypeError(f"{name} reacts to {new.event.__name__} twice")
+    if any(reaction.kind != new.kind for reaction in group.reactions.values()):
         raise TypeError(f"{name} mixes kinds of reactions: use one group per kind")
-    group.reactions[event.__name__] = Reaction(event, kind, function, lanes)
+    if group.begins.get(new.event.stream, new.begins) != new.begins:
+        raise TypeError(f"{name} begins at the start and at the end of {new.event.stream}: it has one place in it")
+    group.reactions[new.event.__name__] = new
     return function

@@ -160,6 +160,18 @@ group_positions = Table(
     PrimaryKeyConstraint("group_name", "stream", "partition"),
 )
 
+heard_types = Table(
+    "heard_types",
+    metadata,
+    Column("group_name", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("after_tick", BigInteger, nullable=False),
+    Column("after_seq", BigInteger, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("group_name", "stream", "type"),
+)
+
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,

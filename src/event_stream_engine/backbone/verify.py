@@ -54,7 +54,8 @@ class StreamProof:
 @dataclass
 class GroupProof:
     """A group's inbox against the outbox. `due` are the events it hears up to its position (of several partitions the
-    slowest one's), and those past it that it has taken charge of."""
+    slowest one's), and those past it that it has taken charge of; what was published `before` the group began to hear
+    the type is not."""
 
     group: str
     stream: str
@@ -63,6 +64,7 @@ class GroupProof:
     parked: int = 0
     dead: int = 0
     waiting: int = 0
+    before: int = 0
     missing: Finding = field(default_factory=Finding)
 
     @property
@@ -182,6 +184,7 @@ async def _group(connection: Connection, group: Group, stream: str) -> GroupProo
     row = await connection.fetchrow(_GROUP, stream, types, group.name, tick, seq)
     assert row is not None
     proof.due, proof.waiting, proof.parked, proof.dead = row["due"], row["waiting"], row["parked"], row["dead"]
+    proof.before = row["before"]
     proof.applied = row["taken"] - proof.parked - proof.dead
     if row["due"] > row["taken"]:
         for lacking in await connection.fetch(_LACKING, stream, types, group.name, tick, seq, NAMED):
@@ -198,7 +201,8 @@ SELECT h.tick, h.seq, h.stream, h.type, h.event_id FROM ({ticks.HISTORY_ROWS}) A
 
 _HEARD = """
 SELECT h.tick, h.seq, h.event_id, i.event_id IS NOT NULL AS taken,
-       (h.tick, h.seq) <= ($4::bigint, $5::bigint) OR i.event_id IS NOT NULL AS due,
+       (h.tick, h.seq) > (coalesce(s.after_tick, 0), coalesce(s.after_seq, 0)) AS owed,
+       (h.tick, h.seq) <= ($4::bigint, $5::bigint) AS passed,
        p.event_id IS NOT NULL AS parked, d.event_id IS NOT NULL AS dead
 FROM verified_log AS h
 LEFT JOIN inbox AS i ON i.group_name = $3 AND i.event_id = h.event_id
@@ -206,17 +210,20 @@ LEFT JOIN parked_events AS p ON p.group_name = $3 AND p.event_id = h.event_id
 LEFT JOIN (
     SELECT DISTINCT event_id FROM dead_letters WHERE group_name = $3 AND status IN ('open', 'discarded')
 ) AS d ON d.event_id = h.event_id
+LEFT JOIN heard_types AS s ON s.group_name = $3 AND s.stream = h.stream AND s.type = h.type
 WHERE h.stream = $1 AND h.type = ANY ($2::text[])
 """
 
 _GROUP = f"""
-SELECT count(*) FILTER (WHERE due) AS due, count(*) FILTER (WHERE NOT due) AS waiting,
-       count(*) FILTER (WHERE due AND taken) AS taken, count(*) FILTER (WHERE due AND parked) AS parked,
-       count(*) FILTER (WHERE due AND dead AND NOT parked) AS dead
+SELECT count(*) FILTER (WHERE taken OR owed AND passed) AS due,
+       count(*) FILTER (WHERE owed AND NOT taken AND NOT passed) AS waiting,
+       count(*) FILTER (WHERE NOT owed AND NOT taken) AS before,
+       count(*) FILTER (WHERE taken) AS taken, count(*) FILTER (WHERE taken AND parked) AS parked,
+       count(*) FILTER (WHERE taken AND dead AND NOT parked) AS dead
 FROM ({_HEARD}) AS heard
 """  # noqa: S608
 
 _LACKING = f"""
 SELECT tick || '-' || seq AS entry_id, event_id FROM ({_HEARD}) AS heard
-WHERE due AND NOT taken ORDER BY tick, seq LIMIT $6
+WHERE owed AND passed AND NOT taken ORDER BY tick, seq LIMIT $6
 """  # noqa: S608

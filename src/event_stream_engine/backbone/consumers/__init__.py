@@ -147,7 +147,7 @@ class Consumer:
         streams = self.group.streams
         partitions = {stream: await self.streams.partitions(stream) for stream in streams}
         async with self.database.transaction() as tx:
-            self._positions = await inbox.positions(tx, self.group.name, self.lease.epoch, partitions)
+            self._positions = await inbox.positions(tx, self.group, self.lease.epoch, partitions)
         await self.streams.seek(self.group.name, self.name, self._positions)
         batches = Batches(
             self.group.name, self.streams, self.name, streams, self.settings, self.lease, self.stop, self._careful

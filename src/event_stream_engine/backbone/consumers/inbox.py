@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from event_stream_engine.backbone.streams import position
+from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.base import Envelope
 
@@ -84,27 +85,56 @@ async def in_charge(tx: Transaction, group: str, entries: Sequence[Envelope]) ->
     return {row[0] for row in rows}
 
 
-async def positions(tx: Transaction, group: str, epoch: int, partitions: Mapping[str, int]) -> dict[Place, str]:
-    """Where the group stands in each partition of the streams, given how many each has; a stream it never read
-    stands at `0-0`.
+async def positions(tx: Transaction, group: Group, epoch: int, partitions: Mapping[str, int]) -> dict[Place, str]:
+    """Where the group stands in each partition of the streams, given how many each has. A stream that it never read
+    stands at `0-0`, or where the relay noted its end last, as the group `begins`; and where it stands is kept of each
+    type that it hears for the first time: what came before is not owed to it.
 
     Where a stream has another number of partitions than before (another transport, a topic laid out anew), all of them
     stand where the slowest stood: everything up to there is in charge, wherever it lay.
     """
     rows = await tx.execute(
         text("SELECT stream, partition, entry_id FROM group_positions WHERE group_name = :group AND stream = ANY(:s)"),
-        {"group": group, "s": list(partitions)},
+        {"group": group.name, "s": list(partitions)},
     )
     known: dict[str, dict[int, str]] = {stream: {} for stream in partitions}
     for row in rows:
         known[row.stream][row.partition] = row.entry_id
+    is_new = not any(known.values())
     for stream, count in partitions.items():
         if set(known[stream]) != set(range(count)):
-            slowest = min(known[stream].values(), key=position, default="0-0")
-            known[stream] = dict.fromkeys(range(count), slowest)
-            await tx.execute(_LAY_OUT, {"group": group, "stream": stream, "count": count, "at": slowest})
-            await fence(tx, group, epoch)
+            at = min(known[stream].values(), key=position, default=None) or await _beginning(tx, group, stream)
+            known[stream] = dict.fromkeys(range(count), at)
+            await tx.execute(_LAY_OUT, {"group": group.name, "stream": stream, "count": count, "at": at})
+            await fence(tx, group.name, epoch)
+    await _note_heard(tx, group, epoch, known, is_new=is_new)
     return {(stream, number): at for stream, found in known.items() for number, at in found.items()}
+
+
+async def _note_heard(
+    tx: Transaction, group: Group, epoch: int, known: Mapping[str, Mapping[int, str]], *, is_new: bool
+) -> None:
+    """A type's first owner notes where the furthest partition stood. A group that ran before this was noted hears all
+    of its types from the beginning."""
+    heard = {(reaction.event.stream, name) for name, reaction in group.reactions.items()}
+    rows = await tx.execute(
+        text("SELECT stream, type FROM heard_types WHERE group_name = :group"), {"group": group.name}
+    )
+    noted = {(row.stream, row.type) for row in rows}
+    ran_before = not (noted or is_new or epoch == 1)
+    for stream, name in sorted(heard - noted):
+        after = (0, 0) if ran_before else max(map(position, known[stream].values()))
+        given = {"group": group.name, "stream": stream, "type": name, "tick": after[0], "seq": after[1]}
+        await tx.execute(_NOTE_HEARD, given)
+    if heard - noted:
+        await fence(tx, group.name, epoch)
+
+
+async def _beginning(tx: Transaction, group: Group, stream: str) -> str:
+    if group.begins.get(stream, "start") == "start":
+        return "0-0"
+    end = await tx.execute(text("SELECT entry_id FROM relay_positions WHERE stream = :stream"), {"stream": stream})
+    return str(end.scalar_one_or_none() or "0-0")
 
 
 async def advance(
@@ -201,6 +231,11 @@ WITH gone AS (
 INSERT INTO group_positions (group_name, stream, partition, entry_id)
 SELECT :group, :stream, number, :at FROM generate_series(0, CAST(:count AS int) - 1) AS number
 ON CONFLICT (group_name, stream, partition) DO UPDATE SET entry_id = excluded.entry_id, updated_at = now()
+""")
+
+_NOTE_HEARD = text("""
+INSERT INTO heard_types (group_name, stream, type, after_tick, after_seq)
+VALUES (:group, :stream, :type, :tick, :seq) ON CONFLICT DO NOTHING
 """)
 
 _ADVANCE = text("""

@@ -57,6 +57,7 @@ def _group_line(proof: GroupProof) -> str:
     return (
         f"group {proof.group} on {proof.stream}: {proof.due} due, {proof.applied} applied, {proof.parked} parked, "
         f"{proof.dead} dead, {proof.waiting} waiting, {proof.missing.count} missing"
+        + (f", {proof.before} from before it heard them" if proof.before else "")
     )
 
 

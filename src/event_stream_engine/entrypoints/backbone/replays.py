@@ -40,8 +40,8 @@ class ReplayIn(Body):
 
 
 class ReplayShape(BaseModel):
-    """`done` were applied or given up; `failed` are the dead letters among them. The ids of entries are null for a bound
-    that was given as a time. On a dry run only `matched` says something, and `id` is null."""
+    """`done` were applied or given up; `failed` are the dead letters among them. The ids of entries are null for a
+    bound that was given as a time. On a dry run only `matched` says something, and `id` is null."""
 
     id: UUID | None
     group: str
