@@ -1,7 +1,7 @@
 """An event's effect is applied exactly once per group, in order, whatever dies and whatever fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from event_stream_engine.backbone.streams import Read, StreamBusy
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.subscriptions import Group, Kind, Reaction
 from event_stream_engine.database import Database, Transaction
-from event_stream_engine.events.base import Envelope, Event
+from event_stream_engine.events.base import Event
 from event_stream_engine.settings import BackboneSettings
 from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, Log, OtherFact, ProofFact, Record, die, working
 
@@ -165,11 +165,11 @@ class CrashingStreams(RedisStreams):
             raise Crashed
         return found
 
-    async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
+    async def acknowledge(self, group: str, ends: Mapping[tuple[str, int], str]) -> None:
         if self.point == "before acknowledging":
             self.reached.set()
             raise Crashed
-        await super().acknowledge(group, entries)
+        await super().acknowledge(group, ends)
         if self.point == "after acknowledging":
             self.reached.set()
             raise Crashed

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from event_stream_engine.backbone.consumers.inbox import by_place, ends
 from event_stream_engine.backbone.streams import Entry, LastIdMismatch, StreamBusy, position
 from event_stream_engine.backbone.streams.opening import Transport
 from event_stream_engine.events.base import Envelope
@@ -22,7 +23,7 @@ async def read_all(transport: Transport, stream: str, count: int, *, group: str 
         assert len(read) <= 50
         found += read
         if read:
-            await transport.acknowledge(group, read)
+            await transport.acknowledge(group, ends(by_place(read)))
         if len(found) >= count:
             break
     assert (await transport.read(group, CONSUMER, [stream], 50, 100)).entries == []

@@ -5,6 +5,7 @@ class's `schema_version` and adds an upcaster, which readers apply to what was r
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,6 +55,11 @@ def stream_names() -> list[str]:
     return sorted({event.stream for event in REGISTRY.values()})
 
 
+@cache
+def _decoder(event: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(event)
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event with its CloudEvents 1.0 attributes and our extensions, as it stands in a stream."""
 
@@ -79,7 +85,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if known is None:
             return None
         if self.schemaversion >= known.schema_version:
-            return msgspec.json.decode(self.data, type=known)
+            return _decoder(known).decode(self.data)
         data: dict[str, Any] = msgspec.json.decode(self.data)
         for version in range(self.schemaversion, known.schema_version):
             data = known.upcasters[version](data)

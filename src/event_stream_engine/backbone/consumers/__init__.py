@@ -20,13 +20,13 @@ from event_stream_engine.backbone import replay
 from event_stream_engine.backbone.consumers import applying, inbox, lag, parking
 from event_stream_engine.backbone.consumers.applying import Interrupted, Learnt
 from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
-from event_stream_engine.backbone.consumers.inbox import Place, PositionMoved, TakenBefore
+from event_stream_engine.backbone.consumers.inbox import Given, Place, PositionMoved, TakenBefore
 from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
 from event_stream_engine.backbone.consumers.reading import Batches
 from event_stream_engine.backbone.consumers.retrying import Retrying
 from event_stream_engine.backbone.consumers.trimmed import trimmed_away
-from event_stream_engine.backbone.streams import Read, StreamBusy, StreamReader, StreamRefused, position
+from event_stream_engine.backbone.streams import StreamBusy, StreamReader, StreamRefused, position
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
@@ -158,8 +158,9 @@ class Consumer:
             async for read in following:
                 now = time()
                 if read.entries:
-                    await self._catch_trimmed(read)
-                    await self._apply_read(read.entries)
+                    given = inbox.by_place(read.entries)
+                    await self._catch_trimmed(given, read.heads)
+                    await self._apply_read(given)
                     batches.applied(read.entries, time() - now)
                 if not batches.flowing and now - looked > _IDLE_CHECK_SECONDS:
                     await self._pass_idle()
@@ -181,10 +182,10 @@ class Consumer:
                 await inbox.advance(tx, self.group.name, self.lease.epoch, self._positions, ahead, 0)
             self._positions |= ahead
 
-    async def _catch_trimmed(self, read: Read) -> None:
+    async def _catch_trimmed(self, read: Given, heads: Mapping[Place, str]) -> None:
         """What left the streams before this group read it comes from the outbox, first."""
-        for place, given in inbox.by_place(read.entries).items():
-            await self._reload(place, given, read.heads.get(place))
+        for place, given in read.items():
+            await self._reload(place, given, heads.get(place))
 
     async def _look_for_trimmed(self) -> None:
         """The same where a stream has nothing new: what was there may have gone unread."""
@@ -197,17 +198,17 @@ class Consumer:
             RELOADED.labels(self.group.name).inc(len(slice_))
             log.warning("entries were trimmed before they were read", group=self.group.name, stream=place[0],
                         reloaded=len(slice_))  # fmt: skip
-            await self._apply_read(slice_)
+            await self._apply_read({place: slice_})
 
-    async def _apply_read(self, read: Sequence[Envelope]) -> None:
+    async def _apply_read(self, read: Given) -> None:
         """Apply what is past the group's positions, then acknowledge all of it."""
         if new := inbox.beyond(read, self._positions):
             with BATCH_SECONDS.labels(self.group.name).time(), timed("consume"):
                 await self._apply(new)
-        await self.streams.acknowledge(self.group.name, read)
+        await self.streams.acknowledge(self.group.name, inbox.ends(read))
 
-    async def _apply(self, new: Sequence[Envelope]) -> None:
-        heard = [entry for entry in new if entry.type in self.group.reactions]
+    async def _apply(self, new: Given) -> None:
+        heard = [entry for given in new.values() for entry in given if entry.type in self.group.reactions]
         if self._careful:
             await self._apply_carefully(heard)
         lanes = applying.lanes_of(self.group, [] if self._careful else heard)
@@ -268,11 +269,8 @@ class Consumer:
 
     async def _at_once(self, tx: Transaction, entries: Sequence[Envelope]) -> None:
         """All of a batch, per type. Raises `Interrupted` when one of them fails: they must be tried one by one."""
-        by_type: dict[str, list[Envelope]] = {}
-        for entry in entries:
-            by_type.setdefault(entry.type, []).append(entry)
         try:
-            for type_, same in by_type.items():
+            for type_, same in applying.by_type(entries).items():
                 await applying.run(self.group.reactions[type_], tx, same, self.settings.handler_seconds)
         except Exception as error:  # the edge: whose fault it was is found one by one
             if applying.is_outage(error):

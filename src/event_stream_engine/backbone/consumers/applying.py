@@ -69,6 +69,14 @@ def typed(entry: Envelope) -> Event:
     return event
 
 
+def by_type(entries: Sequence[Envelope]) -> dict[str, Sequence[Envelope]]:
+    """The entries of each type, in order; as a rule they are of one."""
+    types = dict.fromkeys(entry.type for entry in entries)
+    if len(types) == 1:
+        return dict.fromkeys(types, entries)
+    return {type_: [entry for entry in entries if entry.type == type_] for type_ in types}
+
+
 def lanes_of(group: Group, entries: Sequence[Envelope]) -> list[list[Envelope]]:
     """Split by key, so that the events of one key stay together and in order."""
     if group.lanes == 1:

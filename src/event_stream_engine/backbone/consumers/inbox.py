@@ -20,6 +20,8 @@ from event_stream_engine.events.base import Envelope
 
 Place = tuple[str, int]
 """A stream and its partition."""
+Given = Mapping[Place, Sequence[Envelope]]
+"""What was read of each place, in order; of each at least one."""
 
 
 class Taken(NamedTuple):
@@ -41,7 +43,8 @@ async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> 
     """Insert the rows of a batch that is most likely new: that costs a third less than `take`, for PostgreSQL need not
     look before it writes. Raises `TakenBefore` when it is not."""
     try:
-        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": _ids(entries)})).one()
+        ids = ",".join([entry.id.hex for entry in entries])  # a list would be looked at piece by piece by the driver
+        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": f"{{{ids}}}"})).one()
     except IntegrityError as error:
         raise TakenBefore from error
     return await _free(tx, group, list(entries), parked=row.parked)
@@ -179,20 +182,21 @@ def by_place(entries: Sequence[Envelope]) -> dict[Place, list[Envelope]]:
     return found
 
 
-def ends(entries: Sequence[Envelope]) -> dict[Place, str]:
-    """The last entry of each stream and partition; they come in order."""
-    return {place: run[-1].entry_id for place, run in by_place(entries).items()}
+def ends(given: Given) -> dict[Place, str]:
+    """The last entry of each place."""
+    return {place: entries[-1].entry_id for place, entries in given.items()}
 
 
-def beyond(entries: Sequence[Envelope], positions: Mapping[Place, str]) -> Sequence[Envelope]:
-    """What lies past the positions. A place's entries come in order: as a rule its first tells for all."""
-    if all(_past(run[0], positions) for run in by_place(entries).values()):
-        return entries
-    return [entry for entry in entries if _past(entry, positions)]
-
-
-def _past(entry: Envelope, positions: Mapping[Place, str]) -> bool:
-    return position(entry.entry_id) > position(positions.get((entry.stream, entry.partition), "0-0"))
+def beyond(given: Given, positions: Mapping[Place, str]) -> dict[Place, Sequence[Envelope]]:
+    """What lies past the positions. As a rule the first entry of a place tells for all."""
+    found: dict[Place, Sequence[Envelope]] = {}
+    for place, entries in given.items():
+        at = position(positions.get(place, "0-0"))
+        if position(entries[0].entry_id) > at:
+            found[place] = entries
+        elif past := [entry for entry in entries if position(entry.entry_id) > at]:
+            found[place] = past
+    return found
 
 
 _TAKE = text("""
@@ -210,7 +214,7 @@ SELECT (SELECT count(*) FROM new) AS inserted,
 
 _TAKE_NEW = text("""
 WITH new AS (
-    INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(:ids AS uuid[]))
+    INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(CAST(:ids AS text) AS uuid[]))
 )
 SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
 """)

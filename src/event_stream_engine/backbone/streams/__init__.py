@@ -150,8 +150,8 @@ class StreamReader(Protocol):
         the first. Entries that are not envelopes are left out."""
         ...
 
-    async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
-        """The effects of these entries are committed."""
+    async def acknowledge(self, group: str, ends: Mapping[tuple[str, int], str]) -> None:
+        """The effects of all entries up to these, by stream and partition, are committed."""
         ...
 
     async def caught_up(self, group: str, consumer: str) -> Mapping[tuple[str, int], str]:

@@ -127,16 +127,16 @@ class KafkaStreams:
         heads = {place: await self.first_id(*place) for place in {(one.stream, one.partition) for one in found}}
         return Read(found, {place: head for place, head in heads.items() if head is not None})
 
-    async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
+    async def acknowledge(self, group: str, ends: Mapping[tuple[str, int], str]) -> None:
         for (name, _), reader in list(self._groups.items()):
             if name == group:
-                await self._call(group, lambda reader=reader: reader.commit(entries))  # type: ignore[misc]
+                await self._call(group, lambda reader=reader: reader.commit(ends))  # type: ignore[misc]
 
     async def caught_up(self, group: str, consumer: str) -> dict[tuple[str, int], str]:
         reader = self._groups.get((group, consumer))
         if reader is None:
             return {}
-        await self._call(group, lambda: reader.commit(()))
+        await self._call(group, lambda: reader.commit({}))
         return await self._call(group, lambda: self._caught_up(group, reader))
 
     async def tail(self, stream: str, after: str, count: int, block_ms: int) -> list[Envelope]:

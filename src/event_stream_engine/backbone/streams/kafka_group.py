@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,11 +99,11 @@ class GroupReader:
             done = [(stream, n) for n, high in written.items() if self._reached.get((stream, n), -1) >= high]
             return dict.fromkeys(done, newest.entry.entry_id) if known else {}
 
-    def commit(self, entries: Sequence[Envelope]) -> None:
+    def commit(self, ends: Mapping[Place, str]) -> None:
         """Let Kafka's own tools see how far the group is; nothing here reads it back. The marks of transactions, which
         nobody is given, are passed as well: a group that has read everything shows no lag."""
         with self._lock:
-            self._forget_done(entries)
+            self._forget_done(ends)
             offsets = []
             for place, given in self._given.items():
                 offset = given[0][1] if given else self._reached.get(place, -1)
@@ -117,13 +117,9 @@ class GroupReader:
         with self._lock:
             self._consumer.close()
 
-    def _forget_done(self, entries: Sequence[Envelope]) -> None:
-        last: dict[Place, tuple[int, int]] = {}
-        for entry in entries:
-            place = (entry.stream, entry.partition)
-            last[place] = max(last.get(place, (0, 0)), position(entry.entry_id))
-        for place, at in last.items():
-            given = self._given.get(place)
+    def _forget_done(self, ends: Mapping[Place, str]) -> None:
+        for place, entry_id in ends.items():
+            given, at = self._given.get(place), position(entry_id)
             while given and given[0][0] <= at:
                 given.popleft()
 

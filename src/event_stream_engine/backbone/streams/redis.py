@@ -301,9 +301,9 @@ class RedisStreams:
                 reply, head = await pipe.execute()
         return reply, head
 
-    async def acknowledge(self, group: str, entries: Sequence[Envelope]) -> None:
+    async def acknowledge(self, group: str, ends: Mapping[tuple[str, int], str]) -> None:
         now = asyncio.get_running_loop().time()
-        for stream, entry_id in {entry.stream: entry.entry_id for entry in entries}.items():
+        for (stream, _), entry_id in ends.items():
             if now - self._shown.get((group, stream), float("-inf")) > _SHOW_SECONDS:
                 self._shown[group, stream] = now
                 await self._show_position(group, stream, entry_id)
