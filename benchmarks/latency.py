@@ -25,8 +25,14 @@ from event_stream_engine.settings import load_settings
 SECONDS = 5
 ROUNDS = 3  # the median of them
 WRITERS = 5
-# Events a second, events a transaction, goal for p99 in milliseconds.
-RATES = ((200, 1, 50.0), (2000, 1, 15.0), (10_000, 10, 200.0))
+# Events a second, events a transaction, goal for p99 in milliseconds. 2,000 commits a second take a core by themselves:
+# what of the delay is theirs, the same events in a tenth of them tell.
+RATES = {
+    "latency_200": (200, 1, 50.0),
+    "latency": (2000, 1, 15.0),
+    "latency_by_tens": (2000, 10, 15.0),
+    "latency_10000": (10_000, 10, 200.0),
+}
 GROUP = "benchmark.latency"
 INSERT = """
 INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, schema_version, data)
@@ -74,10 +80,14 @@ async def measure() -> None:
             await write(servers.database_url, 100, 1)  # all is warm and connected
             await _arrived(100)
             beside = await _bare(clients[1], clients[2])
-            for rate, together, goal in RATES:
+            for name, (rate, together, goal) in RATES.items():
                 quantiles = [await _round(servers.database_url, rate, together) for _ in range(ROUNDS)]
                 p50, p99 = (statistics.median(one) for one in zip(*quantiles, strict=True))
-                _keep(rate, goal, p50, p99, beside)
+                of = f"{rate} events/s, {together} a transaction (p50: {p50:.1f} ms)"
+                record(
+                    name, p99, f"ms p99 at {of}", beside="ms p99 of XADD to XREAD alone", beside_value=beside,
+                    ratio=p99 / beside, goal=f"p99 <= {goal:.0f} ms", met=p99 <= goal,
+                )  # fmt: skip
         finally:
             relay.terminate()
             await relay.wait()
@@ -94,14 +104,6 @@ async def _round(url: str, rate: int, together: int) -> tuple[float, float]:
     await _arrived(rate * SECONDS)
     cuts = statistics.quantiles(_delays, n=100)
     return cuts[49] * 1000, cuts[98] * 1000
-
-
-def _keep(rate: int, goal: float, p50: float, p99: float, beside: float) -> None:
-    record(
-        "latency" if rate == 2000 else f"latency_{rate}", p99, f"ms p99 at {rate} events/s (p50: {p50:.1f} ms)",
-        beside="ms p99 of XADD to XREAD alone", beside_value=beside, ratio=p99 / beside,
-        goal=f"p99 <= {goal:.0f} ms", met=p99 <= goal,
-    )  # fmt: skip
 
 
 async def write(url: str, rate: int, together: int, seconds: int = 1) -> None:
