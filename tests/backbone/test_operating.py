@@ -1,6 +1,7 @@
 """What a person does to groups: redrive, discard, replay, pause; each once, in order, and seen by one group only."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -128,6 +129,17 @@ async def test_a_replay_reaches_one_group_in_order_while_live_events_flow(
     async with database.transaction() as tx:
         shown = await replay.one(tx, replay_id)
     assert (shown["matched"], shown["done"], shown["failed"]) == (4, 4, 0)
+
+
+async def test_a_replay_says_the_moments_that_it_was_asked_for(
+    database: Database, ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    await publish("a")
+    begin = datetime(2026, 1, 2, tzinfo=UTC)
+    async with database.transaction() as tx:
+        replay_id = await replay.request(tx, Range(GROUP, from_time=begin), by="ana")
+        shown = await replay.one(tx, replay_id)
+    assert (shown["from_time"], shown["from_entry_id"], shown["to_entry_id"]) == (begin, None, None)
 
 
 @pytest.mark.parametrize("part", ["key", "entries", "types"])

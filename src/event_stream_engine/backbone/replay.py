@@ -241,7 +241,7 @@ SELECT id, group_name AS "group", stream, types, key, status, matched,
        done - (SELECT count(*) FROM parked_events p WHERE p.replay_id = r.id) AS done,
        (SELECT count(*) FROM dead_letters d WHERE d.replay_id = r.id) AS failed,
        per_second, error, requested_by, requested_at, finished_at,
-       CASE WHEN after_tick > 0 THEN to_timestamp(after_tick / 1000.0) END AS from_time,
+       CASE WHEN after_tick > 0 THEN to_timestamp((after_tick + (after_seq = {WHOLE})::int) / 1000.0) END AS from_time,
        to_timestamp(upto_tick / 1000.0) AS to_time,
        CASE WHEN after_tick > 0 AND after_seq < {WHOLE} THEN after_tick || '-' || after_seq + 1 END AS from_entry_id,
        CASE WHEN upto_seq < {WHOLE} THEN upto_tick || '-' || upto_seq END AS to_entry_id
