@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,12 +14,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from event_stream_engine.backbone.streams import Entry
+from event_stream_engine.backbone.streams import Entry, StreamBusy
 from event_stream_engine.backbone.streams.kafka import KafkaStreams
 from event_stream_engine.backbone.streams.opening import Transport, connect_cluster
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.embedded import ports
 from event_stream_engine.embedded.binaries import valkey_binary
+from tests.backbone.conftest import STREAM
 from tests.conformance.kafka_broker import KafkaBroker, jars
 
 TRANSPORTS = ("valkey", "redis", "cluster", "kafka", "kafka-3")
@@ -41,6 +42,16 @@ def server(program: str | Path, *options: str) -> Iterator[int]:
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def arrived(streams: KafkaStreams, count: int, stream: str = STREAM) -> None:
+    """Until it holds so many. While a topic is new, or its broker starts, a partition has no leader to ask."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(StreamBusy):
+                if await streams.length(stream) >= count:
+                    return
+                await streams.tail(stream, await streams.last_id(stream), 1, 200)
 
 
 async def answering(client: "Redis", what: str = "ping") -> None:

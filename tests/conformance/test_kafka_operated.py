@@ -18,6 +18,7 @@ from event_stream_engine.entrypoints.cli import app as command_line
 from event_stream_engine.entrypoints.doctor import Finding, Verdict
 from event_stream_engine.settings import BackboneSettings, load_settings
 from tests.backbone.conftest import working
+from tests.conformance.conftest import arrived
 from tests.conformance.kafka_broker import KafkaBroker, jars
 from tests.conformance.kafka_guarded import GuardedBroker
 from tests.web.client import Client
@@ -61,9 +62,7 @@ async def test_health_and_the_list_of_streams_know_kafka(
 ) -> None:
     streams = KafkaStreams({"bootstrap.servers": broker.address})
     async with working(Relay(database, streams, BackboneSettings())):
-        async with asyncio.timeout(60):
-            while await streams.length(STREAM) < 1:
-                await streams.tail(STREAM, "0-0", 1, 500)
+        await arrived(streams, 1, STREAM)
     anybody = client_of()
     await app.state.platform.shared["health"].look()
     health = await anybody.get("/health")

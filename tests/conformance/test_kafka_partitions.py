@@ -21,7 +21,7 @@ from event_stream_engine.backbone.verify import verify
 from event_stream_engine.database import Database
 from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, Record, facts, record, working
 from tests.backbone.test_consumers import GROUP, Ledger, consuming, group_of, ledger
-from tests.conformance.conftest import entries
+from tests.conformance.conftest import arrived, entries
 from tests.conformance.kafka_broker import KafkaBroker
 
 __all__ = ["facts", "ledger", "record"]  # fixtures
@@ -45,13 +45,6 @@ def remove(kafka: KafkaBroker, topic: str) -> None:
         admin.delete_topics([topic])[topic].result(10)
     while topic in admin.list_topics(timeout=10).topics:
         admin.poll(0.05)
-
-
-async def published(streams: KafkaStreams, count: int) -> None:
-    """Until the stream holds so many."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await streams.length(STREAM) < count:
-            await streams.tail(STREAM, await streams.last_id(STREAM), 1, 200)
 
 
 async def places(database: Database) -> dict[int, str]:
@@ -135,11 +128,11 @@ async def test_what_left_a_partition_before_the_group_read_it_comes_from_the_out
     async with working(Relay(database, streams, SETTINGS)):
         for _ in range(rounds - 1):
             await record(*KEYS)
-        await published(streams, (rounds - 1) * len(KEYS))
+        await arrived(streams, (rounds - 1) * len(KEYS))
         await streams.trim(STREAM, (await streams.ids_after(STREAM, "0-0", 1000))[20])
         held = await streams.length(STREAM)
         await record(*KEYS)
-        await published(streams, held + len(KEYS))
+        await arrived(streams, held + len(KEYS))
     async with consuming(consumer_of(database, ledger, streams)):
         await ledger.wait_effects(rounds * len(KEYS))
     assert_once_and_in_order(await ledger.effects(), rounds)
@@ -151,7 +144,7 @@ async def test_a_partition_that_was_trimmed_to_nothing_is_reloaded_too(
 ) -> None:
     async with working(Relay(database, streams, SETTINGS)):
         await record(*KEYS)
-        await published(streams, len(KEYS))
+        await arrived(streams, len(KEYS))
         await streams.trim(STREAM, "9999999999999-0")
         assert await streams.length(STREAM) == 1
         async with consuming(consumer_of(database, ledger, streams)):

@@ -14,6 +14,7 @@ from event_stream_engine.backbone.verify import verify
 from event_stream_engine.database import Database
 from tests.backbone.conftest import SETTINGS, STREAM, Record, facts, record, working  # noqa: F401  # fixtures
 from tests.backbone.test_consumers import Ledger, consuming, group_of, ledger  # noqa: F401  # fixtures
+from tests.conformance.conftest import arrived
 from tests.conformance.kafka_broker import KafkaBroker
 
 KEYS = [f"k{number}" for number in range(7)]
@@ -31,15 +32,11 @@ async def test_a_broker_killed_in_mid_run_leaves_no_gap_no_double_and_the_order_
             for round_ in range(60):
                 recorded += await record(*KEYS)
                 if round_ == 20:
-                    async with asyncio.timeout(30):
-                        while await streams.length(STREAM) < len(KEYS):
-                            await streams.tail(STREAM, await streams.last_id(STREAM), 1, 200)
+                    await arrived(streams, len(KEYS))
                     await asyncio.to_thread(kafka.stop, kill=True)
                 if round_ == 40:
                     await asyncio.to_thread(kafka.start)
-            async with asyncio.timeout(60):
-                while await streams.length(STREAM) < len(recorded):
-                    await streams.tail(STREAM, await streams.last_id(STREAM), 1, 200)
+            await arrived(streams, len(recorded))
         found = await streams.entries_after(STREAM, "0-0", 10_000)
     finally:
         await streams.close()
