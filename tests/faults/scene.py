@@ -198,17 +198,22 @@ def frames(coroutine: Any) -> list[str]:
 
 
 async def calm(scene: Scene) -> Proof:
-    """Until nothing waits any more and the proof holds, or time is up. The proof reads everything, so it waits for what
+    """Until nothing waits any more and the proof holds, or no effect came for CALM_SECONDS: a backlog takes the longer
+    the longer it grew. The proof reads everything, so it waits for what
     is cheap to ask: it would take the processor from those who are still at work."""
     group = Group(GROUP, {"ProofFact": Reaction(ProofFact, "single", scene.apply)})
-    ends = asyncio.get_running_loop().time() + CALM_SECONDS
+    time = asyncio.get_running_loop().time
+    ends, seen = time() + CALM_SECONDS, 0
     while True:
         await execute(scene.database, _DUE_NOW)
         if "foreign" in await reasons(scene):  # twice within ten minutes: a person has to ask for it
             async with scene.database.transaction() as tx:
                 await ask_to_rebuild(tx)
-        is_over = asyncio.get_running_loop().time() > ends
-        if is_over or await all_applied(scene):
+        recorded, applied = await counted(scene)
+        if applied > seen:
+            ends, seen = time() + CALM_SECONDS, applied
+        is_over = time() > ends
+        if is_over or recorded == applied:
             proof = await verify(scene.database, RedisStreams(scene.redis), [group])
             settled = all(not one.waiting for one in proof.streams) and all(
                 not one.waiting and not one.parked for one in proof.groups
@@ -219,10 +224,11 @@ async def calm(scene: Scene) -> Proof:
         await asyncio.sleep(0.2)
 
 
-async def all_applied(scene: Scene) -> bool:
-    counts = "SELECT (SELECT count(*) FROM outbox) = (SELECT count(*) FROM proof_effects)"
+async def counted(scene: Scene) -> tuple[int, int]:
+    """Events recorded, and effects."""
     async with scene.database.transaction() as tx:
-        return bool((await tx.execute(text(counts))).scalar_one())
+        found = await tx.execute(text("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM proof_effects)"))
+        return found.one()._tuple()
 
 
 _DUE_NOW = """

@@ -104,7 +104,7 @@ FAULTS: tuple[Callable[[Scene], Awaitable[None]], ...] = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 2 * CALM_SECONDS)
+@pytest.mark.timeout(6 * SECONDS + 2 * CALM_SECONDS)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_doubled_or_inverted_under_random_faults(
     database: Database, redis_url: str, redis: "Redis", seed: int
