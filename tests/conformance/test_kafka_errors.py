@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs leave it out
 
 from event_stream_engine.backbone.consumers.inbox import by_place, ends
 from event_stream_engine.backbone.streams import Entry, LastIdMismatch, StreamBusy, StreamRefused
 from event_stream_engine.backbone.streams.kafka import KafkaStreams
+from event_stream_engine.backbone.streams.kafka_log import TopicLog
+from event_stream_engine.backbone.streams.kafka_records import Complaints
 from event_stream_engine.backbone.streams.opening import Transport, open_transport
 from event_stream_engine.embedded import ports
 from event_stream_engine.errors import Invalid
@@ -133,6 +136,38 @@ async def test_a_writer_that_another_one_fenced_is_busy(kafka: KafkaBroker, stre
         await streams.append(stream, given[4].entry_id, given[5:10])
     assert busy.value.code == "fenced"
     await other.close()
+
+
+class _BetweenLeaders:
+    """librdkafka's consumer at a partition whose leader changes: it refuses so often, then it answers."""
+
+    def __init__(self, refusals: list[int]) -> None:
+        self.refusals = refusals
+
+    def get_watermark_offsets(self, partition: TopicPartition, seconds: float) -> tuple[int, int]:
+        if self.refusals:
+            raise KafkaException(KafkaError(self.refusals.pop()))
+        return (3, 7)
+
+
+class _Log(TopicLog):
+    def __init__(self, consumer: _BetweenLeaders) -> None:
+        super().__init__({}, Complaints())
+        self.consumer = consumer
+
+    def _looking(self) -> Any:
+        return self.consumer
+
+
+def test_a_partition_between_two_leaders_is_waited_for_and_nothing_else_is(stream: str) -> None:
+    waited = [KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE]
+    assert _Log(_BetweenLeaders(waited)).ends(stream, 0) == (3, 7)
+    assert waited == []
+    others = [KafkaError.LEADER_NOT_AVAILABLE, KafkaError.TOPIC_AUTHORIZATION_FAILED]
+    with pytest.raises(KafkaException) as refused:
+        _Log(_BetweenLeaders(others)).ends(stream, 0)
+    assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    assert others == [KafkaError.LEADER_NOT_AVAILABLE]
 
 
 async def test_nobody_there_is_busy(stream: str) -> None:

@@ -228,7 +228,8 @@ async def counted(scene: Scene) -> tuple[int, int]:
     """Events recorded, and effects."""
     async with scene.database.transaction() as tx:
         found = await tx.execute(text("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM proof_effects)"))
-        return found.one()._tuple()
+        events, effects = found.one()
+        return events, effects
 
 
 _DUE_NOW = """

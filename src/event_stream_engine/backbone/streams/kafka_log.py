@@ -5,10 +5,11 @@ Everything here blocks; `KafkaStreams` calls it on threads of its own.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from event_stream_engine.backbone.streams import StreamBusy, position
 from event_stream_engine.backbone.streams.kafka_records import Complaints, Record, record_of
@@ -17,10 +18,27 @@ CALL_SECONDS = 10.0
 _TAIL_RECORDS = 64
 _READ_AT_ONCE = 500
 _SETTLE_PAUSE_SECONDS = 0.002
+_LEADERLESS = frozenset({KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION})
+_LEADER_PAUSE_SECONDS = 0.05
+
+
+def _is_leaderless(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in _LEADERLESS
+
+
+# A partition is between two leaders for a moment: a new topic's, or one whose broker goes. librdkafka waits by itself
+# where it reads and writes, but not where it looks.
+_led = retry(
+    retry=retry_if_exception(_is_leaderless),
+    wait=wait_fixed(_LEADER_PAUSE_SECONDS),
+    stop=stop_after_delay(CALL_SECONDS),
+    reraise=True,
+)
 
 
 class TopicLog:
-    """Looks at topics; only committed records are seen."""
+    """Looks at topics; only committed records are seen. A partition without a leader is waited for, `CALL_SECONDS`
+    at most."""
 
     def __init__(self, configuration: Mapping[str, Any], complaints: Complaints) -> None:
         self._configuration = {
@@ -44,6 +62,7 @@ class TopicLog:
                 consumer.close()
             self._consumer = self._seeing_all = None
 
+    @_led
     def partitions(self, stream: str) -> int:
         """How many the topic has; 0 where there is no such topic."""
         with self._lock, self._complaints.asked(self._looking()):
@@ -56,11 +75,7 @@ class TopicLog:
 
     def ends(self, stream: str, partition: int) -> tuple[int, int]:
         """The first offset held, and the one up to which everything is decided: committed or given up."""
-        with self._lock:
-            found = self._looking().get_watermark_offsets(TopicPartition(stream, partition), CALL_SECONDS)
-        if found is None:
-            raise StreamBusy(stream, "timeout", "no watermarks")
-        return found
+        return self._watermarks(self._looking, stream, partition)
 
     def decided(self, stream: str) -> dict[int, int]:
         """Per partition the offset up to which readers see it."""
@@ -68,14 +83,8 @@ class TopicLog:
 
     def written(self, stream: str) -> dict[int, int]:
         """Per partition the offset after its last record, decided or not."""
-        found = {}
-        for number in range(self.partitions(stream)):
-            with self._lock:
-                ends = self._undecided().get_watermark_offsets(TopicPartition(stream, number), CALL_SECONDS)
-            if ends is None:
-                raise StreamBusy(stream, "timeout", "no watermarks")
-            found[number] = ends[1]
-        return found
+        partitions = range(self.partitions(stream))
+        return {number: self._watermarks(self._undecided, stream, number)[1] for number in partitions}
 
     def starts_at(self, stream: str, tick_ms: int) -> dict[int, int]:
         """Per partition that has a record of `tick_ms` or later, an offset at or before the first of them.
@@ -87,12 +96,7 @@ class TopicLog:
         asked = [TopicPartition(stream, number, tick_ms) for number in range(self.partitions(stream))]
         if not asked:
             return {}
-        with self._lock:
-            answered = self._looking().offsets_for_times(asked, timeout=CALL_SECONDS)
-        for found in answered:
-            if found.error is not None:
-                raise KafkaException(found.error)
-        starts = {found.partition: found.offset for found in answered if found.offset >= 0}
+        starts = {found.partition: found.offset for found in self._at_times(asked) if found.offset >= 0}
         for number, newest in self.tails(stream, [n for n in range(len(asked)) if n not in starts]).items():
             if newest.at[0] >= tick_ms:
                 starts[number] = self.ends(stream, number)[0]
@@ -164,6 +168,23 @@ class TopicLog:
         finally:
             consumer.close()
         return found
+
+    @_led
+    def _watermarks(self, looking: Callable[[], Consumer], stream: str, partition: int) -> tuple[int, int]:
+        with self._lock:
+            found = looking().get_watermark_offsets(TopicPartition(stream, partition), CALL_SECONDS)
+        if found is None:
+            raise StreamBusy(stream, "timeout", "no watermarks")
+        return found
+
+    @_led
+    def _at_times(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+        with self._lock:
+            answered = self._looking().offsets_for_times(asked, timeout=CALL_SECONDS)
+        for found in answered:
+            if found.error is not None:
+                raise KafkaException(found.error)
+        return answered
 
     def _settle(self, stream: str) -> None:
         """Until everything that is written now is decided in every partition: a commit is answered before its marks

@@ -41,6 +41,8 @@ _BUSY = {
     KafkaError._FENCED: "fenced",
     KafkaError.PRODUCER_FENCED: "fenced",
     KafkaError.INVALID_PRODUCER_EPOCH: "fenced",
+    KafkaError.LEADER_NOT_AVAILABLE: "noleader",
+    KafkaError.NOT_LEADER_FOR_PARTITION: "noleader",
     KafkaError.NOT_ENOUGH_REPLICAS: "noreplicas",
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "noreplicas",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "notopic",
