@@ -37,20 +37,23 @@ class Reference:
         self.opened_at, self.wait = now, bound / 2 + drawn * bound / 2
         self.change("open")
 
-    def lets_through(self, now: float) -> bool:
+    def wait_ends(self, now: float) -> None:
         if self.state == "open" and now >= self.opened_at + self.wait:
             self.change("half_open")
+
+    def lets_through(self, now: float) -> bool:
+        self.wait_ends(now)
         if self.state == "half_open" and not self.probe_out:
             self.probe_out = True
             return True
         return self.state in ("closed", "disabled")
 
-    def hears(self, now: float, verdict: Verdict, slow: bool, era: int, drawn: float) -> None:
-        if era != self.era or self.state == "disabled":
+    def hears(self, now: float, verdict: Verdict, slow: bool, era: int, observed: bool, drawn: float) -> None:
+        if era != self.era or self.state in ("disabled", "open", "forced_open"):
             return
         failed = verdict == Verdict.FAILURE
         if self.state == "half_open":
-            self.probe_out = False
+            self.probe_out = self.probe_out and observed
             if failed:
                 self.failed_probes += 1
                 self.open(now, drawn)
@@ -95,6 +98,11 @@ class BreakerFollowsTheRules(RuleBasedStateMachine):
         self.drawn = drawn
 
     @rule(target=permits)
+    def is_made_in_any_case(self) -> tuple[Permit, int]:
+        self.reference.wait_ends(self.now)
+        return self.breaker.observe(), self.reference.era
+
+    @rule(target=permits)
     def asks(self) -> tuple[Permit | None, int]:
         allowed = self.reference.lets_through(self.now)
         try:
@@ -109,7 +117,8 @@ class BreakerFollowsTheRules(RuleBasedStateMachine):
     def ends(self, given: tuple[Permit | None, int], verdict: Verdict) -> None:
         permit, era = given
         if permit is not None:
-            self.reference.hears(self.now, verdict, self.now - permit.began > 5, era, self.drawn)
+            slow = self.now - permit.began > 5
+            self.reference.hears(self.now, verdict, slow, era, permit.is_observed, self.drawn)
             self.breaker.report(permit, verdict)
 
     @rule(verdict=VERDICTS, count=st.integers(1, 25))

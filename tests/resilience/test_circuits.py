@@ -81,6 +81,21 @@ def test_what_is_only_observed_is_never_refused_and_closes_the_circuit_after_the
     assert subject.state is State.CLOSED
 
 
+def test_what_is_only_observed_takes_nobodys_place_as_the_probe() -> None:
+    time = Time()
+    subject = breaker(time, thresholds=Thresholds(open_seconds=1, successes_to_close=2))
+    for _ in range(5):
+        subject.report(subject.admit(), Verdict.FAILURE)
+    time.now += 1
+    of_a_loop = subject.observe()
+    asked = subject.admit()
+    assert subject.room == 0
+    subject.report(of_a_loop, Verdict.SUCCESS)
+    assert subject.room == 0, "the one that asked is still out"
+    subject.report(asked, Verdict.SUCCESS)
+    assert subject.state is State.CLOSED
+
+
 def test_a_pool_is_looked_at_when_somebody_asks() -> None:
     circuits, in_use = Circuits(), [1]
     circuits.add_pool("postgresql", lambda: Pool(10, in_use[0], 0))

@@ -50,10 +50,8 @@ async def test_requests_are_refused_at_once_while_it_is_away_and_served_again_wh
         while (await owner.get(CONTACTS)).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0)
     async with asyncio.timeout(30):
-        while breaker.state is not State.CLOSED:  # a loop of the platform's own may hold the one probe
-            answer = await owner.get(CONTACTS)
-            assert answer.status_code == 200 or answer.json()["code"] == "circuit_open"
-    assert (await owner.get(CONTACTS)).status_code == 200
+        while breaker.state is not State.CLOSED:  # the platform's own loops probe beside it, and take nobody's place
+            assert (await owner.get(CONTACTS)).status_code == 200
 
 
 async def test_the_platforms_own_loops_are_never_refused_and_their_success_closes_the_circuit(

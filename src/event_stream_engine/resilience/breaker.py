@@ -87,6 +87,7 @@ class Permit(msgspec.Struct, frozen=True):
     period: int
     began: float
     is_probe: bool
+    is_observed: bool = False
 
 
 _NO_PERIOD = -1
@@ -161,8 +162,7 @@ class Breaker:
 
     def admit(self) -> Permit:
         """Leave to make one call; `report` must follow. Raises `CircuitOpen` at once where there is none."""
-        if self._state is State.OPEN and self._clock() >= self._opens_until:
-            self._move(State.HALF_OPEN, "waited")
+        self._end_wait()
         if self._state in (State.OPEN, State.FORCED_OPEN) or (self._state is State.HALF_OPEN and self._probing):
             REJECTIONS.labels(self.name).inc()
             raise CircuitOpen(self.name, self.retry_after)
@@ -170,18 +170,19 @@ class Breaker:
         return Permit(self._period, self._clock(), self._probing)
 
     def observe(self) -> Permit:
-        """For a call that is made in any case. It counts as an admitted one would; where none is admitted, it counts
-        for nothing."""
-        if self.room == 0:
-            return Permit(_NO_PERIOD, self._clock(), is_probe=False)
-        return self.admit()
+        """For a call that is made in any case. While half open it counts as a probe, and leaves the one probe's place
+        to who must ask for it; while open it counts for nothing."""
+        self._end_wait()
+        is_counted = self._state not in (State.OPEN, State.FORCED_OPEN)
+        period = self._period if is_counted else _NO_PERIOD
+        return Permit(period, self._clock(), is_probe=self._state is State.HALF_OPEN, is_observed=True)
 
     def report(self, permit: Permit, verdict: Verdict) -> None:
         """What became of an admitted call."""
         self._calls[verdict].inc()
         if permit.period != self._period or self._state is State.DISABLED:
             return
-        if permit.is_probe:
+        if permit.is_probe and not permit.is_observed:
             self._probing = False
         if verdict is Verdict.NEUTRAL:
             return
@@ -206,6 +207,10 @@ class Breaker:
     def reset(self) -> None:
         """Closed, as if nothing had happened."""
         self._move(State.CLOSED, "operator")
+
+    def _end_wait(self) -> None:
+        if self._state is State.OPEN and self._clock() >= self._opens_until:
+            self._move(State.HALF_OPEN, "waited")
 
     def _count(self, *, failed: bool, took: float) -> None:
         self._consecutive = self._consecutive + 1 if failed else 0
