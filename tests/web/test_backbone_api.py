@@ -149,6 +149,25 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(owner: Client, subte
             assert (refused.status_code, bool(refused.json()["detail"])) == (422, True), refused.text
 
 
+async def test_a_mistyped_group_is_not_taken_for_one_without_dead_letters(
+    owner: Client, database: Database, subtests: pytest.Subtests
+) -> None:
+    await execute(database, "INSERT INTO consumer_groups (group_name, epoch) VALUES ('of.an_older_release', 1)")
+    of = {"filter": {"group": "nobody"}, "reason": "no more"}
+    answers = {
+        "list": await owner.get(f"{BACKBONE}/dead-letters?group=nobody"),
+        "causes": await owner.get(f"{BACKBONE}/dead-letters/causes?group=nobody"),
+        "redrive": await owner.post(f"{BACKBONE}/dead-letters/redrive", json={"filter": of["filter"]}),
+        "discard": await owner.post(f"{BACKBONE}/dead-letters/discard", json=of),
+    }
+    for name, answer in answers.items():
+        with subtests.test(name):
+            assert answer.status_code == 404, answer.text
+            assert GROUP in answer.json()["detail"], "it names the groups there are"
+    for known in (GROUP, "of.an_older_release"):
+        assert (await owner.get(f"{BACKBONE}/dead-letters?group={known}")).json()["items"] == []
+
+
 async def test_a_group_is_paused_with_a_reason_and_resumed(owner: Client, database: Database) -> None:
     listed = (await owner.get(f"{BACKBONE}/groups")).json()["items"]
     assert {group["group"] for group in listed} >= set(GROUPS)

@@ -17,35 +17,40 @@ async def reports(tx: Transaction, name: str | None = None) -> list[dict[str, An
     return [{**row, "streams": _streams(row)} for row in rows]
 
 
-async def report(tx: Transaction, name: str) -> dict[str, Any]:
-    """Raises `NotFound`, naming the groups there are."""
-    found = await reports(tx, name)
-    if not found:
+async def check(tx: Transaction, name: str) -> None:
+    """Raises `NotFound`, naming the groups there are: that nothing of a mistyped group is found says nothing."""
+    ever = text("SELECT 1 FROM consumer_groups WHERE group_name = :name")
+    if name not in GROUPS and (await tx.execute(ever, {"name": name})).first() is None:
         raise NotFound(f"There is no group {name}. There are: {', '.join(sorted(GROUPS))}.")
-    return found[0]
+
+
+async def report(tx: Transaction, name: str) -> dict[str, Any]:
+    """Raises `NotFound`."""
+    await check(tx, name)
+    return (await reports(tx, name))[0]
 
 
 async def pause(tx: Transaction, name: str, *, by: str, reason: str) -> None:
     """The owner stops within a second, after the batch in hand. Raises `NotFound`."""
-    await report(tx, name)
+    await check(tx, name)
     await tx.execute(text(_PAUSE), {"group": name, "by": by, "reason": reason})
 
 
 async def resume(tx: Transaction, name: str) -> None:
     """Raises `NotFound`."""
-    await report(tx, name)
+    await check(tx, name)
     await tx.execute(text(_RESUME), {"group": name})
 
 
 async def parked(tx: Transaction, name: str, limit: int) -> list[dict[str, Any]]:
     """What waits, in the order of the log; `next_attempt_at` is None for what waits behind another."""
-    await report(tx, name)
+    await check(tx, name)
     return [dict(row) for row in (await tx.execute(text(_PARKED), {"group": name, "limit": limit})).mappings()]
 
 
 async def retry_now(tx: Transaction, name: str) -> int:
     """Make every head of a parked key due; how many."""
-    await report(tx, name)
+    await check(tx, name)
     return (await tx.execute(text(_RETRY), {"group": name})).rowcount
 
 

@@ -9,8 +9,9 @@ from fastapi import Query
 from pydantic import BaseModel, Field, model_validator
 
 from event_stream_engine import audit
-from event_stream_engine.backbone import dead_letters
+from event_stream_engine.backbone import dead_letters, groups
 from event_stream_engine.backbone.dead_letters import Chosen
+from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import check_search, named, shown_event, shown_key
 from event_stream_engine.messaging.model.personal import scrubbed
 from event_stream_engine.web.auth import Account
@@ -139,6 +140,7 @@ async def list_dead_letters(
 ) -> Page[DeadLetter]:
     """Events that a group gave up, newest first."""
     check_search(by, key, search)
+    await _check_group(tx, group)
     chosen = Chosen(None, group, type_, key, status, search, cause)
     before = decode_cursor(cursor, UUID)
     found = await dead_letters.page(tx, chosen, before[0] if before else None, limit + 1)
@@ -160,6 +162,7 @@ async def list_causes(
     """Grouped by group, type of event and error (without the numbers, ids and quoted words in it), the most frequent
     first; at most 100. The newest 10,000 letters are counted; `total` is how many there are."""
     check_search(by, key, search)
+    await _check_group(tx, group)
     chosen = Chosen(None, group, type_, key, status, search)
     found = await dead_letters.causes(tx, chosen)
     shapes = [DeadLetterCause.model_validate({**vars(cause), "error": scrubbed(cause.error)}) for cause in found]
@@ -177,6 +180,7 @@ async def show_dead_letter(letter_id: UUID, by: Account, tx: Tx) -> DeadLetterDe
 )
 async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Redriven:
     """Each goes to the one group that gave it up, in the order of its key; no other group sees it again."""
+    await _check_group(tx, body.filter.group if body.filter else None)
     by = str(account.account_id)
     done = await dead_letters.redrive(tx, body.chosen(), by=by, dry_run=body.dry_run, per_second=body.per_second)
     if done.redriven:
@@ -189,12 +193,18 @@ async def redrive_dead_letters(body: RedriveIn, account: Account, tx: Tx) -> Red
     "/dead-letters/discard", summary="Settle dead letters without their effect", dependencies=[needs("streams:operate")]
 )
 async def discard_dead_letters(body: DiscardIn, account: Account, tx: Tx) -> Discarded:
+    await _check_group(tx, body.filter.group if body.filter else None)
     by = str(account.account_id)
     matched, done = await dead_letters.discard(tx, body.chosen(), by=by, reason=body.reason, dry_run=body.dry_run)
     if done:
         detail = {**audit_detail(body, done), "reason": body.reason}
         await audit.record(tx, account.account_id, "dead_letter.discard", "many", detail)
     return Discarded(matched=matched, discarded=done)
+
+
+async def _check_group(tx: Transaction, group: str | None) -> None:
+    if group is not None:
+        await groups.check(tx, group)
 
 
 def _in_list(row: Mapping[str, Any]) -> DeadLetter:

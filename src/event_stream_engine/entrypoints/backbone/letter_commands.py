@@ -136,7 +136,7 @@ async def _check_chosen(tx: Transaction, body: ChosenIn) -> None:
 async def _check_names(tx: Transaction, group: str | None, cause: str | None) -> None:
     """Raises `NotFound`, saying where the names are. A cause is known by its letters, whatever became of them."""
     if group is not None:
-        await groups.report(tx, group)
+        await groups.check(tx, group)
     if cause is not None and not await dead_letters.page(tx, Chosen(cause=cause), None, 1):
         raise NotFound(f"No dead letter has the cause {cause}. `ese dead-letters causes` prints the causes.")
 
