@@ -38,7 +38,7 @@ INSERT = """
 INSERT INTO outbox (stream, key, event_id, type, time, correlation_id, schema_version, data)
 SELECT 'benchmark.clocked.v1', 'clock', id, 'Clocked', now(), id, 1,
        jsonb_build_object('started', extract(epoch FROM clock_timestamp()))
-FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, :together)) AS events;
+FROM (SELECT uuidv7() AS id FROM generate_series(1, :together)) AS events;
 """
 
 
