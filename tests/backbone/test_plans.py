@@ -68,6 +68,7 @@ async def test_whether_a_key_waits_is_asked_once_for_each_event(
 ) -> None:
     async with database.transaction() as tx:
         await parking.park_behind(tx, GROUP, waiting)
+        await tx.execute(text("INSERT INTO outbox_ticks (id, snapshot, generation) VALUES (1, '10:10:', 1)"))
     new = [msgspec.structs.replace(entry, id=uuid4()) for entry in waiting[:200]]
     async with database.transaction() as tx:
         before = await touched(tx, "parked_events")

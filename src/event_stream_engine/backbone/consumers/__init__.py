@@ -20,7 +20,7 @@ from event_stream_engine.backbone import replay
 from event_stream_engine.backbone.consumers import applying, inbox, lag, parking
 from event_stream_engine.backbone.consumers.applying import Interrupted, Learnt
 from event_stream_engine.backbone.consumers.attempts import CONSUMED, Attempts
-from event_stream_engine.backbone.consumers.inbox import Given, Place, PositionMoved, TakenBefore
+from event_stream_engine.backbone.consumers.inbox import Given, Place, PositionMoved, TakenBefore, UnknownTicks
 from event_stream_engine.backbone.consumers.lease import GroupLease, LeaseLost
 from event_stream_engine.backbone.consumers.parking import Parked
 from event_stream_engine.backbone.consumers.reading import Batches
@@ -48,7 +48,7 @@ _IDLE_CHECK_SECONDS = 5.0
 _LAG_SECONDS = 10.0
 SHUTDOWN_SECONDS = 20.0
 
-_Waited = (StreamBusy, StreamRefused, LeaseLost, PositionMoved, *DATABASE_ERRORS, TimeoutError)
+_Waited = (StreamBusy, StreamRefused, LeaseLost, PositionMoved, UnknownTicks, *DATABASE_ERRORS, TimeoutError)
 
 
 @dataclass

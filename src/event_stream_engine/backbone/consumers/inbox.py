@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +18,8 @@ from event_stream_engine.backbone.streams import position
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.base import Envelope
+
+_HEX = msgspec.json.Encoder(uuid_format="hex")
 
 Place = tuple[str, int]
 """A stream and its partition."""
@@ -35,30 +38,47 @@ class PositionMoved(Exception):
     """Somebody else consumed for this group: nothing of this batch may be committed."""
 
 
+class UnknownTicks(Exception):
+    """The streams hold what this database never published: it is older than what was published, or somebody else
+    wrote there. The relay says which, and makes the streams anew when it may."""
+
+
 class TakenBefore(Exception):
     """Something of the batch had its row already: the transaction is lost, `take` tells which."""
 
 
 async def take_new(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
     """Insert the rows of a batch that is most likely new: that costs a third less than `take`, for PostgreSQL need not
-    look before it writes. Raises `TakenBefore` when it is not."""
+    look before it writes. Raises `TakenBefore` when it is not, and `UnknownTicks`."""
     try:
-        ids = ",".join([entry.id.hex for entry in entries])  # a list would be looked at piece by piece by the driver
-        row = (await tx.execute(_TAKE_NEW, {"group": group, "ids": f"{{{ids}}}"})).one()
+        row = (await tx.execute(_TAKE_NEW, _given(group, entries))).one()
     except IntegrityError as error:
         raise TakenBefore from error
+    _check_known(row.unknown)
     return await _free(tx, group, list(entries), parked=row.parked)
 
 
 async def take(tx: Transaction, group: str, entries: Sequence[Envelope]) -> Taken:
-    """Insert the batch's inbox rows; what had one already is in charge and left out."""
-    given = {"group": group, "count": len(entries), "ids": _ids(entries)}
-    row = (await tx.execute(_TAKE, given)).one()
+    """Insert the batch's inbox rows; what had one already is in charge and left out. Raises `UnknownTicks`."""
+    row = (await tx.execute(_TAKE, {**_given(group, entries), "count": len(entries)})).one()
+    _check_known(row.unknown)
     new = list(entries)
     if row.inserted < len(entries):  # some came before, or twice in this batch
         known = set(row.known)
         new = list({entry.id: entry for entry in entries if entry.id not in known}.values())
     return await _free(tx, group, new, parked=row.parked)
+
+
+def _given(group: str, entries: Sequence[Envelope]) -> dict[str, object]:
+    """Arrays as texts: the driver would look at a list piece by piece."""
+    ids = _HEX.encode([entry.id for entry in entries])[1:-1].decode()
+    ticks = ",".join({entry.entry_id.partition("-")[0] for entry in entries})
+    return {"group": group, "ids": f"{{{ids}}}", "ticks": f"{{{ticks}}}"}
+
+
+def _check_known(unknown: Sequence[int]) -> None:
+    if unknown:
+        raise UnknownTicks(f"{len(unknown)} ticks that this database does not know, from {min(unknown)} on")
 
 
 async def _free(tx: Transaction, group: str, new: list[Envelope], *, parked: bool) -> Taken:
@@ -199,25 +219,32 @@ def beyond(given: Given, positions: Mapping[Place, str]) -> dict[Place, Sequence
     return found
 
 
-_TAKE = text("""
+# A tick is durable before its first entry leaves, and ticks go from the oldest on.
+_UNKNOWN = """
+ARRAY(SELECT tick FROM unnest(CAST(CAST(:ticks AS text) AS bigint[])) AS tick
+      WHERE NOT EXISTS (SELECT FROM outbox_ticks WHERE id = tick)
+        AND tick > coalesce((SELECT min(id) FROM outbox_ticks), 0)) AS unknown
+"""
+
+_TAKE = text(f"""
 WITH given AS (
-    SELECT unnest(CAST(:ids AS uuid[])) AS event_id
+    SELECT unnest(CAST(CAST(:ids AS text) AS uuid[])) AS event_id
 ), new AS (
     INSERT INTO inbox (group_name, event_id) SELECT :group, event_id FROM given
     ON CONFLICT DO NOTHING RETURNING event_id
 )
 SELECT (SELECT count(*) FROM new) AS inserted,
-       CASE WHEN (SELECT count(*) FROM new) = :count THEN '{}'
+       CASE WHEN (SELECT count(*) FROM new) = :count THEN '{{}}'
             ELSE ARRAY(SELECT event_id FROM given EXCEPT SELECT event_id FROM new) END AS known,
-       EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
-""")
+       EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked, {_UNKNOWN}
+""")  # noqa: S608
 
-_TAKE_NEW = text("""
+_TAKE_NEW = text(f"""
 WITH new AS (
     INSERT INTO inbox (group_name, event_id) SELECT :group, unnest(CAST(CAST(:ids AS text) AS uuid[]))
 )
-SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked
-""")
+SELECT EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked, {_UNKNOWN}
+""")  # noqa: S608
 
 _BLOCKED = text("""
 SELECT g.event_id
