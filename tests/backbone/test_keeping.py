@@ -232,7 +232,8 @@ async def test_a_restored_database_is_refused_until_an_operator_accepts_it(
         (status,) = await wait_rows(database, "SELECT * FROM relay_status WHERE refused IS NOT NULL")
         assert "accept-generation" in status["refused"]
         assert len(await log.published()) == 3
-    assert await generation.accept(database, "ana", "the backup of last night is right") == 2
+    async with database.transaction() as tx:
+        assert await generation.accept(tx, "ana", "the backup of last night is right") == 2
     async with working(Relay(database, streams, SETTINGS)):
         await record("b")
         await log.wait_until(lambda published: [fields["subject"] for _, fields in published] == ["a", "b", "a", "b"])
@@ -249,5 +250,6 @@ async def test_a_generation_is_not_accepted_while_a_relay_works(
     async with working(Relay(database, streams, SETTINGS)):
         await record("a")
         await log.wait_published(1)
-        with pytest.raises(RuntimeError, match="A relay is at work"):
-            await generation.accept(database, "ana", "by mistake")
+        async with database.transaction() as tx:
+            with pytest.raises(RuntimeError, match="A relay is at work"):
+                await generation.accept(tx, "ana", "by mistake")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from sqlalchemy import text
 
 from event_stream_engine.alerts import actions
 from event_stream_engine.alerts.catalogue import BY_NAME
@@ -21,7 +22,8 @@ Ese = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
-    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_HOME": str(tmp_path)}
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    environment = {**os.environ, **servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "alerts", *words]
@@ -48,6 +50,9 @@ async def test_an_alert_is_listed_acknowledged_and_silenced(ese: Ese, database: 
         "No alert is firing.\n",
         str(alert.id),
     )
+    async with database.transaction() as tx:
+        told = await tx.execute(text("SELECT action, detail ->> 'by' FROM audit_entries ORDER BY id"))
+        assert told.all() == [("alert.acknowledge", "ana"), ("alert.silence", "bo")], "typed, and logged in"
 
 
 async def test_what_cannot_be_done_is_said_in_one_line(ese: Ese, database: Database) -> None:

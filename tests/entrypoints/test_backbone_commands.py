@@ -24,7 +24,7 @@ from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import correlation
 from tests.backbone.conftest import SETTINGS, WAIT_SECONDS, redis, streams, working
-from tests.backbone.test_failing_reactions import rows
+from tests.backbone.test_failing_reactions import rows, wait_rows
 from tests.web.test_backbone_api import GROUP, bury
 
 __all__ = ["redis", "streams"]  # fixtures
@@ -258,6 +258,22 @@ async def test_an_empty_log_is_proved_and_its_status_shown(ese) -> None:  # type
     assert "DOES NOT WORK" in (await ese("backbone", "status"))[1]
     status, output = await ese("backbone", "rebuild", "no.such.v1")
     assert (status, "There is no stream" in output) == (1, True)
+
+
+async def test_orders_to_the_relay_are_audited(ese, database: Database, streams: RedisStreams) -> None:  # type: ignore[no-untyped-def]
+    async with working(Relay(database, streams, SETTINGS)):
+        await call_back(database)
+        await wait_rows(database, "SELECT * FROM relay_positions")
+    stream = StatusCallbackReceived.stream
+    for words in (("rebuild", stream), ("rebuild", "all"), ("accept-generation", "--reason", "the backup")):
+        status, output = await ese("backbone", *words, "--by", "ana")
+        assert status == 0, output
+    told = await rows(database, "SELECT action, entity_id, detail FROM audit_entries ORDER BY id")
+    assert [tuple(row.values()) for row in told] == [
+        ("stream.rebuild", stream, {"by": "ana"}),
+        ("stream.rebuild", "all", {"by": "ana"}),
+        ("generation.accept", "2", {"by": "ana", "reason": "the backup"}),
+    ]
 
 
 async def test_the_status_names_ages_and_memory(ese, database: Database, streams: RedisStreams) -> None:  # type: ignore[no-untyped-def]

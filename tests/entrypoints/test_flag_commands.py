@@ -17,7 +17,8 @@ Ese = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
-    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_HOME": str(tmp_path)}
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    environment = {**os.environ, **servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "flags", *words]
@@ -37,8 +38,8 @@ async def test_a_flags_life_from_the_command_line(ese: Ese) -> None:
     assert '"percentage": 2500' in ese("show", "new-form").stdout
     told = ese("history", "new-form").stdout.splitlines()
     assert [line.split("  ", 1)[1] for line in told] == [
-        "version 2 -> 3  rollback by operator: back",
-        "version 1 -> 2  kill by operator: errors",
+        "version 2 -> 3  rollback by bo: back",
+        "version 1 -> 2  kill by bo: errors",
         "version 0 -> 1  create by ana: try",
     ]
     assert ese("verify").stdout == "All 3 rows of the flags' audit are as they were written.\n"

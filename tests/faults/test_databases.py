@@ -89,7 +89,8 @@ async def test_another_past_of_the_database_is_refused_until_accepted(durable: S
             await scene.stop(name)
         assert await scene.redis.xlen(STREAM) == held
         await lease_over(scene)
-        await accept(scene.database, "ana", "the copy is the one to go on with")
+        async with scene.database.transaction() as tx:
+            await accept(tx, "ana", "the copy is the one to go on with")
         go_on(scene)
         await flowing(scene, 50)
 

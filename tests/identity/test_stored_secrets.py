@@ -56,8 +56,8 @@ def test_what_is_no_stored_secret_says_so(stored: str) -> None:
 async def test_a_rotation_carries_secrets_over_to_the_new_key(browser: Client, database: Database) -> None:
     phone = await turn_on(browser)
     async with database.transaction() as tx:
-        assert await two_step.rotate(tx, NEW) == (1, 1)
-        assert await two_step.rotate(tx, NEW) == (0, 1), "again changes nothing"
+        assert await two_step.rotate(tx, NEW, "ana") == (1, 1)
+        assert await two_step.rotate(tx, NEW, "ana") == (0, 1), "again changes nothing"
     only_new = Keyring.of("n" * 40)
     async with database.transaction() as tx:
         assert await two_step.readable(tx, only_new) == 1

@@ -85,19 +85,20 @@ async def _push(tx: Transaction, alert: Alert) -> None:
     await outbox.record(tx, LiveUpdate(topic=_TOPIC, kind=_TOPIC, entity_id=str(alert.id), version=version))
 
 
-async def acknowledge(tx: Transaction, alert_id: UUID, *, by: UUID | None, via: str = "") -> Alert:
-    """Somebody looks after it. Raises `AlertNotFound`, `AlertResolved`."""
+async def acknowledge(tx: Transaction, alert_id: UUID, *, by: UUID | None, who: str = "") -> Alert:
+    """Somebody looks after it; `who`: at the command line. Raises `AlertNotFound`, `AlertResolved`."""
     alert = await _open(tx, alert_id)
     if alert.acknowledged_at is not None:
         return alert
     await store.acknowledge(tx, alert_id, by, clock.now())
     await _push(tx, alert)
-    detail = {"rule": alert.rule, "labels": alert.labels, **({"via": via} if via else {})}
-    await audit.record(tx, by, "alert.acknowledge", alert_id, detail)
+    await audit.record(tx, by, "alert.acknowledge", alert_id, _detail(alert, who))
     return await _open(tx, alert_id)
 
 
-async def silence(tx: Transaction, alert_id: UUID, *, reason: str, ends_at: datetime, by: UUID | None) -> Alert:
+async def silence(
+    tx: Transaction, alert_id: UUID, *, reason: str, ends_at: datetime, by: UUID | None, who: str = ""
+) -> Alert:
     """Nobody is told of it, nor of its return, until `ends_at`. Raises `AlertNotFound`, `AlertResolved`, `Invalid`."""
     now = clock.now()
     alert = await _open(tx, alert_id)
@@ -105,7 +106,7 @@ async def silence(tx: Transaction, alert_id: UUID, *, reason: str, ends_at: date
     await store.end_silences(tx, alert.fingerprint, now)
     await store.add_silence(tx, Silence(new_id(), alert.fingerprint, said, by, now, ends_at))
     await _push(tx, alert)
-    detail = {"rule": alert.rule, "labels": alert.labels, "reason": said, "ends_at": ends_at.isoformat()}
+    detail = {**_detail(alert, who), "reason": said, "ends_at": ends_at.isoformat()}
     await audit.record(tx, by, "alert.silence", alert_id, detail)
     return await _open(tx, alert_id)
 
@@ -133,3 +134,7 @@ async def _open(tx: Transaction, alert_id: UUID) -> Alert:
 async def forget(tx: Transaction) -> int:
     """Remove what was resolved 90 days ago; how many."""
     return await store.forget(tx, clock.now() - KEPT)
+
+
+def _detail(alert: Alert, who: str) -> dict[str, object]:
+    return {"rule": alert.rule, "labels": alert.labels, **({"by": who} if who else {})}

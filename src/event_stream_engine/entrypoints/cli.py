@@ -14,6 +14,7 @@ from event_stream_engine.entrypoints.backbone import letters_cli
 from event_stream_engine.entrypoints.flags import cli as flags
 from event_stream_engine.entrypoints.keys import cli as keys
 from event_stream_engine.entrypoints.monitoring import cli as breakers
+from event_stream_engine.entrypoints.typed import By
 from event_stream_engine.errors import EseError
 
 # One process of the operating system each: command -> module, function.
@@ -141,11 +142,11 @@ def verify(
 
 
 @stored.command("rotate")
-def secrets_rotate() -> None:
+def secrets_rotate(by: By = "operator") -> None:
     """Encrypt stored secrets with ESE_SECRET_KEY; those of ESE_SECRET_KEY_PREVIOUS are read for the last time."""
     from event_stream_engine.entrypoints import secrets_command
 
-    secrets_command.rotate()
+    secrets_command.rotate(by)
 
 
 @app.command()

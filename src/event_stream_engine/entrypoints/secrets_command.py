@@ -10,21 +10,21 @@ from event_stream_engine.identity.actions import two_step
 from event_stream_engine.settings import Settings, load_settings
 
 
-def rotate() -> None:
+def rotate(by: str) -> None:
     """Encrypt everything with the newest key, in one transaction; say how many there were."""
     settings = load_settings()
-    changed, stored = asyncio.run(_rotate(settings))
+    changed, stored = asyncio.run(_rotate(settings, by))
     console = Console()
     console.print(f"Stored secrets: {stored}. Encrypted anew: {changed}.")
     if settings.former_secret_keys:
         console.print("ESE_SECRET_KEY_PREVIOUS is not needed any more: remove it and restart the platform.")
 
 
-async def _rotate(settings: Settings) -> tuple[int, int]:
+async def _rotate(settings: Settings, by: str) -> tuple[int, int]:
     database = Database(settings.database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
-            return await two_step.rotate(tx, _keyring(settings))
+            return await two_step.rotate(tx, _keyring(settings), by)
     finally:
         await database.close()
 

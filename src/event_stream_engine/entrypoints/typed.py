@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _DAY = len("2026-03-01")
 
-By = Annotated[str, typer.Option(help="Who does it; it is kept with it.")]
+By = Annotated[
+    str,
+    typer.Option(
+        envvar=["SUDO_USER", "USER"],
+        show_envvar=False,
+        help="Who does it, for the audit trail; without it who is logged in (SUDO_USER, USER).",
+    ),
+]
 From = Annotated[str | None, typer.Option("--from", help="From this time on (ISO 8601), or this day (UTC).")]
 To = Annotated[str | None, typer.Option("--to", help="Until before this time (ISO 8601), or all of this day (UTC).")]
 

@@ -14,7 +14,7 @@ from event_stream_engine.backbone import ticks
 from event_stream_engine.backbone.relay.positions import Position, ask_to_rebuild
 from event_stream_engine.backbone.streams import StreamBusy, StreamWriter
 from event_stream_engine.backbone.ticks import Connection, Tick
-from event_stream_engine.database import Database, Transaction
+from event_stream_engine.database import Transaction
 
 _LOOKED_AT = 100
 _OURS = {"id", "type", "subject", "data"}
@@ -68,23 +68,22 @@ async def guard(connection: Connection, streams: StreamWriter, newest: Tick, pos
     return int(known["generation"])
 
 
-async def accept(database: Database, by: str, reason: str) -> int:
+async def accept(tx: Transaction, by: str, reason: str) -> int:
     """Open a new generation: what was published under the old one keeps its ids, what was not gets a last tick,
     and every stream is rebuilt from the outbox, so that events that no longer exist leave it. The new number.
 
     The relay must not be working. Raises `RuntimeError` when it is.
     """
-    async with database.transaction() as tx:
-        if (await tx.execute(text(_LEASE_HELD))).scalar_one():
-            raise RuntimeError("A relay is at work in this database. Stop it first, then accept the generation.")
-        await tx.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
-        generation = (await tx.execute(text(_NEXT_GENERATION))).scalar_one()
-        await tx.execute(text(_LAST_TICK), {"generation": generation - 1})
-        # A default cannot be a parameter; the number is ours.
-        await tx.execute(text(f"ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT {int(generation)}"))
-        await tx.execute(text(_INSERT_ACCEPTED), {"generation": generation, "by": by, "reason": reason})
-        await ask_to_rebuild(tx)
-        return int(generation)
+    if (await tx.execute(text(_LEASE_HELD))).scalar_one():
+        raise RuntimeError("A relay is at work in this database. Stop it first, then accept the generation.")
+    await tx.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+    generation = (await tx.execute(text(_NEXT_GENERATION))).scalar_one()
+    await tx.execute(text(_LAST_TICK), {"generation": generation - 1})
+    # A default cannot be a parameter; the number is ours.
+    await tx.execute(text(f"ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT {int(generation)}"))
+    await tx.execute(text(_INSERT_ACCEPTED), {"generation": generation, "by": by, "reason": reason})
+    await ask_to_rebuild(tx)
+    return int(generation)
 
 
 async def accepted(tx: Transaction) -> list[dict[str, object]]:

@@ -34,8 +34,9 @@ def alerts_silence(
     alert_id: AlertId,
     reason: Annotated[str, typer.Option(help="Why; it is shown beside the alert.")],
     hours: Annotated[float, typer.Option(help="For how long, at most 720.")] = 4,
+    by: By = "operator",
 ) -> None:
     """Tell nobody of an alert, nor of its return, for some hours."""
     from event_stream_engine.entrypoints.alerts import commands
 
-    commands.silence(alert_id, reason, hours)
+    commands.silence(alert_id, reason, hours, by)

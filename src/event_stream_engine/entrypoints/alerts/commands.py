@@ -32,13 +32,13 @@ def line(alert: Alert) -> str:
 
 
 def acknowledge(alert_id: str, by: str) -> None:
-    done = in_transaction(lambda tx: actions.acknowledge(tx, _id(alert_id), by=None, via=by))
+    done = in_transaction(lambda tx: actions.acknowledge(tx, _id(alert_id), by=None, who=by))
     typer.echo(line(done))
 
 
-def silence(alert_id: str, reason: str, hours: float) -> None:
+def silence(alert_id: str, reason: str, hours: float, by: str) -> None:
     until = clock.now() + timedelta(hours=hours)
-    done = in_transaction(lambda tx: actions.silence(tx, _id(alert_id), reason=reason, ends_at=until, by=None))
+    done = in_transaction(lambda tx: actions.silence(tx, _id(alert_id), reason=reason, ends_at=until, by=None, who=by))
     typer.echo(f"{line(done)} (silent until {until:{_TIME}})")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from event_stream_engine.entrypoints.typed import From, To
+from event_stream_engine.entrypoints.typed import By, From, To
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 
@@ -30,12 +30,17 @@ def list_(
 
 @app.command()
 def export(
-    from_: From = None, to: To = None, actor: Actor = None, action: Action = None, subject: Subject = None
+    from_: From = None,
+    to: To = None,
+    actor: Actor = None,
+    action: Action = None,
+    subject: Subject = None,
+    by: By = "operator",
 ) -> None:
     """Print all that match as CSV; the export is an entry itself."""
     from event_stream_engine.entrypoints.audit import commands
 
-    commands.export(from_, to, actor, action, subject)
+    commands.export(from_, to, actor, action, subject, by)
 
 
 @app.command()

@@ -34,20 +34,22 @@ def list_entries(
         typer.echo(f"These are the newest {SHOWN}; narrow the range, or take `ese audit export`.")
 
 
-def export(from_: str | None, to: str | None, actor: str | None, action: str | None, subject: str | None) -> None:
+def export(
+    from_: str | None, to: str | None, actor: str | None, action: str | None, subject: str | None, by: str
+) -> None:
     """Print all that match as CSV. The export is an entry itself."""
-    asyncio.run(_export(from_, to, actor, action, subject))
+    asyncio.run(_export(from_, to, actor, action, subject, by))
 
 
 async def _export(
-    from_: str | None, to: str | None, actor: str | None, action: str | None, subject: str | None
+    from_: str | None, to: str | None, actor: str | None, action: str | None, subject: str | None, by: str
 ) -> None:
     database = Database(load_settings().database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
             search = await _search(tx, from_, to, actor, action, subject)
             given = {name: str(value) for name, value in vars(search).items() if value is not None}
-            detail = {"filter": given, "rows": await reports.count(tx, search), "by": "operator"}
+            detail = {"filter": given, "rows": await reports.count(tx, search), "by": by}
             await audit.record(tx, None, "audit.export", "all", detail)
         async for piece in as_csv(database, search, reveal=True):
             typer.echo(piece, nl=False)

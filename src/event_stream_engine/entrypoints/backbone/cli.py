@@ -51,17 +51,18 @@ def backbone_status() -> None:
 @backbone.command("rebuild")
 def backbone_rebuild(
     stream: Annotated[str, typer.Argument(help="Such as messaging.campaign.v1, or `all`.")],
+    by: By = "operator",
 ) -> None:
     """Ask the relay to empty a stream and fill it again from the outbox; groups keep their place."""
     from event_stream_engine.entrypoints.backbone import commands
 
-    commands.rebuild(None if stream == "all" else stream)
+    commands.rebuild(None if stream == "all" else stream, by)
 
 
 @backbone.command("accept-generation")
 def backbone_accept_generation(
     reason: Annotated[str, typer.Option(help="Why this database is the one to go on with.")],
-    by: Annotated[str, typer.Option(help="Who decides.")] = "operator",
+    by: By = "operator",
 ) -> None:
     """Go on from a restored database (the relay must be stopped)."""
     from event_stream_engine.entrypoints.backbone import commands

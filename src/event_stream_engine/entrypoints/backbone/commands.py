@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 import typer
 
+from event_stream_engine import audit
 from event_stream_engine.backbone import reports
 from event_stream_engine.backbone.relay import generation, positions
 from event_stream_engine.backbone.streams import StreamWriter
@@ -110,12 +111,15 @@ async def _status(database: Database, _: StreamWriter) -> _Found:
         return await reports.relay(tx), await reports.streams(tx), await reports.blockers(tx)
 
 
-def rebuild(stream: str | None) -> None:
+def rebuild(stream: str | None, by: str) -> None:
     """Raises `NotFound` for a stream that was never published to."""
 
     async def ask(database: Database, _: StreamWriter) -> int:
         async with database.transaction() as tx:
-            return await positions.ask_to_rebuild(tx, stream)
+            asked = await positions.ask_to_rebuild(tx, stream)
+            if asked:
+                await audit.record(tx, None, "stream.rebuild", stream or "all", {"by": by})
+            return asked
 
     if not run(ask):
         raise NotFound(f"There is no stream {stream}. `ese backbone status` lists them.")
@@ -126,10 +130,13 @@ def accept_generation(by: str, reason: str) -> None:
     """Raises `Conflict` while a relay works."""
 
     async def accept(database: Database, _: StreamWriter) -> int:
-        try:
-            return await generation.accept(database, by, reason)
-        except RuntimeError as error:
-            raise Conflict(str(error)) from error
+        async with database.transaction() as tx:
+            try:
+                number = await generation.accept(tx, by, reason)
+            except RuntimeError as error:
+                raise Conflict(str(error)) from error
+            await audit.record(tx, None, "generation.accept", number, {"by": by, "reason": reason})
+            return number
 
     typer.echo(f"Generation {run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
 

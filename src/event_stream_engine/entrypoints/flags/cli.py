@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from event_stream_engine.entrypoints.typed import From, To
+from event_stream_engine.entrypoints.typed import By, From, To
 
 app = typer.Typer(help="Feature flags: look, change, kill, go back.", no_args_is_help=True)
 
 FlagName = Annotated[str, typer.Argument(help="As `ese flags list` prints it.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the change.")]
-By = Annotated[str, typer.Option(help="Who does it; it is kept with the change.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 

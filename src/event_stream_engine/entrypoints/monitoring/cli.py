@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
+from event_stream_engine.entrypoints.typed import By
+
 app = typer.Typer(help="Circuit breakers: look, hold open, disable, reset.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="As `ese breakers list` prints it.")]
 Process = Annotated[str, typer.Option(help="serve, relay, consume or work: only these processes; else all of them.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the order.")]
-By = Annotated[str, typer.Option(help="Who does it; it is kept in the audit trail.")]
 
 
 @app.command("list")

@@ -113,7 +113,7 @@ async def complete(tx: Transaction, challenge: str, code: str, issuer: Issuer, k
     return await open_session(tx, account, method, issuer)
 
 
-async def rotate(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
+async def rotate(tx: Transaction, keyring: Keyring, who: str) -> tuple[int, int]:
     """Encrypt every stored secret with the newest key: how many were, of how many. Raises `SecretUnreadable`."""
     stored = await store.stored_secrets(tx)
     old = [(account_id, secret) for account_id, secret in stored if not keyring.is_current(secret)]
@@ -121,7 +121,7 @@ async def rotate(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
         plain = keyring.decrypt(secret, _about(account_id))
         await store.replace_secret(tx, account_id, keyring.encrypt(plain, _about(account_id)))
     if old:
-        await audit.record(tx, None, "secrets.rotate", "second_factors", {"count": len(old)})
+        await audit.record(tx, None, "secrets.rotate", "second_factors", {"count": len(old), "by": who})
     return len(old), len(stored)
 
 
