@@ -7,6 +7,7 @@ balance, and shows it in `ese_monitoring_stage_imbalance`.
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable
+from typing import Self
 from weakref import WeakSet
 
 from prometheus_client import REGISTRY
@@ -19,8 +20,8 @@ from event_stream_engine.events.monitoring import Category
 class Ledger:
     """One stage's account. The four ways out are counted where they happen."""
 
-    def __init__(self, stage: str, pending: Callable[[], int] = lambda: 0, *, is_exported: bool = False) -> None:
-        """`pending` asks how many events wait in the stage; `is_exported`: shown to Prometheus."""
+    def __init__(self, stage: str, pending: Callable[[], int] = lambda: 0) -> None:
+        """`pending` asks how many events wait in the stage."""
         self.stage = stage
         self.accepted = 0
         self.delivered = 0
@@ -28,8 +29,11 @@ class Ledger:
         self.dead_lettered = 0
         self.dropped: Counts[tuple[str, Category]] = Counts()
         self._pending = pending
-        if is_exported:
-            _LEDGERS.add(self)
+
+    def export(self) -> Self:
+        """Shown to Prometheus from here on, and asked by whichever thread collects: the stage must be whole."""
+        _LEDGERS.add(self)
+        return self
 
     @property
     def pending(self) -> int:
@@ -72,7 +76,7 @@ class _Export(Collector):
         for ledger in list(_LEDGERS):
             for name in ("accepted", "delivered", "conflated", "dead_lettered", "pending", "imbalance"):
                 sums[ledger.stage, name] += getattr(ledger, name)
-            for (reason, category), count in ledger.dropped.items():
+            for (reason, category), count in dict(ledger.dropped).items():  # its stage counts on in another thread
                 dropped[ledger.stage, reason, category] += count
         moved = CounterMetricFamily(
             "ese_monitoring_stage_events", "Events, by what became of them", labels=["stage", "outcome"]

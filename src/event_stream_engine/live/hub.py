@@ -89,8 +89,8 @@ class Hub:
         self.channel = channel or Channel()
         self.channel.listeners.append(self._hand_out)
         self.channel.restarted.append(self._begin_anew)
-        self.updates = Ledger("updates", lambda: sum(len(box.waiting) for box in self._mailboxes), is_exported=True)
-        self.events = Ledger("clients", lambda: sum(len(box.messages) for box in self._mailboxes), is_exported=True)
+        self.updates = Ledger("updates", lambda: sum(len(box.waiting) for box in self._mailboxes)).export()
+        self.events = Ledger("clients", lambda: sum(len(box.messages) for box in self._mailboxes)).export()
 
     async def run(self) -> None:
         """Read the stream until stopped; an interruption is caught up from the last position.

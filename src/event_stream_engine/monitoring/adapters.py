@@ -49,7 +49,7 @@ class LocalAdapter:
 
     def __init__(self, channel: Channel, name: str = "websocket") -> None:
         self.name = name
-        self.ledger = Ledger(name, is_exported=True)
+        self.ledger = Ledger(name).export()
         self._channel = channel
 
     def offer(self, published: Published) -> None:
@@ -75,9 +75,10 @@ class RedisAdapter:
     def __init__(self, append: Append, guard: Guard | None = None) -> None:
         self._append = append
         self._guard = guard or Guard(Breaker("monitoring_redis"), transient=_is_redis_down)
-        self.ledger = Ledger(self.name, lambda: len(self._queue) + len(self._batch), is_exported=True)
+        self.ledger = Ledger(self.name, lambda: len(self._queue) + len(self._batch))
         self._queue: WorthQueue[Published] = WorthQueue(self.ledger, QUEUE_MAX, QUEUE_BYTES_MAX, conflate=True)
         self._batch: list[Published] = []  # taken and not known to be there: repeated as it is until it is
+        self.ledger.export()
         self._number = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()

@@ -47,7 +47,7 @@ class Broadcaster:
         self.validation = Validation()
         self.persister = persister
         self.epoch, self.offset = new_epoch(), 0
-        self.ledger = Ledger("publish", is_exported=True)
+        self.ledger = Ledger("publish").export()
         self.by_category: Counts[str] = Counts()
         self.by_type: Counts[str] = Counts()
         self._types = Bounded("event_type")

@@ -84,7 +84,7 @@ class Persister:
     ) -> None:
         self.collect: Callable[[], dict[tuple[str, str], float]] = dict
         """Every figure to persist, cumulative."""
-        self.ledger = Ledger("persister", lambda: self.pending, is_exported=True)
+        self.ledger = Ledger("persister", lambda: self.pending)
         self.metrics_pending = 0
         self.last_flush: dict[str, Any] | None = None
         self._database, self._flags, self._spool = database, flags, spool
@@ -100,6 +100,7 @@ class Persister:
         self._arrived = asyncio.Event()
         self._many = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.ledger.export()
 
     @property
     def breaker(self) -> Breaker:

@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import cast
 
 import msgspec
@@ -28,6 +27,7 @@ BYTES_MAX = 400_000
 
 FLAGS_AGE = Gauge("ese_flags_age_seconds", "Since the source of this process's flags last agreed")
 TOO_LARGE = Counter("ese_metrics_too_large_total", "Times that this process's figures were too many to be shown")
+FAILED = Counter("ese_metrics_failed_total", "Times that this process's figures could not be had")
 
 
 class Published(msgspec.Struct, frozen=True, array_like=True):
@@ -47,10 +47,15 @@ def name_of(process: str) -> str:
 
 
 async def keep_publishing(redis: "Redis", process: str) -> None:
-    """Every five seconds, until canceled. While Redis does not answer it is tried again."""
+    """Every five seconds, until canceled. While Redis does not answer, or a figure cannot be had, it is tried again."""
     while True:
-        with suppress(RedisError, OSError):  # who is not heard is not shown, and `ese_process_alive` tells
+        try:
             await publish(redis, process)
+        except (RedisError, OSError):
+            pass  # who is not heard is not shown, and `ese_process_alive` tells
+        except Exception:  # the edge: figures are asked of whatever is registered, also while it changes
+            FAILED.inc()
+            log.exception("figures not published")
         await asyncio.sleep(EVERY_SECONDS)
 
 
