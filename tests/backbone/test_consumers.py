@@ -206,15 +206,16 @@ async def test_what_this_database_never_published_is_not_applied(
     await redis.xadd(STREAM, lost, id=f"{int(last_id.split('-')[0]) + 1}-1")
     before = interruptions("UnknownTicks")
     async with consuming(consumer_of(group_of(ledger, kind))), asyncio.timeout(WAIT_SECONDS):
-        while interruptions("UnknownTicks") == before:  # noqa: ASYNC110  # a figure wakes nobody
-            await asyncio.sleep(0.01)
+        while interruptions("UnknownTicks") == before:
+            assert await ledger.effects() == []  # a figure wakes nobody: look again
         assert ledger.calls == []
         async with database.transaction() as tx:
             await generation.accept(tx, "ana", "the backup is right")
         async with working(Relay(database, RedisStreams(redis), SETTINGS)):
             await record("c")
-            while len(ledger.calls) < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            while len(ledger.calls) < 3:
+                ledger.applied.clear()
+                await ledger.applied.wait()
     assert ledger.calls == [("a", 1), ("b", 1), ("c", 1)]
 
 

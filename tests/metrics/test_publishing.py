@@ -46,7 +46,7 @@ async def test_a_figure_that_cannot_be_had_costs_one_publishing_and_is_counted(
     try:
         async with asyncio.timeout(30):
             while not await client.hexists(publishing.KEY, publishing.name_of("test")):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
     finally:
         await end(publisher)
         await client.aclose()

@@ -53,7 +53,7 @@ async def keep_publishing(redis: "Redis", process: str) -> None:
             await publish(redis, process)
         except (RedisError, OSError):
             pass  # who is not heard is not shown, and `ese_process_alive` tells
-        except Exception:  # the edge: figures are asked of whatever is registered, also while it changes
+        except (AttributeError, LookupError, RuntimeError):  # asked of something that another thread still changes
             FAILED.inc()
             log.exception("figures not published")
         await asyncio.sleep(EVERY_SECONDS)
