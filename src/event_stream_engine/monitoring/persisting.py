@@ -4,7 +4,9 @@ Rows wait in memory (50,000 or 64 MiB), then on disk (`spool`), and go in batche
 flush says true only after the commit. An open breaker discards nothing; a server that could not be reached is probed
 again as soon as it answers anybody else in this process. Rows that the database refuses for what is in them (SQLSTATE
 22, 23) become dead letters; the others of their batch are written. Events are idempotent by their id, metrics are
-deltas under a unique (instance, epoch, number) and leave memory only after the commit.
+deltas under a unique (instance, epoch, number) and leave memory only after the commit. A row whose commit's answer was
+lost is written again, which changes nothing; where it has to go from a full buffer before that, it counts as dropped
+and may be there: what counts as delivered is there in any case.
 A process that is killed loses what was neither committed nor spooled: at most the metrics of one flush interval, and
 of the events the batch under way and those that came within it or within `LINGER_SECONDS`; or those that waited in
 memory for a database that was down.

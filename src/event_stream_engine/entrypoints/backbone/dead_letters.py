@@ -125,7 +125,7 @@ class Discarded(BaseModel):
     discarded: int
 
 
-@router.get("/dead-letters", summary="Dead letters", dependencies=[needs("streams:read")])
+@router.get("/dead-letters", summary="Dead letters", responses={404: {}}, dependencies=[needs("streams:read")])
 async def list_dead_letters(
     by: Account,
     tx: Tx,
@@ -149,7 +149,12 @@ async def list_dead_letters(
     return Page(items=await named(tx, [_in_list(row) for row in found[:limit]]), next_cursor=more, total=total)
 
 
-@router.get("/dead-letters/causes", summary="What dead letters died of", dependencies=[needs("streams:read")])
+@router.get(
+    "/dead-letters/causes",
+    summary="What dead letters died of",
+    responses={404: {}},
+    dependencies=[needs("streams:read")],
+)
 async def list_causes(
     by: Account,
     tx: Tx,
