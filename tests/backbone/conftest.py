@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY as METRICS
 from redis.asyncio import Redis
 from sqlalchemy import text
 
@@ -122,6 +123,12 @@ async def working(relay: Relay) -> AsyncIterator[Relay]:
     finally:
         relay.stop.set()
         await asyncio.wait_for(task, WAIT_SECONDS)
+
+
+def held_back(group: str) -> float:
+    """How often the group waited for a database that knows what the stream holds."""
+    labels = {"group": group, "cause": "UnknownTicks"}
+    return METRICS.get_sample_value("ese_consume_interruptions_total", labels) or 0.0
 
 
 async def die(task: "asyncio.Task[None]") -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from prometheus_client import REGISTRY as METRICS
 from redis.asyncio import Redis
 from sqlalchemy import text
 
@@ -21,7 +20,18 @@ from event_stream_engine.backbone.subscriptions import Group, Kind, Reaction
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.events.base import Event
 from event_stream_engine.settings import BackboneSettings
-from tests.backbone.conftest import SETTINGS, STREAM, WAIT_SECONDS, Log, OtherFact, ProofFact, Record, die, working
+from tests.backbone.conftest import (
+    SETTINGS,
+    STREAM,
+    WAIT_SECONDS,
+    Log,
+    OtherFact,
+    ProofFact,
+    Record,
+    die,
+    held_back,
+    working,
+)
 
 GROUP = "proof.apply"
 
@@ -204,9 +214,9 @@ async def test_what_this_database_never_published_is_not_applied(
     last_id, fields = (await log.published())[-1]
     lost = {**fields, "id": str(uuid4()), "subject": "lost", "data": '{"entity": "lost", "version": 1}'}
     await redis.xadd(STREAM, lost, id=f"{int(last_id.split('-')[0]) + 1}-1")
-    before = interruptions("UnknownTicks")
+    before = held_back(GROUP)
     async with consuming(consumer_of(group_of(ledger, kind))), asyncio.timeout(WAIT_SECONDS):
-        while interruptions("UnknownTicks") == before:
+        while held_back(GROUP) == before:
             assert await ledger.effects() == []  # a figure wakes nobody: look again
         assert ledger.calls == []
         async with database.transaction() as tx:
@@ -217,11 +227,6 @@ async def test_what_this_database_never_published_is_not_applied(
                 ledger.applied.clear()
                 await ledger.applied.wait()
     assert ledger.calls == [("a", 1), ("b", 1), ("c", 1)]
-
-
-def interruptions(cause: str) -> float:
-    labels = {"group": GROUP, "cause": cause}
-    return METRICS.get_sample_value("ese_consume_interruptions_total", labels) or 0.0
 
 
 async def test_a_consumer_killed_before_the_commit_leaves_no_half_effect(

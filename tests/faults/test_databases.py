@@ -16,7 +16,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from prometheus_client import REGISTRY as METRICS
 from sqlalchemy import text
 
 from event_stream_engine import clock
@@ -27,7 +26,7 @@ from event_stream_engine.database import DATABASE_ERRORS, Database, migrate
 from event_stream_engine.embedded import ports, throwaway_servers
 from event_stream_engine.embedded.postgres import SUPERUSER, Postgres
 from event_stream_engine.embedded.throwaway import Servers
-from tests.backbone.conftest import OTHER_STREAM, SETTINGS, STREAM, facts
+from tests.backbone.conftest import OTHER_STREAM, SETTINGS, STREAM, facts, held_back
 from tests.faults.proxy import proxied
 from tests.faults.scene import (
     GROUP,
@@ -77,13 +76,13 @@ async def test_another_past_of_the_database_is_refused_until_accepted(durable: S
             recover_to_a_new_timeline(older)
         await exchange(durable, scene, older, durable.postgres.data)
         await answering(scene)
-        before = held_back()
+        before = held_back(GROUP)
         for name in PROCESSES:
             scene.start(name)
         refused = await refusal(scene)
         assert RESTORED[restored] in refused
         assert "accept-generation" in refused
-        await until(lambda: held_back() > before)  # nobody reacts to what this database never published
+        await until(lambda: held_back(GROUP) > before)  # nobody reacts to what this database never published
         held = await scene.redis.xlen(STREAM)
         for name in PROCESSES:
             await scene.stop(name)
@@ -93,12 +92,6 @@ async def test_another_past_of_the_database_is_refused_until_accepted(durable: S
             await accept(tx, "ana", "the copy is the one to go on with")
         go_on(scene)
         await flowing(scene, 50)
-
-
-def held_back() -> float:
-    """How often the group waited for a database that knows what the stream holds."""
-    labels = {"group": GROUP, "cause": "UnknownTicks"}
-    return METRICS.get_sample_value("ese_consume_interruptions_total", labels) or 0.0
 
 
 async def lease_over(scene: Scene) -> None:

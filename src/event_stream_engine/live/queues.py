@@ -136,14 +136,18 @@ class WorthQueue(Generic[T]):
             self.held -= 1
             self._held_bytes -= item.size
 
-    def put_back(self, taken: Iterable[tuple[int, T]]) -> None:
-        """Before all others, as they were taken or held: it did not work out. Room is made as for new ones."""
+    def put_back(self, taken: Iterable[tuple[int, T]], kept: Collection[int] = ()) -> None:
+        """Before all others, as they were taken or held: it did not work out. Room is made as for new ones; the tickets
+        `kept` are not shed while they wait this time."""
         self.release()
         self._index(self.next_ticket)
         for ticket, item in reversed(list(taken)):
             self._put(ticket, item)
             self._waiting.move_to_end(ticket, last=False)
-            self._of[item.category].move_to_end(ticket, last=False)
+            if ticket in kept:
+                del self._of[item.category][ticket]
+            else:
+                self._of[item.category].move_to_end(ticket, last=False)
         self._make_room()
 
     def drop_all(self, reason: str) -> int:
@@ -202,7 +206,7 @@ class WorthQueue(Generic[T]):
 
     def _remove(self, ticket: int) -> T:
         item = self._waiting.pop(ticket)
-        del self._of[item.category][ticket]
+        self._of[item.category].pop(ticket, None)
         self.bytes -= item.size
         if self._conflate and item.key is not None and self._by_key.get(item.key) == ticket:
             del self._by_key[item.key]

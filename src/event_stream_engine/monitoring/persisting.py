@@ -4,9 +4,8 @@ Rows wait in memory (50,000 or 64 MiB), then on disk (`spool`), and go in batche
 flush says true only after the commit. An open breaker discards nothing; a server that could not be reached is probed
 again as soon as it answers anybody else in this process. Rows that the database refuses for what is in them (SQLSTATE
 22, 23) become dead letters; the others of their batch are written. Events are idempotent by their id, metrics are
-deltas under a unique (instance, epoch, number) and leave memory only after the commit. A row whose commit's answer was
-lost is written again, which changes nothing; where it has to go from a full buffer before that, it counts as dropped
-and may be there: what counts as delivered is there in any case.
+deltas under a unique (instance, epoch, number) and leave memory only after the commit. Rows whose commit's answer was
+lost are written again, which changes nothing, and never go from a full memory before that: they may be there.
 A process that is killed loses what was neither committed nor spooled: at most the metrics of one flush interval, and
 of the events the batch under way and those that came within it or within `LINGER_SECONDS`; or those that waited in
 memory for a database that was down.
@@ -93,6 +92,9 @@ class Persister:
         self._instance, self._epoch = instance, new_epoch()
         self._guard = guard or Guard(Breaker("monitoring_database"))
         self._queue: WorthQueue[Row] = WorthQueue(self.ledger, rows_max, BYTES_MAX)
+        self._in_doubt: set[int] = set()
+        """Tickets of rows that wait and may be committed: only the answer was missing. They are not shed."""
+        self._reached_commit = False
         self._committed: dict[tuple[str, str], float] = {}
         self._seq = 0
         self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
@@ -239,12 +241,16 @@ class Persister:
     async def _write_waiting(self, deadline: float | None) -> int:
         """One batch of those in memory; how many they were."""
         taken = self._queue.hold(self._batch_size() if len(self._queue) < BATCH_MAX else BATCH_MAX)
-        buried = None
+        tickets = {ticket for ticket, _ in taken}
+        buried, self._reached_commit = None, False
         try:
             buried = await self._write([row for _, row in taken], deadline)
         finally:
             if buried is None:  # whatever it was that ended it, the rows are not lost
-                self._queue.put_back(taken)
+                if self._reached_commit:
+                    self._in_doubt |= tickets
+                self._queue.put_back(taken, self._in_doubt)
+        self._in_doubt -= tickets
         self._queue.release()
         self._account(len(taken), buried)
         return len(taken)
@@ -316,6 +322,7 @@ class Persister:
         distinct = list({row.event_id: row for row in rows}.values())
         async with self._database.transaction() as tx:
             await store.write_events(tx, distinct)
+            self._reached_commit = True
         with contextlib.suppress(*DATABASE_ERRORS):  # a hint: who follows looks by itself, too
             async with self._database.transaction() as tx:
                 await store.hint(tx)
@@ -323,6 +330,7 @@ class Persister:
     async def _bury(self, row: Row, error: BaseException) -> None:
         async with self._database.transaction() as tx:
             await store.bury(tx, row, sqlstate(error) or "", str(getattr(error, "orig", error))[:500])
+            self._reached_commit = True
 
     def _measure(self) -> None:
         """Freeze what was counted since the last commit under the next number; what is frozen is sent as it is."""
@@ -361,13 +369,14 @@ class Persister:
                     records = [msgspec.json.encode(row) for _, row in taken]
                     gone = await asyncio.to_thread(self._spool.write, category, records)
                     self._queue.release(left.pop(category))
+                    self._in_doubt.difference_update(ticket for ticket, _ in taken)
                     self._count_gone(gone)
             except OSError as error:
                 log.error("the spool takes nothing", error=str(error))
                 return False
             finally:
                 unwritten = [each for taken in left.values() for each in taken]
-                self._queue.put_back(sorted(unwritten, key=lambda each: each[0]))
+                self._queue.put_back(sorted(unwritten, key=lambda each: each[0]), self._in_doubt)
         return True
 
     def _count_gone(self, gone: Iterable[Batch]) -> None:

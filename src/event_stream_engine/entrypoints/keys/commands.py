@@ -38,7 +38,7 @@ def create(name: str, scopes: Sequence[str], account: str | None, days: int, by:
 
     async def act(tx: Transaction) -> tuple[ApiKey, str, dict[UUID, str]]:
         holder = await an_account(tx, account) if account else await _first_admin(tx)
-        key, secret = await actions.make_key_for(tx, holder, name, granted, days, via=by)
+        key, secret = await actions.make_key_for(tx, holder, name, granted, days, who=by)
         return key, secret, await identity.names(tx, {holder})
 
     key, secret, names = in_transaction(act)
@@ -49,7 +49,7 @@ def create(name: str, scopes: Sequence[str], account: str | None, days: int, by:
 
 def revoke(key_id: str, by: str) -> None:
     wanted = an_id(key_id, "an API key", "ese keys list")
-    key = in_transaction(lambda tx: actions.revoke_any_key(tx, wanted, via=by))
+    key = in_transaction(lambda tx: actions.revoke_any_key(tx, wanted, who=by))
     typer.echo(f"{key.name} ({key.prefix}…) opens nothing any more.")
 
 

@@ -117,16 +117,16 @@ async def make_key(
 
 
 async def make_key_for(
-    tx: Transaction, account_id: UUID, name: str, scopes: Collection[Permission], days: int, *, via: str
+    tx: Transaction, account_id: UUID, name: str, scopes: Collection[Permission], days: int, *, who: str
 ) -> tuple[ApiKey, str]:
-    """As `make_key`, by whoever runs the platform, in the name of an account; `via` says who. Raises `AccountNotFound`,
-    too."""
+    """As `make_key`, in the name of an account, by whoever runs the platform; `who`: at the command line. Raises
+    `AccountNotFound`, too."""
     holder = await _locked(tx, account_id)
     if holder.disabled_at is not None:
         raise Invalid(
             f"The account of {holder.display_name} is disabled: its keys would open nothing. Enable it first."
         )
-    return await _add_key(tx, holder, name, scopes, days, by=None, detail={"account": str(account_id), "by": via})
+    return await _add_key(tx, holder, name, scopes, days, by=None, detail={"account": str(account_id), "by": who})
 
 
 async def _add_key(
@@ -164,12 +164,12 @@ async def revoke_key(tx: Transaction, key_id: UUID, *, by: Principal) -> ApiKey:
     return await _revoke(tx, key, by.account_id, {})
 
 
-async def revoke_any_key(tx: Transaction, key_id: UUID, *, via: str) -> ApiKey:
-    """As `revoke_key`, by whoever runs the platform; `via` says who. Raises `KeyNotFound`."""
+async def revoke_any_key(tx: Transaction, key_id: UUID, *, who: str) -> ApiKey:
+    """As `revoke_key`, by whoever runs the platform; `who`: at the command line. Raises `KeyNotFound`."""
     key = await store.key_for_change(tx, key_id)
     if key is None:
         raise KeyNotFound("There is no API key with this id.")
-    return await _revoke(tx, key, None, {"by": via})
+    return await _revoke(tx, key, None, {"by": who})
 
 
 async def _revoke(tx: Transaction, key: ApiKey, by: UUID | None, detail: dict[str, str]) -> ApiKey:
