@@ -123,6 +123,26 @@ async def test_an_event_whose_consumer_dies_each_time_is_given_up_and_the_others
     assert dead["taken_over"] == SETTINGS.crashes_max
 
 
+async def test_nobody_died_of_what_a_failing_server_broke_off(
+    database: Database, ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    """An event that failed is marked before it is tried again; who tries it over and over lives."""
+    answers = [ValueError("once"), *[ConnectionError("no broker")] * 3]
+    once = SETTINGS.model_copy(update={"crashes_max": 1})
+
+    async def unlucky(tx: Transaction, event: Any) -> None:
+        if answers:
+            raise answers.pop(0)
+        await ledger.apply(tx, event)
+
+    await publish("a")
+    group = Group(GROUP, {"ProofFact": Reaction(ProofFact, "single", unlucky)})
+    async with consuming(consumer_of(group, settings=once)):
+        assert await ledger.wait_effects(1) == [("a", 1)]
+    assert await rows(database, DEAD) == []
+    assert await rows(database, "SELECT * FROM delivery_attempts") == []
+
+
 async def expire(database: Database) -> None:
     """As if the dead owner's lease had run out."""
     async with database.transaction() as tx:

@@ -180,6 +180,7 @@ delivery_attempts = Table(
     Column("crashed", Integer, nullable=False, server_default=text("0")),
     Column("taken_over", Integer, nullable=False, server_default=text("0")),
     Column("last_started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("started_by", Uuid),
     PrimaryKeyConstraint("group_name", "event_id"),
 )
 

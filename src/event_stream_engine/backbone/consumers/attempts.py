@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from types import MappingProxyType
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
@@ -18,6 +19,7 @@ from event_stream_engine.backbone.consumers.parking import Parked, StartedTooOft
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.events.base import Envelope
+from event_stream_engine.ids import new_id
 from event_stream_engine.settings import BackboneSettings
 from event_stream_engine.telemetry import worked
 
@@ -41,6 +43,8 @@ class Attempts:
     settings: BackboneSettings
     lease: GroupLease
     parked: asyncio.Event
+    consumer: UUID = field(default_factory=new_id)
+    """Whose attempts these are: no other process's, nor an earlier one's of the same name."""
 
     async def attempt(self, tx: Transaction, entry: Envelope) -> Exception | None:
         """Why it failed, None when it is applied. Raises what is not the event's fault, and `Interrupted`."""
@@ -124,7 +128,7 @@ class Attempts:
     async def started_too_often(self, entry: Envelope) -> bool:
         kind = self.lease.before if self.lease.before != "released" else "crashed"
         async with self.database.transaction() as tx:
-            started = await parking.mark_started(tx, self.group.name, entry.id, kind)
+            started = await parking.mark_started(tx, self.group.name, entry.id, kind, self.consumer)
         return started > self.settings.crashes_max
 
     async def give_up(self, tx: Transaction, parked: Parked) -> None:

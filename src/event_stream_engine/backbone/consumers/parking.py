@@ -162,10 +162,13 @@ def _parked(row: Row[Any]) -> Parked:
                   tuple(row.history))  # fmt: skip
 
 
-async def mark_started(tx: Transaction, group: str, event_id: UUID, kind: str) -> int:
-    """Count an attempt as one that never ended, before it begins; how many there are now. `kind` is `crashed` or
-    `taken_over`."""
-    marked = await tx.execute(text(_MARK.format(kind=kind)), {"group": group, "event": event_id})
+async def mark_started(tx: Transaction, group: str, event_id: UUID, kind: str, by: UUID) -> int:
+    """Count an attempt of the consumer `by` as one that never ended, before it begins; how many there are now. `kind`
+    is `crashed` or `taken_over`.
+
+    Whoever begins again what it began itself did not die of it: a server failed, or the row was locked. That is not
+    counted anew."""
+    marked = await tx.execute(text(_MARK.format(kind=kind)), {"group": group, "event": event_id, "by": by})
     return int(marked.scalar_one())
 
 
@@ -285,8 +288,10 @@ WHERE group_name = :group AND next_attempt_at = 'infinity' AND event_id = ANY (A
 """
 
 _MARK = """
-INSERT INTO delivery_attempts (group_name, event_id, {kind}) VALUES (:group, :event, 1)
-ON CONFLICT (group_name, event_id) DO UPDATE SET {kind} = delivery_attempts.{kind} + 1, last_started_at = now()
+INSERT INTO delivery_attempts AS a (group_name, event_id, {kind}, started_by) VALUES (:group, :event, 1, :by)
+ON CONFLICT (group_name, event_id) DO UPDATE
+SET {kind} = a.{kind} + CAST(a.started_by IS DISTINCT FROM excluded.started_by AS int), last_started_at = now(),
+    started_by = excluded.started_by
 RETURNING crashed + taken_over
 """
 
