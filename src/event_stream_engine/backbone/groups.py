@@ -67,8 +67,7 @@ SELECT n.name AS "group", g.holder,
             THEN 'waiting' ELSE 'running' END AS state,
        coalesce(l.events, 0) AS lag_events, coalesce(l.seconds, 0) AS lag_seconds,
        coalesce(g.consumed_total, 0) AS consumed_total, g.last_consumed_at, g.paused_by, g.paused_at, g.pause_reason,
-       (SELECT count(DISTINCT (p.stream, p.key)) FROM parked_events p WHERE p.group_name = n.name) AS parked_keys,
-       (SELECT count(*) FROM parked_events p WHERE p.group_name = n.name) AS parked_events,
+       p.keys AS parked_keys, p.events AS parked_events,
        (SELECT count(*) FROM dead_letters d WHERE d.group_name = n.name AND d.status = 'open') AS dead_letters,
        (SELECT array_agg(DISTINCT s.stream) FROM group_positions s WHERE s.group_name = n.name) AS streams,
        coalesce((SELECT jsonb_agg(to_jsonb(h) - 'group_name' ORDER BY h.at)
@@ -79,6 +78,10 @@ LEFT JOIN consumer_groups g ON g.group_name = n.name
 LEFT JOIN LATERAL (
     SELECT events, seconds FROM group_lag WHERE group_name = n.name ORDER BY at DESC LIMIT 1
 ) AS l ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS keys, coalesce(sum(k.events), 0)::bigint AS events
+    FROM (SELECT count(*) AS events FROM parked_events WHERE group_name = n.name GROUP BY stream, key) AS k
+) AS p
 WHERE CAST(:name AS text) IS NULL OR n.name = :name
 ORDER BY n.name
 """

@@ -295,7 +295,7 @@ class Consumer:
     async def _promote(self, waiting: Sequence[Envelope]) -> None:
         if waiting:
             async with self.database.transaction() as tx:
-                await parking.promote(tx, self.group.name, waiting)
+                await parking.promote_fronts(tx, self.group.name, waiting)
             self._parked.set()
 
     async def _apply_carefully(self, entries: Sequence[Envelope]) -> None:

@@ -19,6 +19,8 @@ _RUN_MAX = 200
 """Events in one transaction; so many may have been in hand when an owner died."""
 _RUN_SECONDS = 5.0
 _ORPHANS_SECONDS = 5.0
+_ORPHANS_SHARE = 0.05
+"""Of the time, at most: a million keys take ten seconds to look through."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Retrying:
         self.group, self.database = self.attempts.group, self.attempts.database
         self.lease, self.parked = self.attempts.lease, self.attempts.parked
         self._careful_left = _RUN_MAX if self.careful else 0
-        self._looked = float("-inf")
+        self._look_at = 0.0
 
     async def run(self) -> None:
         """Heads of parked keys, when they are due."""
@@ -52,12 +54,13 @@ class Retrying:
                 await pause(self.parked, 1.0 if wait is None else min(1.0, max(0.05, wait)))
 
     async def _promote_orphans(self) -> None:
-        """Now and then, for whoever took a front away and died before looking behind it."""
-        now = asyncio.get_running_loop().time()
-        if now - self._looked > _ORPHANS_SECONDS:
-            self._looked = now
+        """Now and then; the seldomer the more waits."""
+        time = asyncio.get_running_loop().time
+        began = time()
+        if began >= self._look_at:
             async with self.database.transaction() as tx:
-                await parking.promote(tx, self.group.name)
+                await parking.promote_orphans(tx, self.group.name)
+            self._look_at = time() + max(_ORPHANS_SECONDS, (time() - began) / _ORPHANS_SHARE)
 
     async def _try_heads(self, heads: Sequence[Head]) -> None:
         """Together what never failed, with what stands behind it; one by one what did, or what may be deadly."""
