@@ -1,6 +1,7 @@
 """What is kept and what goes: lanes apart, partitions, trimming, memory, restored databases, parked rows; and that the
 proof sees each kind of damage."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.backbone.conftest import (
     OTHER_STREAM,
     SETTINGS,
     STREAM,
+    WAIT_SECONDS,
     Interrupted,
     Log,
     OtherFact,
@@ -183,6 +185,83 @@ async def test_a_partition_goes_only_when_the_relay_and_every_group_are_past_it(
         await ledger.wait_effects(3)
 
 
+async def test_the_partition_of_a_day_without_events_goes(database: Database, streams: RedisStreams) -> None:
+    await housekeeping.ensure_partitions(database)
+    day = clock.now().strftime("%Y%m%d")
+    with clock.frozen(clock.now() + OLD):
+        assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+    assert await rows(database, f"SELECT tablename FROM pg_tables WHERE tablename = 'outbox_{day}'") == []
+
+
+async def days_of(database: Database, table: str) -> list[str]:
+    found = await rows(database, f"SELECT tablename FROM pg_tables WHERE tablename ~ '^{table}_[0-9]{{8}}$'")
+    return sorted(row["tablename"].removeprefix(f"{table}_") for row in found)
+
+
+async def test_the_inbox_is_kept_as_long_as_the_outbox(
+    database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
+) -> None:
+    async with consuming(consumer_of(group_of(ledger))):
+        await publish("a")
+        await ledger.wait_effects(1)
+    assert len(await rows(database, "SELECT * FROM inbox")) == 1
+    with clock.frozen(clock.now() + OLD):
+        for _ in range(2):  # some partitions at a time
+            assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+        today = clock.now().date()
+    outbox_days, inbox_days = await days_of(database, "outbox"), await days_of(database, "inbox")
+    assert outbox_days[0] == (today - timedelta(days=SETTINGS.retention_days)).strftime("%Y%m%d")
+    assert inbox_days[0] == (today - timedelta(days=SETTINGS.retention_days + 1)).strftime("%Y%m%d")
+    assert inbox_days[-1] == outbox_days[-1] == (today + timedelta(days=14)).strftime("%Y%m%d")
+    assert await rows(database, "SELECT * FROM inbox") == []
+
+
+async def test_what_the_inbox_has_no_day_for_is_kept_as_long_as_the_outbox(
+    database: Database, streams: RedisStreams
+) -> None:
+    insert = "INSERT INTO inbox (group_name, event_id, consumed_at) VALUES (:g, gen_random_uuid(), :at)"
+    await execute(database, insert, g="old", at=clock.now() - OLD)
+    await execute(database, insert, g="young", at=clock.now())
+    await housekeeping.keep_house(database, streams, SETTINGS)
+    assert [row["group_name"] for row in await rows(database, "SELECT * FROM inbox_other")] == ["young"]
+
+
+async def test_new_partitions_keep_no_writer_waiting_behind_a_long_transaction(
+    database: Database, record: Record
+) -> None:
+    async with database.transaction() as long:
+        await outbox.record(long, OtherFact(entity="x", version=1))
+        with clock.frozen(clock.now() + timedelta(days=2)):
+            await housekeeping.ensure_partitions(database)
+            ahead = (clock.now() + timedelta(days=14)).strftime("%Y%m%d")
+        await asyncio.wait_for(record("a"), WAIT_SECONDS)
+    assert (await days_of(database, "outbox"))[-1] == (await days_of(database, "inbox"))[-1] == ahead
+
+
+async def test_a_partition_that_is_read_for_hours_takes_no_lease_from_the_relay(
+    database: Database, streams: RedisStreams, log: Log, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup reads the oldest day while it has to go: publishing goes on, and so does stopping."""
+    monkeypatch.setattr("event_stream_engine.backbone.relay._HOUSEKEEPING_SECONDS", 0.05)
+    async with working(Relay(database, streams, SETTINGS)):
+        await record_long_ago(database)
+        await wait_rows(database, f"SELECT * FROM relay_positions WHERE stream = '{OTHER_STREAM}'")
+        async with database.transaction() as backup:
+            await backup.execute(text("SELECT count(*) FROM outbox"))
+            await record("a")
+            waits = "SELECT pid FROM pg_stat_activity WHERE query ~ '^ALTER TABLE outbox DETACH' AND state = 'active'"
+            await wait_rows(database, waits)
+            epoch = await rows(database, "SELECT epoch FROM relay_lease")
+            await execute(database, "SELECT pg_sleep(:s)", s=2 * SETTINGS.lease_seconds + 1)
+            await record("b")
+            await log.wait_published(2)
+            assert await rows(database, "SELECT epoch FROM relay_lease") == epoch
+            assert await rows(database, waits)
+    async with working(Relay(database, streams, SETTINGS)):
+        while await old_partitions(database):
+            await execute(database, "SELECT pg_sleep(0.02)")
+
+
 async def test_a_transaction_that_outlasts_midnight_takes_no_tick_of_the_next_day_along(
     database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
 ) -> None:
@@ -214,6 +293,17 @@ async def test_streams_are_trimmed_by_age_and_never_past_a_group(
         assert [entry_id for entry_id, _ in await log.published()] == [whole[1][0], whole[2][0]]
     await housekeeping.keep_house(database, streams, SETTINGS)
     assert len(await log.published()) == 2, "young entries stay"
+
+
+async def test_marks_of_attempts_go_with_the_events_that_they_were_of(
+    database: Database, streams: RedisStreams
+) -> None:
+    await execute(database, "INSERT INTO delivery_attempts (group_name, event_id) VALUES (:g, uuidv7())", g=GROUP)
+    await housekeeping.keep_house(database, streams, SETTINGS)
+    assert len(await rows(database, "SELECT * FROM delivery_attempts")) == 1
+    with clock.frozen(clock.now() + timedelta(days=SETTINGS.retention_days, hours=1)):
+        await housekeeping.keep_house(database, streams, SETTINGS)
+    assert await rows(database, "SELECT * FROM delivery_attempts") == []
 
 
 async def test_a_restored_database_is_refused_until_an_operator_accepts_it(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from event_stream_engine.backbone import supervising
-from event_stream_engine.backbone.supervising import end, pause, until_one_fails
+from event_stream_engine.backbone.supervising import end, pause, until_one_fails, until_set
 
 
 async def deaf(times: int) -> None:
@@ -54,3 +54,19 @@ async def test_a_cancellation_that_meets_the_end_of_a_pause_is_not_lost() -> Non
         task.cancel()
         await asyncio.wait([task])
         assert over or task.cancelled()
+
+
+async def test_work_ends_by_itself_or_when_its_event_is_set() -> None:
+    stop, before = asyncio.Event(), asyncio.all_tasks()
+
+    async def failing() -> None:
+        raise LookupError("by itself")
+
+    with pytest.raises(LookupError, match="by itself"):
+        await until_set(stop, failing())
+    endless = asyncio.create_task(until_set(stop, deaf(0)))
+    await asyncio.sleep(0)
+    assert not endless.done()
+    stop.set()
+    await endless
+    assert asyncio.all_tasks() == before

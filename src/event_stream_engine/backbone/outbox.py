@@ -5,7 +5,7 @@ table is append-only and partitioned by day; nothing ever marks a row.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,7 +19,6 @@ from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import causation, correlation
 
 PAYLOAD_BYTES_MAX = 1_048_576
-PARTITION_DAYS_AHEAD = 14
 
 
 class Row(NamedTuple):
@@ -77,9 +76,3 @@ def prepare(event: Event) -> Row:
         event.schema_version,
         data,
     )
-
-
-async def ensure_partitions(tx: Transaction, today: date) -> None:
-    """Create the daily partitions from yesterday to two weeks ahead, as far as they are missing."""
-    days = {"first": today - timedelta(days=1), "last": today + timedelta(days=PARTITION_DAYS_AHEAD)}
-    await tx.execute(text("SELECT ese_outbox_partitions(:first, :last)"), days)

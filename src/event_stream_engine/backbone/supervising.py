@@ -23,6 +23,17 @@ async def until_one_fails(*work: Coroutine[None, None, None]) -> None:
         task.result()
 
 
+async def until_set(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """The work, until it ends by itself or `event` is set; then it is ended."""
+    task, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(task, waiting)
+    if not task.cancelled():
+        task.result()
+
+
 async def end(*tasks: "asyncio.Task[Any]", within: float = math.inf) -> None:
     """Cancel, and wait until all have ended, at most `within` seconds.
 

@@ -23,7 +23,7 @@ from event_stream_engine.backbone.relay.lanes import Course, Lane
 from event_stream_engine.backbone.relay.lease import Lease, LeaseLost
 from event_stream_engine.backbone.relay.positions import Status
 from event_stream_engine.backbone.streams import Packed, StreamBusy, StreamRefused, StreamWriter
-from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails
+from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails, until_set
 from event_stream_engine.backbone.ticks import Connection, Tick
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.settings import BackboneSettings
@@ -93,7 +93,8 @@ class Relay:
             if self.stop.is_set():
                 return
             try:
-                await until_one_fails(self._publish_ticks(), self._chores())
+                keeping = until_set(self.stop, self._keep_house())
+                await until_one_fails(self._publish_ticks(), self._chores(), keeping)
             finally:
                 if self._handing is not None:
                     await end(self._handing)
@@ -197,9 +198,9 @@ class Relay:
         return newest.before(current)
 
     async def _chores(self) -> None:
-        """What goes on beside publishing: the lease, positions, looking after the streams, retention."""
+        """What goes on beside publishing: the lease, positions, looking after the streams."""
         loop = asyncio.get_running_loop()
-        renewed = checked = kept = loop.time()
+        renewed = checked = loop.time()
         while not self.stop.is_set():
             now = loop.time()
             if now - renewed > self.settings.lease_seconds / 3:
@@ -209,10 +210,13 @@ class Relay:
             if now - checked > _CHECK_SECONDS:
                 await asyncio.gather(*(lane.check() for lane in list(self.lanes.values())))
                 checked = now
-            if now - kept > _HOUSEKEEPING_SECONDS:
-                self._held_by = await housekeeping.keep_house(self.database, self.streams, self.settings)
-                kept = now
             await pause(self.stop, min(_SAVE_SECONDS, self.settings.lease_seconds / 4))
+
+    async def _keep_house(self) -> None:
+        """Retention, apart from what keeps the lease: a partition that goes waits for all who read it, be it hours."""
+        while True:
+            await pause(self.stop, _HOUSEKEEPING_SECONDS)
+            self._held_by = await housekeeping.keep_house(self.database, self.streams, self.settings)
 
     async def _save(self) -> None:
         """Store how far everything is, and hear which streams an operator wants rebuilt."""

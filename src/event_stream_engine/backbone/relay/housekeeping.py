@@ -1,20 +1,24 @@
-"""What is kept, and how long: partitions of the outbox, ticks, entries of the streams.
+"""What is kept, and how long: partitions of the outbox and the inbox, ticks, entries of the streams, marks of attempts.
 
 Nothing goes that anybody still needs: a partition of the outbox is dropped only when the relay and every consumer
-group are past it, a stream is trimmed only up to the slowest group.
+group are past it, one of the inbox when no partition of the outbox can hold its events, a stream is trimmed only up to
+the slowest group. Nobody is kept waiting: a table that is in use is left for the next round.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from event_stream_engine import clock
-from event_stream_engine.backbone import outbox
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused, StreamWriter, position
 from event_stream_engine.database import Database, Transaction
+from event_stream_engine.resilience import sqlstate
 from event_stream_engine.settings import BackboneSettings
 
 log = structlog.get_logger()
@@ -23,7 +27,12 @@ TRIMMED = Counter("ese_relay_trimmed_total", "Entries removed from streams by ag
 DROPPED = Counter("ese_outbox_partitions_dropped_total", "Partitions of the outbox dropped by age")
 HELD = Gauge("ese_outbox_retention_held", "1 while a partition past its retention is kept because somebody needs it")
 
+_DAYS_AHEAD = 14
 _PARTITIONS_A_TIME = 3
+_ROWS_A_TIME = 10_000
+_SKEW = timedelta(days=1)
+"""An id says when it was made, by its process's clock; the outbox when the transaction began, by the server's."""
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,25 @@ class Reader:
 
 
 async def ensure_partitions(database: Database) -> None:
-    async with database.transaction() as tx:
-        await outbox.ensure_partitions(tx, clock.now().date())
+    """Partitions by day from yesterday to two weeks ahead, as far as they are missing."""
+    today = clock.now().date()
+    days = {"first": today - timedelta(days=1), "last": today + timedelta(days=_DAYS_AHEAD)}
+    async with _not_in_use(database, "new partitions") as tx:
+        await tx.execute(text("SELECT ese_outbox_partitions(:first, :last), ese_inbox_partitions(:first, :last)"), days)
+
+
+@asynccontextmanager
+async def _not_in_use(database: Database, what: str) -> AsyncIterator[Transaction]:
+    """A transaction that changes a table. Whoever waits for a table keeps everybody else from it, so where one is in
+    use nothing is changed; the next round tries again."""
+    try:
+        async with database.transaction() as tx:
+            await tx.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            yield tx
+    except DBAPIError as error:
+        if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+            raise
+        log.warning("put off, a table is in use", what=what)
 
 
 async def keep_house(database: Database, streams: StreamWriter, settings: BackboneSettings) -> str | None:
@@ -46,9 +72,11 @@ async def keep_house(database: Database, streams: StreamWriter, settings: Backbo
     async with database.transaction() as tx:
         readers = await _readers(tx)
         ends = {row[0]: row[1] for row in await tx.execute(text("SELECT stream, entry_id FROM relay_positions"))}
+        await tx.execute(text(_FORGET_ATTEMPTS), {"before": clock.now() - timedelta(days=settings.retention_days)})
     await _trim(streams, settings, readers, ends)
     held_by = await _drop_partitions(database, settings, readers, ends)
     HELD.set(held_by is not None)
+    await _shorten_inbox(database)
     return held_by
 
 
@@ -71,7 +99,7 @@ async def _drop_partitions(
     """At most `_PARTITIONS_A_TIME` a time: the oldest first, none after one that must stay."""
     due = clock.now().date() - timedelta(days=settings.retention_days)
     async with database.transaction() as tx:
-        partitions = [name for name, day in await _partitions(tx) if day < due][:_PARTITIONS_A_TIME]
+        partitions = [name for name, day in await _partitions(tx, "outbox") if day < due][:_PARTITIONS_A_TIME]
     for name in partitions:
         async with database.transaction() as tx:
             holder = await _needed_by(tx, name, readers, ends)
@@ -85,8 +113,8 @@ async def _drop_partitions(
 async def _needed_by(tx: Transaction, partition: str, readers: list[Reader], ends: dict[str, str]) -> str | None:
     """The partition's events are those of transactions up to its greatest; whoever is past a snapshot in which all
     of them are over is past the partition. One who has read a stream to its end is past all of it."""
-    row = (await tx.execute(text(_TOP.format(partition)))).one()
-    if row.xid is None:
+    row = (await tx.execute(text(_TOP.format(partition)))).one_or_none()
+    if row is None:  # a day without events
         return None
     past = (await tx.execute(text(_FIRST_TICK_PAST), row._asdict())).scalar_one_or_none()
     handed = (await tx.execute(text("SELECT handed FROM relay_status WHERE name = 'relay'"))).scalar_one_or_none()
@@ -116,19 +144,41 @@ async def _drop(database: Database, partition: str) -> None:
     log.info("partition dropped", partition=partition)
 
 
+async def _shorten_inbox(database: Database) -> None:
+    """What the outbox no longer holds comes from nowhere again: a group was past it before it went."""
+    async with database.transaction() as tx:
+        kept = [day for _, day in await _partitions(tx, "outbox")]
+        before = kept[0] - _SKEW if kept else date.min
+        due = [name for name, day in await _partitions(tx, "inbox") if day < before][:_PARTITIONS_A_TIME]
+        await tx.execute(text(_FORGET_OTHERS), {"before": before, "rows": _ROWS_A_TIME})
+    for name in due:
+        async with _not_in_use(database, name) as tx:
+            await tx.execute(text(f'DROP TABLE "{name}"'))
+            log.info("partition dropped", partition=name)
+
+
 async def _readers(tx: Transaction) -> list[Reader]:
     rows = await tx.execute(text("SELECT group_name, stream, entry_id FROM group_positions"))
     return [Reader(*row) for row in rows]
 
 
-async def _partitions(tx: Transaction) -> list[tuple[str, date]]:
+async def _partitions(tx: Transaction, table: str) -> list[tuple[str, date]]:
     """Partitions and those that were detached but not dropped, with their day, oldest first."""
-    rows = await tx.execute(
-        text("SELECT tablename FROM pg_tables WHERE tablename ~ '^outbox_[0-9]{8}$' AND schemaname = current_schema()")
-    )
+    rows = await tx.execute(text(_BY_DAY), {"pattern": f"^{table}_[0-9]{{8}}$"})
     names = sorted(row[0] for row in rows)
     return [(name, datetime.strptime(name[-8:], "%Y%m%d").date()) for name in names]  # noqa: DTZ007  # a day
 
+
+_BY_DAY = "SELECT tablename FROM pg_tables WHERE tablename ~ :pattern AND schemaname = current_schema()"
+
+# What had no partition of its own, by when it was taken in charge: its event is older than that.
+_FORGET_OTHERS = """
+DELETE FROM inbox_other
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox_other WHERE consumed_at < CAST(:before AS date) LIMIT :rows))
+"""
+
+# Of an event that another process settled, or whose process died after its effect, the mark is left.
+_FORGET_ATTEMPTS = "DELETE FROM delivery_attempts WHERE last_started_at < :before"
 
 _TOP = """
 SELECT xid::text AS xid, generation FROM "{}" ORDER BY generation DESC, xid DESC LIMIT 1
