@@ -198,16 +198,19 @@ async def days_of(database: Database, table: str) -> list[str]:
     return sorted(row["tablename"].removeprefix(f"{table}_") for row in found)
 
 
-async def test_the_inbox_is_kept_as_long_as_the_outbox(
+async def test_the_inbox_is_kept_as_long_as_the_outbox_and_the_streams(
     database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any
 ) -> None:
     async with consuming(consumer_of(group_of(ledger))):
         await publish("a")
         await ledger.wait_effects(1)
     assert len(await rows(database, "SELECT * FROM inbox")) == 1
+    in_streams = SETTINGS.model_copy(update={"stream_retention_hours": 24 * OLD.days})
     with clock.frozen(clock.now() + OLD):
         for _ in range(2):  # some partitions at a time
-            assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+            assert await housekeeping.keep_house(database, streams, in_streams) is None
+        assert len(await rows(database, "SELECT * FROM inbox")) == 1
+        await housekeeping.keep_house(database, streams, SETTINGS)
         today = clock.now().date()
     outbox_days, inbox_days = await days_of(database, "outbox"), await days_of(database, "inbox")
     assert outbox_days[0] == (today - timedelta(days=SETTINGS.retention_days)).strftime("%Y%m%d")

@@ -1,8 +1,8 @@
 """What is kept, and how long: partitions of the outbox and the inbox, ticks, entries of the streams, marks of attempts.
 
 Nothing goes that anybody still needs: a partition of the outbox is dropped only when the relay and every consumer
-group are past it, one of the inbox when no partition of the outbox can hold its events, a stream is trimmed only up to
-the slowest group. Nobody is kept waiting: a table that is in use is left for the next round.
+group are past it, one of the inbox when neither the outbox nor a stream can hold its events, a stream is trimmed only
+up to the slowest group. Nobody is kept waiting: a table that is in use is left for the next round.
 """
 
 from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ async def keep_house(database: Database, streams: StreamWriter, settings: Backbo
     await _trim(streams, settings, readers, ends)
     held_by = await _drop_partitions(database, settings, readers, ends)
     HELD.set(held_by is not None)
-    await _shorten_inbox(database)
+    await _shorten_inbox(database, settings)
     return held_by
 
 
@@ -144,11 +144,11 @@ async def _drop(database: Database, partition: str) -> None:
     log.info("partition dropped", partition=partition)
 
 
-async def _shorten_inbox(database: Database) -> None:
-    """What the outbox no longer holds comes from nowhere again: a group was past it before it went."""
+async def _shorten_inbox(database: Database, settings: BackboneSettings) -> None:
+    """What neither the outbox nor a stream holds any more does not come again."""
+    in_streams = (clock.now() - timedelta(hours=settings.stream_retention_hours)).date()
     async with database.transaction() as tx:
-        kept = [day for _, day in await _partitions(tx, "outbox")]
-        before = kept[0] - _SKEW if kept else date.min
+        before = min([in_streams, *(day for _, day in await _partitions(tx, "outbox"))]) - _SKEW
         due = [name for name, day in await _partitions(tx, "inbox") if day < before][:_PARTITIONS_A_TIME]
         await tx.execute(text(_FORGET_OTHERS), {"before": before, "rows": _ROWS_A_TIME})
     for name in due:
