@@ -219,6 +219,24 @@ async def test_the_inbox_is_kept_as_long_as_the_outbox_and_the_streams(
     assert await rows(database, "SELECT * FROM inbox") == []
 
 
+async def test_what_streams_still_hold_of_days_that_went_is_no_finding(
+    database: Database, streams: RedisStreams, ledger: Ledger, consumer_of: Any, publish: Any, log: Log
+) -> None:
+    """A stream's last entry stays, however quiet it is; nobody can tell any more what belonged to it."""
+    async with consuming(consumer_of(group_of(ledger))):
+        for count, key in enumerate("aba", start=1):  # a tick each
+            await publish(key)
+            await ledger.wait_effects(count)
+    with clock.frozen(clock.now() + OLD):
+        for _ in range(2):
+            assert await housekeeping.keep_house(database, streams, SETTINGS) is None
+    assert await rows(database, "SELECT * FROM outbox") == []
+    assert len(await log.published()) == 1
+    assert len(await rows(database, "SELECT * FROM outbox_ticks")) == 1
+    proof = await proved(database, streams, ledger)
+    assert proof.holds, proof
+
+
 async def test_what_the_inbox_has_no_day_for_is_kept_as_long_as_the_outbox(
     database: Database, streams: RedisStreams
 ) -> None:
@@ -246,11 +264,12 @@ async def test_a_partition_that_is_read_for_hours_takes_no_lease_from_the_relay(
 ) -> None:
     """A backup reads the oldest day while it has to go: publishing goes on, and so does stopping."""
     monkeypatch.setattr("event_stream_engine.backbone.relay._HOUSEKEEPING_SECONDS", 0.05)
+    await execute(database, "INSERT INTO group_positions (group_name, stream) VALUES ('slow', :s)", s=OTHER_STREAM)
     async with working(Relay(database, streams, SETTINGS)):
         await record_long_ago(database)
-        await wait_rows(database, f"SELECT * FROM relay_positions WHERE stream = '{OTHER_STREAM}'")
         async with database.transaction() as backup:
             await backup.execute(text("SELECT count(*) FROM outbox"))
+            await execute(database, "DELETE FROM group_positions")
             await record("a")
             waits = "SELECT pid FROM pg_stat_activity WHERE query ~ '^ALTER TABLE outbox DETACH' AND state = 'active'"
             await wait_rows(database, waits)

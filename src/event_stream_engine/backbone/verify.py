@@ -5,6 +5,7 @@ with each group's inbox. What it can look at ends where the outbox's retention d
 does.
 """
 
+import math
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from event_stream_engine.database import Database
 NAMED = 20
 """At most so many entries are named per finding; all are counted."""
 _PAGE = 1000
+_END = (math.inf, 0)
 
 
 @dataclass
@@ -139,11 +141,10 @@ class _Walk:
     async def finish(self) -> None:
         """What is left is nobody's: a tick is stored before its first entry leaves, and the stream's end was read
         first."""
-        while self._entry is not None:
-            self.proof.foreign.add(self._entry.entry_id)
-            self._entry = await anext(self._held, None)
+        await self._pass_foreign(_END)
 
-    async def _pass_foreign(self, here: tuple[int, int]) -> None:
+    async def _pass_foreign(self, here: tuple[float, int]) -> None:
+        """Entries that nothing was expected for; of those up to the oldest tick nobody can tell any more."""
         while self._entry is not None and position(self._entry.entry_id) < here:
             if position(self._entry.entry_id)[0] > self.oldest:
                 self.proof.foreign.add(self._entry.entry_id)

@@ -197,6 +197,7 @@ _DETACH_PENDING = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_re
 
 # The last tick that saw nothing of what is left stays, for batches are differences. What is left decides, not what
 # went: a transaction that began before midnight and wrote after it has a greater id than the next day's first ones.
+# Where nothing is left, the newest one stays: whoever writes now was not over then.
 _FORGET_TICKS = """
 WITH lives AS (
     SELECT generate_series(
@@ -208,8 +209,8 @@ WITH lives AS (
     WHERE xid IS NOT NULL ORDER BY generation LIMIT 1
 )
 DELETE FROM outbox_ticks WHERE id < (
-    SELECT max(t.id) FROM outbox_ticks AS t, first
-    WHERE t.generation < first.generation
+    SELECT max(t.id) FROM outbox_ticks AS t LEFT JOIN first ON true
+    WHERE first.xid IS NULL OR t.generation < first.generation
        OR (t.generation = first.generation AND pg_snapshot_xmax(t.snapshot) <= first.xid)
 )
 """
