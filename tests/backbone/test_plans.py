@@ -1,7 +1,8 @@
 """What a statement reads grows with what it is asked for, also while PostgreSQL has no statistics of a table that was
 empty a moment ago: after a storm is when it matters."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import msgspec
@@ -33,6 +34,14 @@ async def touched(tx: Transaction, tables: str) -> int:
     return int((await tx.execute(text(query), {"tables": tables})).scalar_one())
 
 
+@asynccontextmanager
+async def few_touched(tx: Transaction, most: float) -> AsyncIterator[None]:
+    """Of the parked events, within the block."""
+    before = await touched(tx, "parked_events")
+    yield
+    assert await touched(tx, "parked_events") - before < most
+
+
 @pytest.fixture
 def waiting() -> Sequence[Envelope]:
     """Events of a few keys, many of each."""
@@ -55,10 +64,8 @@ async def test_what_becomes_due_behind_what_was_applied_is_found_by_its_key(
 ) -> None:
     async with database.transaction() as tx:
         await parking.park_behind(tx, GROUP, waiting)
-    async with database.transaction() as tx:
-        before = await touched(tx, "parked_events")
+    async with database.transaction() as tx, few_touched(tx, len(waiting) / 10):
         await parking.promote_fronts(tx, GROUP, waiting[: 2 * KEYS])
-        assert await touched(tx, "parked_events") - before < len(waiting) / 10
         due, _ = await parking.due(tx, GROUP, 100)
     assert {head.event_id for head in due} == {entry.id for entry in waiting[:KEYS]}
 
@@ -69,15 +76,10 @@ async def test_what_waits_is_not_read_to_find_what_is_due_or_has_nothing_before_
     """Both are asked again and again while a key waits, be it with a million events."""
     async with database.transaction() as tx:
         await parking.park_behind(tx, GROUP, waiting)
-    async with database.transaction() as tx:
-        before = await touched(tx, "parked_events")
+    async with database.transaction() as tx, few_touched(tx, len(waiting) / 10):
         assert await parking.due(tx, GROUP, 100) == ([], None)
         await parking.promote_orphans(tx, GROUP)
-        assert await touched(tx, "parked_events") - before < len(waiting) / 10
-    async with database.transaction() as tx:
-        before = await touched(tx, "parked_events")
         due, _ = await parking.due(tx, GROUP, 100)
-        assert await touched(tx, "parked_events") - before < len(waiting) / 10
     assert {head.event_id for head in due} == {entry.id for entry in waiting[:KEYS]}
 
 
@@ -88,10 +90,8 @@ async def test_whether_a_key_waits_is_asked_once_for_each_event(
         await parking.park_behind(tx, GROUP, waiting)
         await tx.execute(text("INSERT INTO outbox_ticks (id, snapshot, generation) VALUES (1, '10:10:', 1)"))
     new = [msgspec.structs.replace(entry, id=uuid4()) for entry in waiting[:200]]
-    async with database.transaction() as tx:
-        before = await touched(tx, "parked_events")
+    async with database.transaction() as tx, few_touched(tx, 2 * len(waiting)):
         taken = await inbox.take(tx, GROUP, new)
-        assert await touched(tx, "parked_events") - before < 2 * len(waiting)
     assert (taken.free, len(taken.waiting)) == ([], len(new))
 
 

@@ -174,9 +174,21 @@ async def holds(connection: Connection, stream: str, entry_id: str) -> bool:
     return bool(await connection.fetchval(rows, *batch_arguments(previous, tick, stream), seq))
 
 
-async def oldest_tick(connection: Connection) -> int:
-    """The id of the oldest tick still kept, 0 for none."""
-    return int(await connection.fetchval("SELECT coalesce(min(id), 0) FROM outbox_ticks"))
+async def forgotten_tick(connection: Connection) -> int:
+    """The id of the last tick whose events have left the outbox by age, with all before it; 0 while none has. It is the
+    oldest that is kept, for the next one's batch is the difference to it."""
+    return int(await connection.fetchval(_FORGOTTEN))
+
+
+_FORGOTTEN = """
+SELECT coalesce(max(oldest.id), 0)
+FROM (SELECT * FROM outbox_ticks ORDER BY id LIMIT 1) AS oldest
+WHERE NOT EXISTS (
+    SELECT FROM outbox
+    WHERE generation <= oldest.generation AND xid < pg_snapshot_xmax(oldest.snapshot)
+      AND pg_visible_in_snapshot(xid, oldest.snapshot)
+)
+"""
 
 
 def batch_arguments(previous: Tick, tick: Tick, stream: str | None) -> tuple[object, ...]:

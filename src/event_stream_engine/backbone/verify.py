@@ -91,8 +91,8 @@ async def verify(database: Database, streams: StreamWriter, groups: Iterable[Gro
         ends = {name: (await streams.first_id(name), await streams.last_id(name)) for name in names}
         async with connection.transaction(isolation="repeatable_read"):
             newest = await ticks.last_tick(connection)
-            oldest = await ticks.oldest_tick(connection)
-            walks = {n: _Walk(StreamProof(n), *ends[n], oldest, await _parked(connection, n)) for n in names}
+            forgotten = await ticks.forgotten_tick(connection)
+            walks = {n: _Walk(StreamProof(n), *ends[n], forgotten, await _parked(connection, n)) for n in names}
             for walk in walks.values():
                 await walk.begin(streams)
             async for slice_ in ticks.history(connection, 0, newest.id):
@@ -114,7 +114,7 @@ class _Walk:
     proof: StreamProof
     first: str | None
     last: str
-    oldest: int
+    forgotten: int
     parked: set[str]
     _held: AsyncIterator[Entry] = field(init=False)
     _entry: Entry | None = None
@@ -144,9 +144,9 @@ class _Walk:
         await self._pass_foreign(_END)
 
     async def _pass_foreign(self, here: tuple[float, int]) -> None:
-        """Entries that nothing was expected for; of those up to the oldest tick nobody can tell any more."""
+        """Entries that nothing was expected for; of those whose ticks are forgotten nobody can tell any more."""
         while self._entry is not None and position(self._entry.entry_id) < here:
-            if position(self._entry.entry_id)[0] > self.oldest:
+            if position(self._entry.entry_id)[0] > self.forgotten:
                 self.proof.foreign.add(self._entry.entry_id)
             self._entry = await anext(self._held, None)
 

@@ -277,7 +277,7 @@ class Lane:
             HEALED.labels(self.stream).inc()
         if actual == "0-0":
             return
-        if known is not None and position(actual)[0] < await ticks.oldest_tick(connection):
+        if known is not None and position(actual)[0] <= await ticks.forgotten_tick(connection):
             return  # older than the outbox reaches: nobody can tell any more
         newest = await ticks.last_tick(connection)
         if await is_ahead(self.course.streams, self.stream, newest.id):
