@@ -15,13 +15,17 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.tables import campaign_minutes
 
 POINTS_MAX = 360
-"""A width is chosen so that at most this many points are shown; at the widest, the newest of them."""
+"""A width is chosen so that at most this many points are shown; beyond 360 days, the newest of them."""
 
 FINE_SPAN = timedelta(hours=1)
 FINE_MESSAGES_MAX = 200_000
 """Above this many people even a short campaign is shown by the minute: its messages are not read for a chart."""
 
-_WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_WIDTHS = (
+    1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE,
+    _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY,
+)  # fmt: skip
 _NAMES = ("accepted", "sent", "delivered", "read", "undelivered", "failed", "refused")
 
 
@@ -78,7 +82,7 @@ WHERE m.campaign_id = :campaign_id AND moved.at IS NOT NULL GROUP BY 1 ORDER BY 
 """
 
 _COARSE = f"""
-SELECT CAST(floor(extract(epoch FROM minute) / :width) AS bigint) * :width AS at,
+SELECT CAST(extract(epoch FROM minute) AS bigint) / CAST(:width AS bigint) * CAST(:width AS bigint) AS at,
     {", ".join(f"sum({name})::bigint AS {name}" for name in _NAMES)}
 FROM campaign_minutes WHERE campaign_id = :campaign_id AND minute >= :since GROUP BY 1 ORDER BY 1
 """  # noqa: S608

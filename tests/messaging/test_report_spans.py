@@ -1,0 +1,100 @@
+"""A report is right however long its campaign ran: from seconds to months."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from event_stream_engine import clock
+from event_stream_engine.database import Transaction
+from event_stream_engine.events.messaging import StatusCallbackReceived
+from event_stream_engine.messaging.actions.receipts import apply_receipts
+from event_stream_engine.messaging.actions.sending import Outgoing, Sent
+from event_stream_engine.messaging.gateway import Accepted
+from event_stream_engine.messaging.reports import campaigns as reports
+from event_stream_engine.messaging.reports import dashboard
+from event_stream_engine.messaging.reports.standstill import standing_still
+from event_stream_engine.messaging.reports.timeline import FINE_MESSAGES_MAX, POINTS_MAX, span_of, timeline
+from tests.messaging.conftest import World
+
+MESSAGES = 5
+DELIVERY = timedelta(seconds=30)
+SPANS = {
+    "seconds": timedelta(seconds=40),
+    "minutes": timedelta(minutes=25),
+    "an hour and a minute": timedelta(minutes=61),
+    "hours": timedelta(hours=9),
+    "days": timedelta(days=4),
+    "weeks": timedelta(weeks=5),
+    "months": timedelta(days=200),
+}
+
+
+async def campaign_over(world: World, span: timedelta) -> UUID:
+    """A campaign whose messages were accepted at even distances over `span`, and each delivered half a minute later."""
+    campaign = await world.launched(MESSAGES)
+    began = clock.now() - span - 2 * DELIVERY
+    for index in range(MESSAGES):
+        accepted_at = began + span * index / (MESSAGES - 1)
+        with clock.frozen(accepted_at):
+            (outgoing,) = (await world.claim(campaign, 1)).outgoing
+            await world.record([Sent(outgoing, Accepted(sid=sid(outgoing), status="queued", segments=1))])
+        with clock.frozen(accepted_at + DELIVERY):
+            await deliver(world, outgoing)
+            await world.count()
+    return campaign
+
+
+def sid(outgoing: Outgoing) -> str:
+    return f"SM{outgoing.id.hex}"
+
+
+async def deliver(world: World, outgoing: Outgoing) -> None:
+    callback = StatusCallbackReceived(
+        sid=sid(outgoing), status="delivered", message_id=str(outgoing.id), error_code=None,
+        received_at=clock.now(), form={},
+    )  # fmt: skip
+    await world.act(apply_receipts, [callback])
+
+
+def check_points(width: int, points: list[dict[str, Any]]) -> None:
+    """The points follow each other without a gap, are at most as many as allowed, and hold every message."""
+    assert 2 <= len(points) <= POINTS_MAX
+    times = [point["at"] for point in points]
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(seconds=width)}
+    for name in ("accepted", "delivered"):
+        assert sum(point[name] for point in points) == MESSAGES
+
+
+@pytest.mark.parametrize("span", SPANS.values(), ids=SPANS.keys())
+async def test_every_figure_of_a_report_is_had_for_a_campaign_of_any_length(world: World, span: timedelta) -> None:
+    campaign = await campaign_over(world, span)
+
+    async def read(tx: Transaction) -> dict[str, Any]:
+        await reports.at_one_moment(tx)
+        return await reports.summary(tx, campaign, "running", 100)
+
+    shown = await world.act(read)
+    check_points(shown["timeline_seconds"], shown["timeline"])
+    assert shown["funnel"] == {
+        "audience": MESSAGES, "accepted": MESSAGES, "sent": MESSAGES, "delivered": MESSAGES, "read": 0
+    }  # fmt: skip
+    assert shown["seconds_to_deliver"] == dict.fromkeys(("p50", "p90", "p95"), DELIVERY.total_seconds())
+    assert shown["rates"]["delivery"] == 1.0
+    overview = await world.act(dashboard.figures, None)
+    assert len(overview["throughput"]) == dashboard.MINUTES_SHOWN
+    in_a_day = sum(span * index / (MESSAGES - 1) < timedelta(days=1) - 3 * DELIVERY for index in range(MESSAGES))
+    assert overview["messages_24h"]["accepted"] == in_a_day
+    assert await world.act(standing_still, [campaign], None) == {}
+
+
+async def test_a_campaign_too_large_to_be_read_message_by_message_has_its_chart(world: World) -> None:
+    campaign = await campaign_over(world, SPANS["minutes"])
+    span = await world.act(span_of, campaign, FINE_MESSAGES_MAX + 1)
+    assert span is not None
+    assert not span.is_fine
+    width, points = await world.act(timeline, campaign, span)
+    assert width == 60
+    check_points(width, points)
