@@ -7,6 +7,7 @@ breaker's clock is turned by hand.
 import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,18 +15,19 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from event_stream_engine import jobs
+from event_stream_engine import clock, jobs
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.entrypoints.sandbox.serve import SandboxServer
 from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging.actions import campaigns, test_send
 from event_stream_engine.messaging.actions.sending import Sent
 from event_stream_engine.messaging.gateway import Held
+from event_stream_engine.messaging.store import listings
 from event_stream_engine.messaging.tasks import send_slice
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.messaging.twilio.guarded import ASKING, SENDING
 from event_stream_engine.resilience import Breaker, CircuitOpen, State, circuits_of
-from tests.messaging.conftest import BY, World, calm, later, phone
+from tests.messaging.conftest import BY, SENDER, World, calm, later, phone
 from tests.resilience.test_breaker import Time
 from tests.sandbox.conftest import StartSandbox, free_port
 from tests.web.conftest import settings_for
@@ -78,8 +80,17 @@ async def sender(
     circuits = circuits_of(runtime.shared)
     for name in (SENDING, ASKING):
         circuits.add(Breaker(name, clock=time, uniform=lambda _, high: high))
+    await inbound_is_known(world)
     yield Sender(runtime, world, time)
     await runtime.redis.aclose()
+
+
+async def inbound_is_known(world: World) -> None:
+    """Twilio has listed what people wrote: these tests are of the rest."""
+    at = clock.now() + timedelta(days=1)
+    async with world.database.transaction() as tx:
+        for channel in ("sms", "whatsapp"):
+            await listings.save(tx, listings.Listing(SENDER, channel, complete_until=at, succeeded_at=at))
 
 
 def reached(sandbox: SandboxServer) -> Counter[str]:

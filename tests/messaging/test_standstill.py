@@ -14,10 +14,11 @@ from event_stream_engine.live.heartbeats import NEEDED, Heard, Process
 from event_stream_engine.messaging.actions import campaigns
 from event_stream_engine.messaging.reports.standstill import Standstill, standing_still
 from event_stream_engine.messaging.reports.timeline import POINTS_MAX, span_of, timeline, width_for
+from event_stream_engine.messaging.store import listings
 from event_stream_engine.messaging.twilio.client import TwilioGateway
 from event_stream_engine.messaging.twilio.guarded import SENDING
 from event_stream_engine.resilience import Circuits
-from tests.messaging.conftest import BY, World, calm, later
+from tests.messaging.conftest import BY, SENDER, World, calm, later
 from tests.resilience.test_breaker import fail
 from tests.sandbox.conftest import StartSandbox
 
@@ -34,6 +35,20 @@ async def look(world: World, campaign: UUID, heard: Heard | None, told: Sequence
     return found.get(campaign)
 
 
+async def inbound_known(world: World) -> None:
+    """Twilio has listed what people wrote."""
+    at = clock.now() + timedelta(hours=1)
+    await world.act(listings.save, listings.Listing(SENDER, "sms", complete_until=at, succeeded_at=at))
+
+
+async def test_while_twilio_has_not_listed_what_people_wrote_it_says_so(world: World) -> None:
+    campaign = await world.launched(3)
+    with later(16):
+        found = await look(world, campaign, alive(*NEEDED))
+        assert found is not None
+        assert (found.reason, found.waiting) == ("inbound_unknown", 3)
+
+
 async def test_a_campaign_that_moves_says_nothing(world: World) -> None:
     campaign = await world.launched(3)
     assert await look(world, campaign, alive()) is None, "fifteen seconds have not passed"
@@ -46,6 +61,7 @@ async def test_without_a_worker_it_says_so(world: World) -> None:
         assert found is not None
         assert (found.reason, found.waiting) == ("no_worker", 3)
         assert "ese work" in found.goes_on
+        await inbound_known(world)
         known = await look(world, campaign, alive(*NEEDED))
         assert known is not None
         assert known.reason == "not_known", "nothing is invented"
@@ -106,6 +122,7 @@ async def test_a_campaign_whose_event_was_given_up_names_the_dead_letters(world:
         assert found is not None
         assert found.reason == "given_up"
         await world.act(lambda tx: tx.execute(text("UPDATE dead_letters SET status = 'redriven'")))
+        await inbound_known(world)
         redriven = await look(world, campaign, alive(*NEEDED))
         assert redriven is not None
         assert redriven.reason == "not_known"

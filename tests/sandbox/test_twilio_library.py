@@ -12,6 +12,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
+from event_stream_engine.entrypoints.sandbox.inbound import InboundRequest, receive_inbound
 from event_stream_engine.entrypoints.sandbox.serve import SandboxServer
 from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN, Receiver, StartSandbox, calm
 
@@ -65,6 +66,26 @@ async def test_a_service_hides_its_sender_at_first_and_media_makes_an_mms(sandbo
     assert message.sid.startswith("MM")
     assert (message.status, message.from_, message.num_segments) == ("accepted", None, "0")
     assert (message.num_media, message.messaging_service_sid) == ("1", SERVICE)
+
+
+async def test_what_a_person_wrote_is_listed_fetched_redacted_and_deleted(sandbox: SandboxServer) -> None:
+    client = client_of(sandbox)
+    await call(client.messages.create, to=TO, from_=FROM, body="Hi")
+    sid = (await receive_inbound(sandbox.account, InboundRequest(from_=TO, to=FROM, body="Stop")))["sid"]
+    listed = await call(client.messages.list, date_sent_after=datetime.now(UTC) - timedelta(minutes=5))
+    assert [(m.sid, m.direction, m.status, m.from_, m.to, m.body) for m in listed] == [
+        (sid, "inbound", "received", TO, FROM, "Stop")
+    ], "the outbound one is not sent yet, and has no such date"
+    assert listed[0].date_sent is not None
+    assert [m.direction for m in await call(client.messages.list)] == ["inbound", "outbound-api"]
+    assert [m.sid for m in await call(client.messages.list, to=FROM)] == [sid]
+    assert await call(client.messages.list, date_sent_after=datetime.now(UTC) + timedelta(minutes=5)) == []
+    assert (await call(client.messages(sid).fetch)).body == "Stop"
+    await call(client.messages(sid).update, body="")
+    assert (await call(client.messages(sid).fetch)).body == ""
+    assert await call(client.messages(sid).delete)
+    assert await call(client.messages.list, to=FROM) == []
+    assert sandbox.account.ledger.accepted == 1, "the ledger judges what was sent, not what was received"
 
 
 async def test_fetch_list_redact_and_delete(sandbox: SandboxServer) -> None:

@@ -79,6 +79,12 @@ RULES: tuple[Rule, ...] = (
         5 * MINUTE, (DATABASE, REDIS, TRANSPORT),
     ),
     Rule(
+        "EseInboundUnlisted", "page", Level(Selector("ese_inbound_list_age_seconds"), ">", 300, pick="max"),
+        "Twilio has not listed inbound messages for {value} s",
+        "A STOP sent while no API process ran may be unknown. Sending waits for ten minutes, then goes on.",
+        MINUTE, (DATABASE, REDIS),
+    ),
+    Rule(
         "EseDeadLetters", "ticket", Level(Selector("ese_group_dead_letters"), ">", 0, ("group",)),
         "Dead letters of {group}: {value}", "Their effects are missing until somebody redrives or discards them.",
     ),

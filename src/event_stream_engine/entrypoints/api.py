@@ -37,6 +37,7 @@ from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
+from event_stream_engine.messaging.inbound_tasks import catch_up_inbound
 from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, reporting, webhooks
 from event_stream_engine.resilience import CIRCUITS, Circuits, circuits_of
 from event_stream_engine.settings import Settings, load_settings
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         following = asyncio.create_task(hub.run())
         if settings is None:  # a process of its own: a full collection holds a thousand browsers up for 0.15 s
             collect_less_often()
+            await opened.enter_async_context(asking_for_inbound())
         before_leaving(hub.leave)
         try:
             yield
@@ -125,6 +127,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]
     add_middleware(app, chosen)
     return app
+
+
+@asynccontextmanager
+async def asking_for_inbound() -> AsyncIterator[None]:
+    """What people wrote while no API took it in is asked for at once; without Redis, when beat says so."""
+    asking = asyncio.create_task(jobs.start(catch_up_inbound, expires=30))
+    asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        yield
+    finally:
+        await end(asking)
 
 
 def add_middleware(app: FastAPI, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from event_stream_engine.entrypoints.audit import cli as audit
 from event_stream_engine.entrypoints.backbone import cli as backbone
 from event_stream_engine.entrypoints.backbone import letters_cli
 from event_stream_engine.entrypoints.flags import cli as flags
+from event_stream_engine.entrypoints.inbound import cli as inbound
 from event_stream_engine.entrypoints.keys import cli as keys
 from event_stream_engine.entrypoints.monitoring import cli as breakers
 from event_stream_engine.entrypoints.typed import By
@@ -42,6 +43,7 @@ GROUPS = {
     "flags": flags.app,
     "audit": audit.app,
     "keys": keys.app,
+    "inbound": inbound.app,
     "events": backbone.events,
     "backbone": backbone.backbone,
     "groups": backbone.groups,

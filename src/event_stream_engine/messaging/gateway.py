@@ -89,6 +89,29 @@ class FoundMessage(msgspec.Struct, frozen=True):
     error_code: int | None
 
 
+class InboundMessage(msgspec.Struct, frozen=True):
+    """A message from a person as the carrier lists it. Addresses without channel prefix; `received_at` is aware.
+
+    A list has less than a webhook: no verdict on a custom opt-out word, no names, no addresses of media.
+    """
+
+    sid: str
+    from_: str
+    to: str
+    channel: Channel
+    body: str
+    num_media: int
+    service: str | None
+    received_at: datetime
+
+
+class InboundPage(msgspec.Struct, frozen=True):
+    """A part of a list, newest first. `next_page` continues it; None at its end."""
+
+    messages: list[InboundMessage]
+    next_page: str | None
+
+
 class GatewayUnavailable(Unavailable):
     """A question to the carrier (`find`, `fetch`) got no usable answer; nothing may be concluded from it."""
 
@@ -119,4 +142,10 @@ class MessageGateway(Protocol):
 
     async def fetch(self, sid: str) -> FoundMessage | None:
         """One message, or None when the carrier does not know it. Raises `GatewayUnavailable`."""
+        ...
+
+    async def list_inbound(self, *, to: str | None, channel: Channel, since: datetime, page: str | None) -> InboundPage:
+        """One page of what people wrote to `to` at or after `since` (aware); `to` None: to any sender, on any
+        channel. `page` is a former answer's `next_page`. Raises `GatewayUnavailable`.
+        """
         ...

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -253,6 +254,50 @@ inbound_messages = Table(
     Column("effect", Text),
     _at("applied_at"),
     _at("received_at", required=True),
+)
+
+inbound_listings = Table(
+    "inbound_listings",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    _at("complete_until", required=True),
+    Column("next_page", Text),
+    _at("listing_from"),
+    _at("succeeded_at"),
+    _at("failing_since"),
+    Column("error", Text),
+)
+
+suppression_key = Table(
+    "suppression_key",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, server_default=text("1")),
+    Column("sealed", Text, nullable=False),
+    _now("created_at"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("consent", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    _at("said_at", required=True),
+    _now("created_at"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("contact_id", Uuid, nullable=False),
+    Column("phone", Text),
+    Column("message_ids", ARRAY(Uuid), nullable=False, server_default=text("'{}'::uuid[]")),
+    Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("requested_by", Uuid),
+    _now("created_at"),
+    _at("finished_at"),
 )
 
 campaign_counts = Table(

@@ -13,7 +13,7 @@ from redis.exceptions import LockError
 
 from event_stream_engine import clock
 from event_stream_engine.jobs import Runtime, chore, every, start
-from event_stream_engine.messaging import import_tasks
+from event_stream_engine.messaging import import_tasks, inbound_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import sending
 from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
@@ -26,8 +26,8 @@ from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
-__all__ = ["ask_silent", "dispatch", "import_tasks", "recover", "send_campaign"]
-"""Importing this module registers every chore of the feature, those of imports included."""
+__all__ = ["ask_silent", "dispatch", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
+"""Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
 
 OUTCOMES = Metric("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
 
@@ -70,6 +70,8 @@ async def send_slice(runtime: Runtime, campaign_id: UUID, lock: "Lock") -> bool:
         sender_id = UUID(campaign.frozen["sender_id"]) if campaign and campaign.frozen else None
         sender = await sender_store.sender(tx, sender_id) if sender_id else None
     if campaign is None or campaign.status != "running" or sender is None:
+        return False
+    if await inbound_tasks.sending_waits(runtime):
         return False
     plan = SendPlan.of(campaign, runtime.settings.http.origin)
     buckets = {f"sender:{sender.id}": sender.messages_per_second}

@@ -80,6 +80,11 @@ def _families(found: Figures) -> list[GaugeMetricFamily]:
         labelled("ese_messages", "Messages of all campaigns, by status", "status", found.messages),
         labelled("ese_campaign_progress_ratio", "Share of the audience that is settled", "campaign", progress),
         labelled("ese_inbound_messages_24h", "What people wrote in the last day, by kind", "kind", found.inbound),
+        GaugeMetricFamily(
+            "ese_inbound_list_age_seconds",
+            "Since Twilio last listed all inbound messages",
+            value=found.inbound_list_age,
+        ),
         labelled("ese_imports", "Imports, by status", "status", found.imports),
         labelled("ese_import_rows", "Rows of all imports, by what became of them", "result", found.import_rows),
     ]

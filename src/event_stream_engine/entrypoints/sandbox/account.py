@@ -12,6 +12,7 @@ from event_stream_engine.entrypoints.sandbox.config import WHATSAPP_QUEUE_SECOND
 from event_stream_engine.entrypoints.sandbox.faults import Fate, Faults
 from event_stream_engine.entrypoints.sandbox.journal import Journal
 from event_stream_engine.entrypoints.sandbox.ledger import Ledger
+from event_stream_engine.entrypoints.sandbox.mailbox import Mailbox
 from event_stream_engine.entrypoints.sandbox.message import TERMINAL, Message, callback_form
 from event_stream_engine.entrypoints.sandbox.senders import ScaledClock, Senders
 from event_stream_engine.entrypoints.sandbox.validation import ApiError, CreateRequest, magic_failure
@@ -36,6 +37,7 @@ class Account:
         self.clock = ScaledClock(config.clock_scale)
         self.journal = Journal(config.journal)
         self.ledger = Ledger(self.journal, messages_max=config.messages_max, pairs_max=config.pairs_max)
+        self.mailbox = Mailbox(self.journal, messages_max=config.messages_max)
         self.senders = Senders(config, self.clock, self.journal)
         self.dispatcher = Dispatcher(
             config.auth_token, workers=config.callback_workers, waiting_max=config.callbacks_waiting_max
@@ -47,9 +49,9 @@ class Account:
     async def open(self) -> None:
         """Read the journal, take up the messages that were under way, and start sending callbacks."""
         lines = list(self.journal.read())
-        self.senders.restore(self.ledger.restore(lines))
+        self.senders.restore(self.mailbox.restore(self.ledger.restore(lines)))
         self.journal.open()
-        shortest = [*self.ledger.lines(), *self.senders.lines()]
+        shortest = [*self.ledger.lines(), *self.mailbox.lines(), *self.senders.lines()]
         if len(lines) > COMPACT_FACTOR * len(shortest) or self.ledger.forgotten:
             self.journal.replace(shortest)
         self.dispatcher.start()
@@ -70,6 +72,7 @@ class Account:
         self.refusals.clear()
         self._strikes.clear()
         self.senders.reset()
+        self.mailbox.reset()
         self.ledger.reset()
 
     # ---- accepting

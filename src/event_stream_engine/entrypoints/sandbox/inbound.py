@@ -4,13 +4,15 @@ Fields: https://www.twilio.com/docs/messaging/guides/webhook-request
 """
 
 import secrets
+import time
 from typing import Annotated, Any
 
 import msgspec
 
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.callbacks import Callback, Reply
-from event_stream_engine.entrypoints.sandbox.message import API_VERSION
+from event_stream_engine.entrypoints.sandbox.mailbox import received
+from event_stream_engine.entrypoints.sandbox.message import API_VERSION, Message
 from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.twilio.webhooks import WHATSAPP_PREFIX, classify
 
@@ -42,7 +44,7 @@ class InboundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 async def receive_inbound(account: Account, request: InboundRequest) -> dict[str, Any]:
-    """Apply the message to the block list and post it to the inbound webhook.
+    """Apply the message to the block list, list it, and post it to the inbound webhook.
 
     Returns its sid, what the keyword did (`stop`, `start`, `help` or None) and the webhook's answer.
     """
@@ -50,6 +52,7 @@ async def receive_inbound(account: Account, request: InboundRequest) -> dict[str
     effect = _apply_keyword(account, request, service, number)
     account.senders.heard(number, request.from_)
     form = _form(account, request, service, number, effect)
+    account.mailbox.add(_listed(dict(form), request))
     url = account.config.webhook_inbound_url
     reply = await account.dispatcher.deliver(Callback(url, form)) if url else Reply(None, "no inbound webhook")
     return {
@@ -58,6 +61,20 @@ async def receive_inbound(account: Account, request: InboundRequest) -> dict[str
         "webhook_status": reply.status,
         "webhook_reply": reply.body[:2000],
     }
+
+
+def _listed(form: dict[str, str], request: InboundRequest) -> Message:
+    """The resource that the API shows, whatever becomes of the webhook."""
+    return received(
+        sid=form["MessageSid"],
+        from_=form["From"],
+        to=form["To"],
+        service=form.get("MessagingServiceSid"),
+        body=form["Body"],
+        media=tuple(media.url for media in request.media),
+        segments=int(form["NumSegments"]),
+        at=time.time(),
+    )
 
 
 def _addresses(account: Account, request: InboundRequest) -> tuple[str | None, str]:

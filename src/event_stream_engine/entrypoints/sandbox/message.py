@@ -1,4 +1,4 @@
-"""One outbound message as the sandbox keeps and shows it."""
+"""One message as the sandbox keeps and shows it: sent by the account, or by a person to it."""
 
 import time
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Message:
     """
 
     __slots__ = (
-        "attempt", "body", "callback", "created", "error_code", "from_", "media", "segments",
+        "attempt", "body", "callback", "created", "direction", "error_code", "from_", "media", "segments",
         "send_at", "sent", "service", "sid", "status", "to", "updated",
     )  # fmt: skip
 
@@ -40,8 +40,10 @@ class Message:
         attempt: int,
         created: float,
         send_at: float | None = None,
+        direction: str = "outbound-api",
     ) -> None:
         self.sid = sid
+        self.direction = direction
         self.to = to
         self.from_ = from_
         self.service = service
@@ -82,7 +84,7 @@ def as_json(message: Message, account_sid: str) -> dict[str, Any]:
         "date_created": rfc2822(message.created),
         "date_updated": rfc2822(message.updated),
         "date_sent": None if message.sent is None else rfc2822(message.sent),
-        "direction": "outbound-api",
+        "direction": message.direction,
         "error_code": message.error_code,
         "error_message": None if message.error_code is None else describe(message.error_code).title,
         "from": chosen,

@@ -4,6 +4,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 """
 
 import asyncio
+import heapq
 from base64 import b64encode
 from collections.abc import Callable
 from hmac import compare_digest
@@ -16,6 +17,8 @@ import msgspec
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.faults import Fate, ReplyFault
 from event_stream_engine.entrypoints.sandbox.http import Receive, Scope, Send, drop, read_form, reply
+from event_stream_engine.entrypoints.sandbox.ledger import Ledger
+from event_stream_engine.entrypoints.sandbox.mailbox import Mailbox
 from event_stream_engine.entrypoints.sandbox.message import API_VERSION, Message, as_json
 from event_stream_engine.entrypoints.sandbox.validation import (
     ApiError,
@@ -84,11 +87,12 @@ class Rest:
         raise _not_found(path)
 
     async def _one(self, method: str, path: str, receive: Receive, send: Send) -> None:
-        message = self._account.ledger.get(path.rsplit("/", 1)[1].removesuffix(".json"))
+        sid = path.rsplit("/", 1)[1].removesuffix(".json")
+        message = self._account.ledger.get(sid) or self._account.mailbox.get(sid)
         if message is None:
             raise _not_found(path)
         if method == "DELETE":
-            self._account.ledger.delete(message.sid)
+            self._holder(message).delete(sid)
             await reply(send, 204)
             return
         if method == "POST":
@@ -96,6 +100,9 @@ class Rest:
         elif method != "GET":
             _check_method(method, path)
         await reply(send, 200, _encode(as_json(message, self._sid)))
+
+    def _holder(self, message: Message) -> Ledger | Mailbox:
+        return self._account.mailbox if message.direction == "inbound" else self._account.ledger
 
     # ---- create
 
@@ -142,7 +149,7 @@ class Rest:
                 raise ApiError(30409, "This message cannot be canceled", 409)
             self._account.cancel(message)
         if form.get("Body") == "":
-            self._account.ledger.redact(message)
+            self._holder(message).redact(message)
         elif "Body" in form:
             raise ApiError(20001, "Body can only be updated to an empty string")
 
@@ -154,7 +161,9 @@ class Rest:
         size = min(max(_number(given, "PageSize", PAGE_SIZE), 1), PAGE_SIZE_MAX)
         page = _number(given, "Page", 0)
         admits = _filter(given)
-        matching = (m for m in self._account.ledger.newest_first(given.get("To")) if admits(m))
+        to = given.get("To")
+        both = (self._account.ledger.newest_first(to), self._account.mailbox.newest_first(to))
+        matching = (m for m in heapq.merge(*both, key=lambda m: m.created, reverse=True) if admits(m))
         chosen = list(islice(matching, page * size, (page + 1) * size + 1))
         return {
             "messages": [as_json(message, self._sid) for message in chosen[:size]],

@@ -1,6 +1,7 @@
 """What people write to us: a STOP is in force before Twilio has our answer; the rest follows as events."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from event_stream_engine import clock
@@ -22,14 +23,18 @@ from event_stream_engine.messaging.store import inbound as store
 from event_stream_engine.messaging.twilio.webhooks import InboundForm
 
 BODY_SHOWN = 500
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""Twilio lists whole seconds of its own clock."""
 
 
-async def receive(tx: Transaction, form: InboundForm) -> UUID | None:
+async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime | None = None) -> UUID | None:
     """Keep the message and, for STOP and START, change consent in the same transaction.
 
-    None when it was received before: a replay changes nothing.
+    None when it was received before: a replay changes nothing. `received_at` is when the carrier received it, if that
+    was not just now: what the person or the team has said since stands.
     """
     now = clock.now()
+    said_at = received_at or now
     inbound_id = new_id()
     row = {
         "id": inbound_id,
@@ -40,24 +45,24 @@ async def receive(tx: Transaction, form: InboundForm) -> UUID | None:
         "kind": form.kind,
         "body": form.body.replace("\x00", ""),
         "form": dict(form.raw),
-        "received_at": now,
+        "received_at": said_at,
     }
     if not await store.add(tx, row):
         return None
     if form.kind in ("stop", "start"):
-        contact, effect = await _change_consent(tx, form)
+        contact, effect = await _change_consent(tx, form, said_at)
         await store.mark_applied(tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now)
     await outbox.record(
         tx,
         InboundReceived(
             inbound_id=str(inbound_id), phone=form.from_, kind=form.kind, channel=form.channel,
-            sender=form.to, received_at=now,
+            sender=form.to, received_at=said_at,
         ),
     )  # fmt: skip
     return inbound_id
 
 
-async def _change_consent(tx: Transaction, form: InboundForm) -> tuple[Contact | None, str]:
+async def _change_consent(tx: Transaction, form: InboundForm, said_at: datetime) -> tuple[Contact | None, str]:
     wanted: Consent = "stopped" if form.kind == "stop" else "opted_in"
     contact = await contacts_store.contact_by_phone_for_update(tx, form.from_)
     if contact is None:
@@ -66,11 +71,13 @@ async def _change_consent(tx: Transaction, form: InboundForm) -> tuple[Contact |
             return None, "The number is not valid: nothing to change"
     if contact.consent == wanted:
         return contact, "Nothing to change"
+    if await _is_overtaken(tx, contact, wanted, said_at):
+        return contact, "Nothing to change: a later change of consent stands"
     changed = replace(
         contact,
         consent=wanted,
         consent_source=f"inbound:{form.kind}",
-        consent_changed_at=clock.now(),
+        consent_changed_at=said_at,
         updated_at=clock.now(),
         version=contact.version + 1,
     )
@@ -79,6 +86,19 @@ async def _change_consent(tx: Transaction, form: InboundForm) -> tuple[Contact |
         tx, contact, contact.consent, wanted, source=f"inbound:{form.kind}", detail=form.body[:BODY_SHOWN]
     )
     return changed, "Gets no more messages" if wanted == "stopped" else "Opted in"
+
+
+async def _is_overtaken(tx: Transaction, contact: Contact, wanted: Consent, said_at: datetime) -> bool:
+    """Whether a message that arrived late says what no longer holds.
+
+    A STOP yields only to the person's own START, which must be later by more than the clocks may differ. A START
+    yields to any later change.
+    """
+    if wanted == "stopped":
+        return await store.has_later(tx, contact.id, "start", said_at + CLOCKS_DIFFER)
+    if contact.consent_changed_at is not None and contact.consent_changed_at > said_at:
+        return True
+    return await store.has_later(tx, contact.id, "stop", said_at - CLOCKS_DIFFER)
 
 
 async def _new_contact(tx: Transaction, form: InboundForm) -> Contact | None:

@@ -18,6 +18,8 @@ class Figures:
     inbound: dict[str, int]
     imports: dict[str, int]
     import_rows: dict[str, int]
+    inbound_list_age: float
+    """Seconds since Twilio last listed all inbound messages; 0 while there is no sender."""
 
 
 async def figures(tx: Transaction) -> Figures:
@@ -27,7 +29,8 @@ async def figures(tx: Transaction) -> Figures:
     inbound = {row[0]: row[1] for row in await tx.execute(text(_INBOUND))}
     imports = {row[0]: row[1] for row in await tx.execute(text(_IMPORTS))}
     rows = dict((await tx.execute(text(_IMPORT_ROWS))).one()._mapping)
-    return Figures(messages, campaigns, inbound, imports, rows)
+    age = (await tx.execute(text(_LIST_AGE))).scalar_one()
+    return Figures(messages, campaigns, inbound, imports, rows, float(age))
 
 
 _MESSAGES = """
@@ -49,6 +52,14 @@ WHERE c.status = 'running' ORDER BY c.launched_at DESC LIMIT :most
 
 _INBOUND = """
 SELECT kind, count(*) FROM inbound_messages WHERE received_at > now() - interval '24 hours' GROUP BY kind
+"""
+
+# A list that never succeeded is as old as its first failure.
+_LIST_AGE = """
+SELECT coalesce(max(extract(epoch FROM now() - coalesce(succeeded_at, failing_since))), 0) FROM inbound_listings l
+WHERE EXISTS (SELECT FROM senders s WHERE (s.address = l.address AND s.channel = l.channel)
+    OR (l.address = '' AND s.address LIKE 'MG%'))
+  AND (l.address = '' OR NOT EXISTS (SELECT FROM senders WHERE address LIKE 'MG%'))
 """
 
 _IMPORTS = "SELECT status, count(*) FROM imports GROUP BY status"

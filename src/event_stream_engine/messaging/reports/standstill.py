@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,13 +13,14 @@ from event_stream_engine.backbone import dead_letters
 from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import LeftAlone, Told, left_alone
 from event_stream_engine.live.heartbeats import Heard
+from event_stream_engine.messaging.actions.listing import FAILING_SECONDS_MAX, must_wait
 from event_stream_engine.messaging.twilio.guarded import SENDING
 
 AFTER = timedelta(seconds=15)
 
 Reason = Literal[
     "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
-    "asking_twilio", "sender_limit", "given_up", "circuit_open", "not_known",
+    "asking_twilio", "sender_limit", "inbound_unknown", "given_up", "circuit_open", "not_known",
 ]  # fmt: skip
 
 COMMANDS = {
@@ -79,13 +80,14 @@ async def standing_still(
     left = left_alone(told, SENDING, "work")
     rows = await tx.execute(text(_STATE), {"ids": campaign_ids, "recently": now - timedelta(minutes=2)})
     missing = heard.missing() if heard else []
+    waits = await must_wait(tx, datetime.min.replace(tzinfo=UTC))
     found = {}
     for row in rows:
         is_due = row.waiting and not (row.due_at and row.due_at > now)
         if left is not None and is_due:  # known at once: nobody sends, however lately something moved
             found[row.id] = _left_alone(row, left, now)
         elif now - row.last_at > AFTER:
-            found[row.id] = await _given_up(tx, row) or _why(row, missing, now)
+            found[row.id] = await _given_up(tx, row) or _why(row, missing, waits, now)
     return found
 
 
@@ -108,7 +110,7 @@ async def _given_up(tx: Transaction, row: Any) -> Standstill | None:
     return Standstill(row.last_at, row.open, "given_up", message, goes_on)
 
 
-def _why(row: Any, missing: list[str], now: datetime) -> Standstill:
+def _why(row: Any, missing: list[str], waits: bool, now: datetime) -> Standstill:
     for name in missing:
         reason, message = _REASONS[name]
         goes_on = f"It goes on by itself once a {COMMANDS[name]} runs; nothing is lost meanwhile."
@@ -118,6 +120,10 @@ def _why(row: Any, missing: list[str], now: datetime) -> Standstill:
     if row.waiting == 0 and row.asked > 0:
         message = f"What became of the last {row.asked:,} is not known yet: Twilio is being asked."
         return Standstill(row.last_at, row.open, "asking_twilio", message, "It goes on by itself.")
+    if waits and row.waiting:
+        message = "Twilio has not listed yet what people wrote lately, and a STOP may be among it."
+        goes_on = f"It goes on once Twilio answers, and without an answer after {FAILING_SECONDS_MAX // 60} minutes."
+        return Standstill(row.last_at, row.open, "inbound_unknown", message, goes_on)
     if row.others_accepted:
         rate = "1 message" if row.sender_rate == 1 else f"{row.sender_rate:,} messages"
         message = f"{row.sender_name} sends at most {rate} a second, and another campaign uses what it may send."

@@ -27,6 +27,15 @@ async def mark_applied(
     )
 
 
+async def has_later(tx: Transaction, contact_id: UUID, kind: str, after: datetime) -> bool:
+    """Whether the contact wrote a message of this kind after that moment."""
+    columns = inbound_messages.c
+    query = select(columns.id).where(
+        columns.contact_id == contact_id, columns.kind == kind, columns.received_at > after
+    )
+    return (await tx.execute(query.limit(1))).first() is not None
+
+
 async def page(
     tx: Transaction, *, kinds: list[str], search: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[Any]:

@@ -22,6 +22,8 @@ from event_stream_engine.messaging.gateway import (
     FoundMessage,
     GatewayRefused,
     GatewayUnavailable,
+    InboundMessage,
+    InboundPage,
     NotSent,
     OutgoingMessage,
     Rejected,
@@ -36,6 +38,7 @@ TOTAL_TIMEOUT: Final = timedelta(seconds=10)
 API_VERSION: Final = "2010-04-01"
 FIND_PAGE_SIZE: Final = 100
 FIND_PAGES_MAX: Final = 20
+INBOUND_PAGE_SIZE: Final = 1000
 
 # pyreqwest raises ConnectError and ConnectTimeoutError for every failure before the reply's head, also after
 # the request was written. Only this link of the cause chain (hyper-util's) proves that no connection came
@@ -64,6 +67,9 @@ class _Message(msgspec.Struct):
     from_: str | None = msgspec.field(default=None, name="from")
     messaging_service_sid: str | None = None
     error_code: int | str | None = None
+    direction: str = ""
+    num_media: str | None = None
+    date_sent: str | None = None
 
 
 class _Page(msgspec.Struct):
@@ -170,6 +176,18 @@ class TwilioGateway:
     async def fetch(self, sid: str) -> FoundMessage | None:
         body = await self._get(f"{self._account}/Messages/{quote(sid, safe='')}.json", missing_ok=True)
         return None if body is None else _found(_decode_reply(body, _decode_message))
+
+    async def list_inbound(self, *, to: str | None, channel: Channel, since: datetime, page: str | None) -> InboundPage:
+        """Twilio lists inbound and outbound messages together, by date sent; an inbound one's is when it came.
+
+        https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
+        """
+        query = {"DateSent>": _instant(since), "PageSize": str(INBOUND_PAGE_SIZE)}
+        if to is not None:
+            query["To"] = _address(to, channel)
+        url = self._origin + page if page else f"{self._messages}?{urlencode(query)}"
+        answer = _decode_reply(await self._get(url), _decode_page)
+        return InboundPage([_inbound(m) for m in answer.messages if m.direction == "inbound"], answer.next_page_uri)
 
     async def _get(self, url: str, *, missing_ok: bool = False) -> bytes | None:
         try:
@@ -299,6 +317,26 @@ def _found(item: _Message) -> FoundMessage:
         date_created=_date(item.date_created),
         error_code=int(item.error_code) if item.error_code is not None else None,
     )
+
+
+def _inbound(item: _Message) -> InboundMessage:
+    from_, channel = split_address(item.from_ or "")
+    count = item.num_media or "0"
+    return InboundMessage(
+        sid=item.sid,
+        from_=from_,
+        to=split_address(item.to)[0],
+        channel=channel,
+        body=item.body or "",
+        num_media=int(count) if count.isdigit() else 0,
+        service=item.messaging_service_sid,
+        received_at=_date(item.date_sent or item.date_created),
+    )
+
+
+def _instant(at: datetime) -> str:
+    """A filter's moment, in whole seconds of UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _date(text: str) -> datetime:

@@ -14,6 +14,7 @@ from event_stream_engine.messaging.gateway import (
     FoundMessage,
     GatewayUnavailable,
     Held,
+    InboundPage,
     MessageGateway,
     NotSent,
     OutgoingMessage,
@@ -83,6 +84,9 @@ class GuardedGateway:
 
     async def fetch(self, sid: str) -> FoundMessage | None:
         return await self._ask(lambda: self._inner.fetch(sid))
+
+    async def list_inbound(self, *, to: str | None, channel: Channel, since: datetime, page: str | None) -> InboundPage:
+        return await self._ask(lambda: self._inner.list_inbound(to=to, channel=channel, since=since, page=page))
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         try:

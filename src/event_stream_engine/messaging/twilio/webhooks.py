@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from event_stream_engine.errors import BadRequest
-from event_stream_engine.messaging.gateway import Channel
+from event_stream_engine.messaging.gateway import Channel, InboundMessage
 
 Params: TypeAlias = Sequence[tuple[str, str]]
 InboundKind: TypeAlias = Literal["stop", "start", "help", "text", "media", "empty"]
@@ -102,6 +102,25 @@ def parse_inbound(params: Params) -> InboundForm:
         messaging_service_sid=form.get("MessagingServiceSid") or None,
         raw=form,
     )
+
+
+def listed_form(message: InboundMessage) -> InboundForm:
+    """A listed message as its webhook would have read, without what a list does not say."""
+    prefix = WHATSAPP_PREFIX if message.channel == "whatsapp" else ""
+    form = {
+        "MessageSid": message.sid,
+        "From": prefix + message.from_,
+        "To": prefix + message.to,
+        "Body": message.body,
+        "NumMedia": str(message.num_media),
+    }
+    if message.service is not None:
+        form["MessagingServiceSid"] = message.service
+    return InboundForm(
+        sid=message.sid, from_=message.from_, to=message.to, channel=message.channel, body=message.body,
+        num_media=message.num_media, media=(), profile_name=None, opt_out_type=None, button_text=None,
+        button_payload=None, messaging_service_sid=message.service, raw=form,
+    )  # fmt: skip
 
 
 def parse_status(params: Params) -> StatusForm:

@@ -1,0 +1,1 @@
+"""What people wrote, at the command line."""
