@@ -254,6 +254,11 @@ class MessagingSettings(Section):
         le=1440,
         description="Ask Twilio about a message that fell silent.",
     )
+    opt_out_confirmation: bool = Field(
+        True,
+        alias="ESE_OPT_OUT_CONFIRMATION",
+        description="Confirm an opt-out with one message within five minutes, unless Twilio answers it itself.",
+    )
 
 
 class MonitoringSettings(Section):

@@ -14,48 +14,10 @@ from event_stream_engine.messaging.twilio.errors import ERRORS, describe
 from event_stream_engine.messaging.twilio.webhooks import (
     STATUS_RANK,
     Media,
-    classify,
     outranks,
     parse_inbound,
     parse_status,
 )
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        ("STOP", "stop"),
-        (" stop. ", "stop"),
-        ("Stop!!", "stop"),
-        ("stop all", "stop"),
-        ("OPT-OUT", "stop"),
-        ("“Unsubscribe”", "stop"),
-        ("Cancel", "stop"),
-        ("start", "start"),
-        ("Yes", "start"),
-        ("unstop", "start"),
-        ("INFO?", "help"),
-        ("Please stop calling me", "text"),
-        ("Yes please", "text"),
-        ("", "empty"),
-        (" \n", "empty"),
-        ("👍", "text"),
-        ("STOP" * 30, "text"),
-    ],
-)
-def test_a_keyword_counts_only_as_the_whole_message(body: str, kind: str) -> None:
-    assert classify(body) == kind
-
-
-def test_twilios_own_verdict_wins_over_the_text() -> None:
-    assert classify("arrêt", opt_out_type="STOP") == "stop"
-    assert classify("STOP", opt_out_type="HELP") == "help"
-    assert classify("STOP", opt_out_type="SOMETHING_NEW") == "stop"
-
-
-def test_a_picture_without_words_is_media_but_a_captioned_stop_stops() -> None:
-    assert classify("", num_media=1) == "media"
-    assert classify("stop", num_media=1) == "stop"
 
 
 def test_an_inbound_whatsapp_form_is_read_whole() -> None:
@@ -64,12 +26,7 @@ def test_an_inbound_whatsapp_form_is_read_whole() -> None:
         ("Body", ""), ("NumMedia", "1"), ("MediaUrl0", "https://m/0"), ("MediaContentType0", "image/png"),
         ("ProfileName", "Ana"), ("ButtonText", "Yes"), ("ButtonPayload", "y"), ("Brand", "new"),
     ])  # fmt: skip
-    assert (form.from_, form.to, form.channel, form.kind) == (
-        "+14155550101",
-        "+14155550100",
-        "whatsapp",
-        "media",
-    )
+    assert (form.from_, form.to, form.channel) == ("+14155550101", "+14155550100", "whatsapp")
     assert form.media == (Media("https://m/0", "image/png"),)
     assert (form.profile_name, form.button_text, form.button_payload) == ("Ana", "Yes", "y")
     assert form.raw["Brand"] == "new"

@@ -1,6 +1,7 @@
-"""The task that asks the carrier for inbound messages that no webhook brought, such as a STOP sent while the API was
-restarting."""
+"""Tasks about inbound messages: asking the carrier for those that no webhook brought, such as a STOP sent while the API
+was restarting, and confirming opt-outs."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,10 @@ from redis.exceptions import LockError
 from event_stream_engine import clock
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
-from event_stream_engine.messaging.actions import inbound, listing
-from event_stream_engine.messaging.gateway import GatewayUnavailable, MessageGateway
+from event_stream_engine.messaging.actions import confirmations, inbound, listing
+from event_stream_engine.messaging.gateway import Channel, GatewayUnavailable, MessageGateway, OutgoingMessage
 from event_stream_engine.messaging.store import listings as store
+from event_stream_engine.messaging.store.confirmations import Confirmation
 from event_stream_engine.messaging.store.listings import Listing
 from event_stream_engine.messaging.twilio import gateway_of
 
@@ -27,6 +29,12 @@ CAUGHT_UP = Counter(
 WAITED = Counter(
     "ese_sending_waits_for_inbound_total", "Rounds of a sender that waited for the list of inbound messages"
 )
+
+CONFIRMATIONS = Counter(
+    "ese_opt_out_confirmations_total", "Confirmations of opt-outs by what became of them", ["status"]
+)
+
+CONFIRMATIONS_AT_ONCE: Final = 20
 
 LISTING_SECONDS: Final = 20.0
 """Of every 30: how long one round lists; what is left waits for the next."""
@@ -113,7 +121,7 @@ async def _list(database: Database, gateway: MessageGateway, one: Listing, *, en
                 new = await inbound.receive(tx, form, received_at=when[form.sid])
             if new is not None:
                 applied += 1
-                CAUGHT_UP.labels(form.kind).inc()
+                CAUGHT_UP.labels(new.reading.kind).inc()
         one = listing.after_page(one, page)
         await _save(database, one, ends)
         if page.next_page is None or (ends is not None and time.monotonic() >= ends):
@@ -148,3 +156,36 @@ async def sending_waits(runtime: Runtime) -> bool:
         if await runtime.redis.set("ese:catch_up_inbound:asked", "1", nx=True, ex=5):
             await start(catch_up_inbound, expires=10)
     return waits
+
+
+@every(5)
+@chore("messaging.confirm_opt_outs")
+async def confirm_opt_outs(runtime: Runtime) -> None:
+    """Send the confirmations that wait, each at most once."""
+    if not runtime.settings.messaging.opt_out_confirmation:
+        return
+    await send_confirmations(runtime.database, gateway_of(runtime.settings, runtime.shared))
+
+
+async def send_confirmations(database: Database, gateway: MessageGateway) -> None:
+    """Send what waits, until nothing does or Twilio takes no more."""
+    while room := gateway.room(CONFIRMATIONS_AT_ONCE):
+        async with database.transaction() as tx:
+            claimed, late = await confirmations.claim_confirmations(tx, room)
+        if late:
+            CONFIRMATIONS.labels("late").inc(late)
+            log.warning("confirmations of opt-outs were not sent in time", count=late)
+        if not claimed:
+            return
+        statuses = await asyncio.gather(*(_confirm(database, gateway, one) for one in claimed))
+        if "waiting" in statuses:
+            return
+
+
+async def _confirm(database: Database, gateway: MessageGateway, one: Confirmation) -> str:
+    channel: Channel = "whatsapp" if one.channel == "whatsapp" else "sms"
+    outcome = await gateway.send(OutgoingMessage(to=one.phone, sender=one.sender, channel=channel, body=one.body))
+    async with database.transaction() as tx:
+        status = await confirmations.settle_confirmation(tx, one.inbound_id, outcome)
+    CONFIRMATIONS.labels(status).inc()
+    return status

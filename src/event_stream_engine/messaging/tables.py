@@ -1,6 +1,7 @@
 """Messaging's tables: the columns as queries need them; checks and indexes stand in the migrations."""
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -252,8 +253,40 @@ inbound_messages = Table(
     Column("form", JSONB, nullable=False),
     Column("contact_id", Uuid, ForeignKey("contacts.id", ondelete="SET NULL")),
     Column("effect", Text),
+    Column("basis", Text),
+    Column("score", REAL),
+    Column("review", Text),
+    Column("reviewed_by", Uuid),
+    _at("reviewed_at"),
+    Column("consent_before", Text),
     _at("applied_at"),
     _at("received_at", required=True),
+)
+
+opt_out_keywords = Table(
+    "opt_out_keywords",
+    metadata,
+    Column("normalized", Text, primary_key=True),
+    Column("word", Text, nullable=False),
+    Column("is_opt_out", Boolean, nullable=False),
+    Column("account_id", Uuid),
+    _now("created_at"),
+)
+
+opt_out_confirmations = Table(
+    "opt_out_confirmations",
+    metadata,
+    Column("inbound_id", Uuid, ForeignKey("inbound_messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("phone", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'waiting'::text")),
+    Column("provider_sid", Text),
+    Column("error", Text),
+    _at("claimed_at"),
+    _at("expires_at", required=True),
+    _now("created_at"),
 )
 
 inbound_listings = Table(

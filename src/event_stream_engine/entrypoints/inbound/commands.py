@@ -8,8 +8,11 @@ from event_stream_engine import audit
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.typed import in_transaction, moment
 from event_stream_engine.messaging import inbound_tasks
+from event_stream_engine.messaging.actions import keywords as actions
 from event_stream_engine.messaging.actions import listing
 from event_stream_engine.messaging.inbound_tasks import CaughtUp, catch_up_since
+from event_stream_engine.messaging.model.replies import read_reply
+from event_stream_engine.messaging.store import keywords as keywords_store
 from event_stream_engine.messaging.store.listings import Listing
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.settings import Settings, load_settings
@@ -51,3 +54,21 @@ async def _catch_up(settings: Settings, since: str | None, by: str) -> CaughtUp:
         return found
     finally:
         await database.close()
+
+
+def print_reading(reply: str) -> None:
+    reading = read_reply(reply, in_transaction(keywords_store.stop_words))
+    score = "" if reading.score is None else f", score {reading.score:.2f}"
+    review = ", for review by a person" if reading.needs_review else ""
+    typer.echo(f"{reading.kind} (decided by {reading.basis or 'nothing in particular'}{score}{review})")
+
+
+def print_keywords() -> None:
+    for keyword in in_transaction(actions.list_keywords):
+        typer.echo(f"{keyword.language or '-':4}{keyword.origin:10}{keyword.word}")
+
+
+def change_keyword(word: str, by: str, *, is_opt_out: bool) -> None:
+    change = actions.add_keyword if is_opt_out else actions.remove_keyword
+    in_transaction(lambda tx: change(tx, word, by=None, who=by))
+    typer.echo(f"{word} {'opts a person out' if is_opt_out else 'is off the list'} from the next message on.")

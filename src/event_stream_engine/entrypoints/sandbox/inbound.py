@@ -14,7 +14,15 @@ from event_stream_engine.entrypoints.sandbox.callbacks import Callback, Reply
 from event_stream_engine.entrypoints.sandbox.mailbox import received
 from event_stream_engine.entrypoints.sandbox.message import API_VERSION, Message
 from event_stream_engine.messaging import sms
-from event_stream_engine.messaging.twilio.webhooks import WHATSAPP_PREFIX, classify
+
+WHATSAPP_PREFIX = "whatsapp:"
+KEYWORDS = {
+    **dict.fromkeys(("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"), "stop"),
+    **dict.fromkeys(("START", "YES", "UNSTOP"), "start"),
+    **dict.fromkeys(("HELP", "INFO"), "help"),
+}
+"""What Twilio acts on by default, as the whole message in any case, with or without a full stop:
+https://help.twilio.com/articles/223134027"""
 
 
 class InboundMedia(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,8 +96,9 @@ def _apply_keyword(account: Account, request: InboundRequest, service: str | Non
     """Twilio acts on keywords for SMS numbers, and for WhatsApp only within a Messaging Service."""
     if service is None and request.from_.startswith(WHATSAPP_PREFIX):
         return None
-    kind = classify(request.body, opt_out_type=request.opt_out_type if service else None)
-    if kind not in ("stop", "start", "help"):
+    configured = request.opt_out_type.lower() if service and request.opt_out_type else None
+    kind = configured or KEYWORDS.get(request.body.strip(" \n\t.!").upper())
+    if kind is None:
         return None
     if kind != "help":
         account.senders.set_blocked(service or number, request.from_, kind == "stop")

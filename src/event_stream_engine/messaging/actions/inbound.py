@@ -1,6 +1,6 @@
-"""What people write to us: a STOP is in force before Twilio has our answer; the rest follows as events."""
+"""What people write to us: an opt-out is in force before Twilio has our answer; the rest follows as events."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import InboundReceived
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.actions.confirmations import request_confirmation
 from event_stream_engine.messaging.actions.contacts import change_consent
 from event_stream_engine.messaging.model.contacts import (
     Consent,
@@ -18,8 +19,10 @@ from event_stream_engine.messaging.model.contacts import (
     masked,
     parse_phone,
 )
+from event_stream_engine.messaging.model.replies import Reading, read_reply
 from event_stream_engine.messaging.store import contacts as contacts_store
 from event_stream_engine.messaging.store import inbound as store
+from event_stream_engine.messaging.store import keywords as keywords_store
 from event_stream_engine.messaging.twilio.webhooks import InboundForm
 
 BODY_SHOWN = 500
@@ -27,12 +30,36 @@ CLOCKS_DIFFER = timedelta(seconds=5)
 """Twilio lists whole seconds of its own clock."""
 
 
-async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime | None = None) -> UUID | None:
-    """Keep the message and, for STOP and START, change consent in the same transaction.
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that was not known before, and how it was read."""
+
+    id: UUID
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a message did to a contact. `previous` is None where nothing changed."""
+
+    contact: Contact | None
+    effect: str
+    previous: Consent | None = None
+
+
+async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime | None = None) -> Received | None:
+    """Keep the message and, for an opt-out and START, change consent in the same transaction.
 
     None when it was received before: a replay changes nothing. `received_at` is when the carrier received it, if that
     was not just now: what the person or the team has said since stands.
     """
+    reading = read_reply(
+        form.body,
+        await keywords_store.stop_words(tx),
+        button=form.button_payload,
+        opt_out_type=form.opt_out_type,
+        has_media=form.num_media > 0,
+    )
     now = clock.now()
     said_at = received_at or now
     inbound_id = new_id()
@@ -42,50 +69,64 @@ async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime |
         "phone": form.from_,
         "sender": form.to,
         "channel": form.channel,
-        "kind": form.kind,
+        "kind": reading.kind,
+        "basis": reading.basis,
+        "score": reading.score,
+        "review": "open" if reading.needs_review else None,
         "body": form.body.replace("\x00", ""),
         "form": dict(form.raw),
         "received_at": said_at,
     }
     if not await store.add(tx, row):
         return None
-    if form.kind in ("stop", "start"):
-        contact, effect = await _change_consent(tx, form, said_at)
-        await store.mark_applied(tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now)
+    if reading.kind in ("stop", "start"):
+        change = await _change_consent(tx, form, reading, said_at, is_late=received_at is not None)
+        contact_id = change.contact.id if change.contact else None
+        await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=change.effect, at=now)
+        if reading.kind == "stop" and change.previous is not None:
+            await store.save_previous_consent(tx, inbound_id, change.previous)
+            await request_confirmation(tx, inbound_id, form, reading, change.contact)
     await outbox.record(
         tx,
         InboundReceived(
-            inbound_id=str(inbound_id), phone=form.from_, kind=form.kind, channel=form.channel,
+            inbound_id=str(inbound_id), phone=form.from_, kind=reading.kind, channel=form.channel,
             sender=form.to, received_at=said_at,
         ),
     )  # fmt: skip
-    return inbound_id
+    return Received(inbound_id, reading)
 
 
-async def _change_consent(tx: Transaction, form: InboundForm, said_at: datetime) -> tuple[Contact | None, str]:
-    wanted: Consent = "stopped" if form.kind == "stop" else "opted_in"
+async def _change_consent(
+    tx: Transaction, form: InboundForm, reading: Reading, said_at: datetime, *, is_late: bool
+) -> _Change:
+    wanted: Consent = "stopped" if reading.kind == "stop" else "opted_in"
+    source = "inbound:wording" if reading.basis == "wording" else f"inbound:{reading.kind}"
     contact = await contacts_store.contact_by_phone_for_update(tx, form.from_)
     if contact is None:
         contact = await _new_contact(tx, form)
         if contact is None:
-            return None, "The number is not valid: nothing to change"
+            return _Change(None, "The number is not valid: nothing to change")
     if contact.consent == wanted:
-        return contact, "Nothing to change"
-    if await _is_overtaken(tx, contact, wanted, said_at):
-        return contact, "Nothing to change: a later change of consent stands"
+        return _Change(contact, "Nothing to change")
+    if is_late and await _is_overtaken(tx, contact, wanted, said_at):
+        return _Change(contact, "Nothing to change: a later change of consent stands")
     changed = replace(
         contact,
         consent=wanted,
-        consent_source=f"inbound:{form.kind}",
+        consent_source=source,
         consent_changed_at=said_at,
         updated_at=clock.now(),
         version=contact.version + 1,
     )
     await contacts_store.save(tx, changed)
-    await change_consent(
-        tx, contact, contact.consent, wanted, source=f"inbound:{form.kind}", detail=form.body[:BODY_SHOWN]
-    )
-    return changed, "Gets no more messages" if wanted == "stopped" else "Opted in"
+    await change_consent(tx, contact, contact.consent, wanted, source=source, detail=form.body[:BODY_SHOWN])
+    return _Change(changed, _effect(reading), contact.consent)
+
+
+def _effect(reading: Reading) -> str:
+    if reading.kind == "start":
+        return "Opted in"
+    return "Gets no messages until this is reviewed" if reading.needs_review else "Gets no more messages"
 
 
 async def _is_overtaken(tx: Transaction, contact: Contact, wanted: Consent, said_at: datetime) -> bool:
@@ -133,6 +174,7 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
         "id": event.inbound_id, "phone_masked": masked(event.phone), "channel": event.channel,
         "kind": event.kind, "text": row.body[:BODY_SHOWN], "received_at": event.received_at,
         "applied": True, "effect": effect, "contact_id": str(contact_id) if contact_id else None,
+        "basis": row.basis, "review": row.review,
     }  # fmt: skip
     await outbox.record(
         tx, LiveUpdate(topic="inbound", kind="inbound", entity_id=event.inbound_id, version=1, patch=patch)

@@ -11,6 +11,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import Told
 from event_stream_engine.live.heartbeats import Heard
 from event_stream_engine.messaging.reports.standstill import COMMANDS, standing_still
+from event_stream_engine.messaging.store.inbound import count_open_reviews
 from event_stream_engine.messaging.tables import (
     campaign_causes,
     campaigns,
@@ -130,7 +131,16 @@ async def _attention(tx: Transaction, heard: Heard | None, told: Sequence[Told])
         {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
         for row in await tx.execute(query)
     ]
-    return silent + paused + await _standing(tx, heard, told)
+    return silent + paused + await _reviews(tx) + await _standing(tx, heard, told)
+
+
+async def _reviews(tx: Transaction) -> list[dict[str, str]]:
+    waiting = await count_open_reviews(tx)
+    if not waiting:
+        return []
+    replies = "1 reply may be an opt-out" if waiting == 1 else f"{waiting:,} replies may be opt-outs"
+    message = f"{replies} and should be reviewed. Their writers get no messages meanwhile."
+    return [{"level": "warning", "message": message, "link": "/inbound?review=open"}]
 
 
 async def _standing(tx: Transaction, heard: Heard | None, told: Sequence[Told]) -> list[dict[str, str]]:

@@ -1,11 +1,13 @@
 """The shapes of messaging's reports."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
+from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports.standstill import Reason as StandstillReason
 from event_stream_engine.messaging.routes.schemas import Campaign, Channel, Counts, Exclusion, Shape
@@ -130,7 +132,13 @@ class MessageLog(BaseModel):
     summary: StatusSummary
 
 
+Review = Literal["open", "opt_out", "not_opt_out"]
+
+
 class Inbound(BaseModel):
+    """A message from a person. `basis`: what decided that it is an opt-out or START; `review`: `open` while a possible
+    opt-out waits for a person (its writer gets no messages meanwhile), then what was decided."""
+
     id: UUID
     phone_masked: str
     channel: Channel
@@ -140,6 +148,25 @@ class Inbound(BaseModel):
     applied: bool
     effect: str | None
     contact_id: UUID | None
+    basis: Literal["provider", "button", "keyword", "wording"] | None = None
+    review: Review | None = None
+
+    @classmethod
+    def of(cls, row: Any) -> "Inbound":
+        """From a row of `inbound_messages`."""
+        return cls(
+            id=row.id,
+            phone_masked=masked(row.phone),
+            channel=row.channel,
+            kind=row.kind,
+            text=row.body[:BODY_SHOWN],
+            received_at=row.received_at,
+            applied=row.applied_at is not None,
+            effect=row.effect,
+            contact_id=row.contact_id,
+            basis=row.basis,
+            review=row.review,
+        )
 
 
 class ContactFigures(BaseModel):

@@ -16,9 +16,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.live.circuits import Told, told
 from event_stream_engine.live.heartbeats import Heard, heard
 from event_stream_engine.messaging.actions.campaigns import find_campaign
-from event_stream_engine.messaging.actions.inbound import BODY_SHOWN
 from event_stream_engine.messaging.model.compliance import reason_title
-from event_stream_engine.messaging.model.contacts import masked
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
@@ -170,6 +168,7 @@ async def list_inbound(
     by: Account,
     tx: Tx,
     kind: Annotated[list[str] | None, Query(max_length=6)] = None,
+    review: Annotated[schemas.Review | None, Query(description="`open`: possible opt-outs that wait.")] = None,
     search: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -177,10 +176,10 @@ async def list_inbound(
     """Newest first; numbers are masked."""
     masking.check_search(by, search)
     after = decode_cursor(cursor, datetime, UUID)
-    found = await inbound_store.page(tx, kinds=kind or [], search=search, after=after, limit=limit + 1)
+    found = await inbound_store.page(tx, kinds=kind or [], review=review, search=search, after=after, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     next_cursor = encode_cursor(last.received_at, last.id) if last else None
-    return Page(items=[masking.inbound(_inbound(row), by) for row in found[:limit]], next_cursor=next_cursor)
+    return Page(items=[masking.inbound(schemas.Inbound.of(row), by) for row in found[:limit]], next_cursor=next_cursor)
 
 
 @router.get(
@@ -230,20 +229,6 @@ def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
     rate = round(delivered / total, 4) if total else None
     pending = total - delivered - failed
     return schemas.StatusSummary(total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate)
-
-
-def _inbound(row: Any) -> schemas.Inbound:
-    return schemas.Inbound(
-        id=row.id,
-        phone_masked=masked(row.phone),
-        channel=row.channel,
-        kind=row.kind,
-        text=row.body[:BODY_SHOWN],
-        received_at=row.received_at,
-        applied=row.applied_at is not None,
-        effect=row.effect,
-        contact_id=row.contact_id,
-    )
 
 
 _COLUMNS = (

@@ -5,24 +5,17 @@ https://www.twilio.com/docs/messaging/guides/track-outbound-message-status. Unkn
 as Twilio adds new ones without notice. Check the signature first.
 """
 
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from event_stream_engine.errors import BadRequest
 from event_stream_engine.messaging.gateway import Channel, InboundMessage
 
 Params: TypeAlias = Sequence[tuple[str, str]]
-InboundKind: TypeAlias = Literal["stop", "start", "help", "text", "media", "empty"]
 
 WHATSAPP_PREFIX: Final = "whatsapp:"
 MEDIA_LIMIT: Final = 10
-
-STOP_WORDS = frozenset({"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"})
-START_WORDS = frozenset({"START", "UNSTOP", "YES"})
-HELP_WORDS = frozenset({"HELP", "INFO"})
-_VERDICTS: Final[dict[str, InboundKind]] = {"STOP": "stop", "START": "start", "HELP": "help"}
 
 # A receipt counts only when it outranks what is known, so order and repetition of callbacks do not matter.
 STATUS_RANK: Final[dict[str, int]] = {
@@ -63,10 +56,6 @@ class InboundForm:
     button_payload: str | None
     messaging_service_sid: str | None
     raw: dict[str, str]
-
-    @property
-    def kind(self) -> InboundKind:
-        return classify(self.body, num_media=self.num_media, opt_out_type=self.opt_out_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,37 +136,11 @@ def outranks(new: str, current: str) -> bool:
     return STATUS_RANK[new] > STATUS_RANK.get(current, -1)
 
 
-def classify(body: str, *, num_media: int = 0, opt_out_type: str | None = None) -> InboundKind:
-    """What a person wants. Twilio's own verdict (`OptOutType`) wins; a keyword must be the whole body."""
-    verdict = _VERDICTS.get((opt_out_type or "").upper())
-    if verdict is not None:
-        return verdict
-    word = _bare(body)
-    if word in STOP_WORDS:
-        return "stop"
-    if word in START_WORDS:
-        return "start"
-    if word in HELP_WORDS:
-        return "help"
-    if num_media:
-        return "media"
-    return "text" if body.strip() else "empty"
-
-
 def split_address(address: str) -> tuple[str, Channel]:
     """`whatsapp:+1555…` to (`+1555…`, `whatsapp`); anything else is SMS."""
     if address.startswith(WHATSAPP_PREFIX):
         return address[len(WHATSAPP_PREFIX) :], "whatsapp"
     return address, "sms"
-
-
-# "Stop.", " STOP! ", "stop all", "OPT-OUT" and a typographic apostrophe all mean the word.
-_IGNORED = str.maketrans("", "", string.punctuation + string.whitespace + "\u00a0\u2018\u2019\u201c\u201d\u2026\ufe0f")
-_LONGEST_KEYWORD: Final = 64
-
-
-def _bare(body: str) -> str:
-    return body.translate(_IGNORED).upper() if len(body) <= _LONGEST_KEYWORD else ""
 
 
 def _media(form: dict[str, str]) -> tuple[Media, ...]:

@@ -1,0 +1,1 @@
+"""Trains what tells an opt-out from other replies by its wording."""
