@@ -1,27 +1,13 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { client, unwrap } from "./client";
 import type { Category } from "../realtime/frames";
-import type { InboundKind, MonitoringFigures, SandboxState, ValidationFigures } from "./types";
+import type { MonitoringFigures, SandboxState, ValidationFigures } from "./types";
 
 export const dashboardQuery = () =>
   queryOptions({
     queryKey: ["dashboard"],
     queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/dashboard", { signal })),
     refetchInterval: 15_000, // a process that died pushes nothing
-  });
-
-export interface InboundFilters {
-  kind?: InboundKind;
-  search?: string;
-}
-
-export const inboundQuery = (filters: InboundFilters) =>
-  infiniteQueryOptions({
-    queryKey: ["inbound", filters],
-    queryFn: ({ pageParam, signal }) =>
-      unwrap(client.GET("/api/v1/monitoring/inbound", { params: { query: { ...filters, kind: filters.kind && [filters.kind], limit: 50, cursor: pageParam } }, signal })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
 /** A server without a sandbox may not know the address at all; that is the same as "not active". */

@@ -74,6 +74,8 @@ export type MessageDetail = Schemas["MessageDetail"];
 
 export type Inbound = Schemas["Inbound"];
 export type InboundKind = Inbound["kind"];
+export type Keyword = Schemas["KeywordOut"];
+export type Reading = Schemas["ReadingOut"];
 export type Dashboard = Schemas["Dashboard"];
 export type SandboxState = Schemas["SandboxState"];
 

@@ -5,7 +5,7 @@ import type { CampaignFilters, RecipientFilters } from "../api/campaigns";
 import type { ContactFilters } from "../api/contacts";
 import type { FlagFilters } from "../api/flags";
 import type { MonitoringFilters } from "../api/monitoring";
-import type { InboundKind } from "../api/types";
+import type { InboundFilters } from "../api/inbound";
 import { categories } from "../realtime/frames";
 import { oneOf, str, whole, type Raw } from "./search";
 import { Shell } from "./shell";
@@ -18,7 +18,11 @@ const overview = createRoute({ getParentRoute: () => root, path: "/", component:
 export const inboundRoute = createRoute({
   getParentRoute: () => root,
   path: "/inbound",
-  validateSearch: (raw: Raw): { kind?: InboundKind; search?: string } => ({ kind: oneOf(raw.kind, ["stop", "start", "help", "text", "media", "empty"]), search: str(raw.search) }),
+  validateSearch: (raw: Raw): InboundFilters => ({
+    kind: oneOf(raw.kind, ["stop", "start", "help", "text", "media", "empty"]),
+    review: oneOf(raw.review, ["open"]),
+    search: str(raw.search),
+  }),
   component: lazyRouteComponent(() => import("../features/inbound/page")),
 });
 
@@ -99,6 +103,7 @@ export const auditRoute = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/page")),
 });
 const apiKeys = createRoute({ getParentRoute: () => root, path: "/settings/api-keys", component: lazyRouteComponent(() => import("../features/accounts/api-keys")) });
+const optOutKeywords = createRoute({ getParentRoute: () => root, path: "/settings/opt-out-keywords", component: lazyRouteComponent(() => import("../features/inbound/keywords")) });
 const settings = createRoute({ getParentRoute: () => root, path: "/settings", component: lazyRouteComponent(() => import("../features/settings/page")) });
 
 const profile = createRoute({ getParentRoute: () => root, path: "/profile", component: lazyRouteComponent(() => import("../features/profile/page")) });
@@ -137,7 +142,7 @@ const event = createRoute({ getParentRoute: () => root, path: "/streams/events/$
 export const router = createRouter({
   routeTree: root.addChildren([
     overview, inboundRoute, alerts, runbookRoute, contactsRoute, contactRoute, imports, importRoute, segments, segmentRoute, templates, templateRoute,
-    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, settings, profile,
+    campaignsRoute, newCampaign, builderRoute, campaignRoute, senders, flagsRoute, flagRoute, accounts, accountRoute, auditRoute, apiKeys, optOutKeywords, settings, profile,
     streamsFrame.addChildren([streams, groups, tail, deadLetters, replays]), event, monitoringRoute,
   ]),
   defaultPreload: "intent",

@@ -117,7 +117,7 @@ function SandboxChip() {
     <Link to="/inbound" search={{}} className="flex h-7 items-center gap-2 rounded-full border border-warn/50 bg-warn-soft px-3 text-xs font-medium whitespace-nowrap text-warn pointer-coarse:h-9">
       <span aria-hidden className="size-1.5 rounded-full bg-current" />
       <span>
-        Sandbox<span className="max-md:sr-only">: nothing leaves this machine</span>
+        Sandbox<span className="max-lg:sr-only">: nothing leaves this machine</span>
       </span>
     </Link>
   );

@@ -45,6 +45,7 @@ export class LivePatcher {
     else if (update.kind === "campaign_counts") this.#counts(update);
     else if (update.kind === "import") this.#import(update);
     else if (update.kind === "inbound") this.#inbound(update);
+    else if (update.kind === "inbound_review") this.#soon(["inbound"], 300); // which filters it fits may have changed
     else if (update.kind === "contacts") this.#soon(["contacts", "list"], 1000);
     else if (update.kind === "dashboard") this.#soon(["dashboard"], 2000);
     else this.#soon([update.kind], 1000);
@@ -104,8 +105,8 @@ export class LivePatcher {
   #inbound(update: LiveUpdate): void {
     const item = { id: update.id, ...update.patch } as unknown as Inbound;
     for (const [key, data] of this.#cache.getQueriesData<InfiniteData<Page<Inbound>>>({ queryKey: ["inbound"] })) {
-      const filters = (key[1] ?? {}) as { kind?: string; search?: string };
-      if (filters.search) this.#soon(key, 1000);
+      const filters = (key[1] ?? {}) as { kind?: string; review?: string; search?: string };
+      if (filters.search || filters.review) this.#soon(key, 1000);
       else if (!filters.kind || filters.kind === item.kind) this.#cache.setQueryData(key, prependInbound(data, item));
     }
   }

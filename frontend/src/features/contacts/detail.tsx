@@ -158,6 +158,8 @@ const sources: [RegExp, string][] = [
   [/^import:/, "By an import"],
   [/^inbound:stop$/, "By writing STOP"],
   [/^inbound:start$/, "By writing START"],
+  [/^inbound:wording$/, "By asking for it in other words"],
+  [/^inbound:review$/, "By a decision about a reply"],
   [/^inbound:/, "By writing a message"],
 ];
 

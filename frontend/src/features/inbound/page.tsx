@@ -2,17 +2,19 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Inbox, Pause, Play } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { inboundQuery, sandboxQuery, type InboundFilters } from "../../api/monitoring";
+import { inboundQuery, type InboundFilters } from "../../api/inbound";
+import { sandboxQuery } from "../../api/monitoring";
 import type { Inbound as InboundMessage, InboundKind } from "../../api/types";
 import { ago, count, dateTime, time } from "../../lib/format";
 import { useLive } from "../../realtime/client";
-import { Button } from "../../ui/button";
+import { Button, buttonClass } from "../../ui/button";
 import { InboundChip, channelName } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { SearchField } from "../../ui/field";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
+import { Review } from "./review";
 import { SandboxForm } from "./sandbox-form";
 
 function PersonCell({ message }: { message: InboundMessage }) {
@@ -25,24 +27,26 @@ function PersonCell({ message }: { message: InboundMessage }) {
 }
 
 function Effect({ message }: { message: InboundMessage }) {
-  if (message.applied) return <span className="text-muted">{message.effect ?? "Nothing to do"}</span>;
+  if (message.review === "open") return <span className="font-medium text-warn" title={message.effect ?? undefined}>Stopped until reviewed</span>;
+  if (message.applied) return <span className="text-muted" title={message.effect ?? undefined}>{message.effect ?? "Nothing to do"}</span>;
   return <span className="font-medium text-warn">Being applied</span>;
 }
 
 const shownText = (message: InboundMessage): string => message.text || (message.kind === "media" ? "(media without text)" : "(empty)");
 
 const columns: Column<InboundMessage>[] = [
-  { id: "at", header: "Received", width: "6.5rem", cell: (row) => <span className="tabular text-muted" title={dateTime(row.received_at)}>{time(row.received_at)}</span> },
-  { id: "kind", header: "Kind", width: "6rem", cell: (row) => <InboundChip kind={row.kind} /> },
-  { id: "from", header: "From", width: "minmax(9rem, 0.8fr)", cell: (row) => <PersonCell message={row} /> },
-  { id: "text", header: "Text", width: "minmax(14rem, 2.4fr)", cell: (row) => <span title={row.text}>{shownText(row)}</span> },
-  { id: "effect", header: "What it did", width: "minmax(10rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
-  { id: "channel", header: "Channel", width: "6rem", cell: (row) => <span className="text-muted">{channelName(row.channel)}</span> },
+  { id: "at", header: "Received", width: "5.5rem", cell: (row) => <span className="tabular text-muted" title={dateTime(row.received_at)}>{time(row.received_at)}</span> },
+  { id: "kind", header: "Kind", width: "5.5rem", cell: (row) => <InboundChip kind={row.kind} /> },
+  { id: "from", header: "From", width: "minmax(9rem, 0.8fr)", cell: (row) => <><PersonCell message={row} /> <span className="text-sm text-muted">{channelName(row.channel)}</span></> },
+  { id: "text", header: "Text", width: "minmax(8.5rem, 2.4fr)", cell: (row) => <span title={row.text}>{shownText(row)}</span> },
+  { id: "review", header: "Opt-out?", width: "13.5rem", cell: (row) => <Review message={row} /> },
+  { id: "effect", header: "What it did", width: "minmax(9rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
 ];
 
-const kinds: { id: InboundKind | "any"; label: string }[] = [
+const kinds: { id: InboundKind | "any" | "review"; label: string }[] = [
   { id: "any", label: "Any kind" },
-  { id: "stop", label: "STOP" },
+  { id: "review", label: "To review" },
+  { id: "stop", label: "Opt-outs" },
   { id: "start", label: "START" },
   { id: "help", label: "HELP" },
   { id: "text", label: "Replies" },
@@ -60,7 +64,9 @@ export default function Inbound() {
   const tail = useTail(all);
   const change = useCallback((patch: InboundFilters) => void navigate({ to: "/inbound", search: { ...filters, ...patch }, replace: true }), [navigate, filters]);
   const search = useCallback((text: string) => change({ search: text || undefined }), [change]);
-  const filtered = Boolean(filters.kind || filters.search);
+  const kind = (chosen: InboundKind | "any" | "review") =>
+    change({ kind: chosen === "any" || chosen === "review" ? undefined : chosen, review: chosen === "review" ? "open" : undefined });
+  const filtered = Boolean(filters.kind || filters.review || filters.search);
   return (
     <>
       <PageHeader
@@ -74,20 +80,26 @@ export default function Inbound() {
           )
         }
         actions={
-          <Button aria-live="polite" icon={tail.paused ? <Play aria-hidden /> : <Pause aria-hidden />} onPress={tail.toggle} className="tabular">
+          <>
+            <Link to="/settings/opt-out-keywords" className={buttonClass()}>
+              Keywords
+            </Link>
+            <Button aria-live="polite" icon={tail.paused ? <Play aria-hidden /> : <Pause aria-hidden />} onPress={tail.toggle} className="tabular">
             {tail.paused ? (tail.waiting > 0 ? `Resume · ${count(tail.waiting)} waiting` : "Resume") : "Pause"}
-          </Button>
+            </Button>
+          </>
         }
       />
       {sandbox.data?.active && <SandboxForm />}
       <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(10rem,1fr)] lg:max-w-2xl">
         <SearchField needs="contacts:reveal" label="Search in the text" value={filters.search ?? ""} onChange={search} />
-        <Select label="Kind" bare value={filters.kind ?? "any"} onChange={(kind) => change({ kind: kind === "any" ? undefined : kind })} options={kinds} />
+        <Select label="Kind" bare value={filters.review ? "review" : (filters.kind ?? "any")} onChange={kind} options={kinds} />
       </div>
       <div className="card overflow-hidden">
         <QueryState query={inbound} skeleton={<Skeleton rows={10} className="p-4" />}>
           {tail.rows.length === 0 ? (
-            <EmptyState icon={<Inbox aria-hidden />} title={filtered ? "No message matches these filters" : "No message has come in yet"} action={filtered && <Button onPress={() => void navigate({ to: "/inbound", search: {} })}>Clear filters</Button>}>
+            <EmptyState icon={<Inbox aria-hidden />} title={filters.review ? "No reply waits for a review" : filtered ? "No message matches these filters" : "No message has come in yet"} action={filtered && <Button onPress={() => void navigate({ to: "/inbound", search: {} })}>Clear filters</Button>}>
+              {filters.review && "A reply that may be an opt-out appears here. Its writer gets no messages until you decide."}
               {!filtered && "Point the sender’s webhook at /webhooks/twilio/inbound; what people write appears here as it arrives."}
             </EmptyState>
           ) : (
@@ -99,7 +111,7 @@ export default function Inbound() {
               hasMore={inbound.hasNextPage}
               loadingMore={inbound.isFetchingNextPage}
               onMore={() => void inbound.fetchNextPage()}
-              cardHeight={100}
+              cardHeight={150}
               card={(row) => (
                 <>
                   <div className="flex items-center justify-between gap-3">
@@ -113,6 +125,9 @@ export default function Inbound() {
                   <p className="truncate text-sm">
                     <Effect message={row} />
                   </p>
+                  <div className="mt-1.5">
+                    <Review message={row} />
+                  </div>
                 </>
               )}
             />

@@ -12,6 +12,7 @@ export default function Settings() {
       <div className="grid items-start gap-4 lg:grid-cols-2">
         <Appearance />
         <ApiKeys />
+        <OptOutKeywords />
       </div>
     </>
   );
@@ -45,6 +46,17 @@ function ApiKeys() {
       <p className="mb-4 text-muted">A program signs in with a key of its own: a part of your permissions, for a limited time.</p>
       <Link to="/settings/api-keys" className={buttonClass()}>
         Go to API keys
+      </Link>
+    </Card>
+  );
+}
+
+function OptOutKeywords() {
+  return (
+    <Card title="Opt-out keywords">
+      <p className="mb-4 text-muted">Replies that opt a person out, in every language that you use.</p>
+      <Link to="/settings/opt-out-keywords" className={buttonClass()}>
+        Go to opt-out keywords
       </Link>
     </Card>
   );
