@@ -21,6 +21,7 @@ from event_stream_engine.messaging.model.contacts import (
     checked_timezone,
     staff_may_set,
 )
+from event_stream_engine.messaging.model.spellings import spellings
 from event_stream_engine.messaging.store import contacts as store
 from event_stream_engine.web.auth import Principal
 from event_stream_engine.web.pages import require_version
@@ -58,8 +59,10 @@ async def add_contact(tx: Transaction, given: ContactChange, *, by: Principal) -
         updated_at=now,
         version=1,
     )
-    if not await store.add(tx, contact):
-        raise ContactExists(f"{contact.phone} is in your contacts already: search for it and edit it.")
+    existing = await store.contact_by_phone_for_update(tx, contact.phone)
+    if existing is not None or not await store.add(tx, contact):
+        known = existing.phone if existing else contact.phone
+        raise ContactExists(f"{known} is in your contacts already: search for it and edit it.")
     if consent != "unknown":
         await change_consent(tx, contact, "unknown", consent, source="staff", by=by.account_id)
     await _changed(tx, contact.id)
@@ -127,8 +130,9 @@ async def change_consent(
 
 async def _with_phone(tx: Transaction, contact: Contact, written: str) -> Contact:
     phone = checked_phone(written)
-    other = await store.contact_by_phone_for_update(tx, phone.e164)
-    if other is not None and other.id != contact.id:
+    others = await store.contacts_by_phone_for_update(tx, phone.e164)
+    is_same_line = phone.e164 in spellings(contact.phone)
+    if any(other.id != contact.id and (other.phone == phone.e164 or not is_same_line) for other in others):
         raise ContactExists(f"{phone.e164} belongs to another contact.")
     return replace(contact, phone=phone.e164, country=phone.country)
 

@@ -50,7 +50,7 @@ async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime |
     if not await store.add(tx, row):
         return None
     if form.kind in ("stop", "start"):
-        contact, effect = await _change_consent(tx, form, said_at)
+        contact, effect = await _change_consent(tx, form, said_at, is_late=received_at is not None)
         await store.mark_applied(tx, inbound_id, contact_id=contact.id if contact else None, effect=effect, at=now)
     await outbox.record(
         tx,
@@ -62,16 +62,27 @@ async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime |
     return inbound_id
 
 
-async def _change_consent(tx: Transaction, form: InboundForm, said_at: datetime) -> tuple[Contact | None, str]:
+async def _change_consent(
+    tx: Transaction, form: InboundForm, said_at: datetime, *, is_late: bool
+) -> tuple[Contact | None, str]:
+    """To every contact of the line: two may be spellings of one number. Gives the first and what became of it."""
     wanted: Consent = "stopped" if form.kind == "stop" else "opted_in"
-    contact = await contacts_store.contact_by_phone_for_update(tx, form.from_)
-    if contact is None:
-        contact = await _new_contact(tx, form)
-        if contact is None:
+    contacts = await contacts_store.contacts_by_phone_for_update(tx, form.from_)
+    if not contacts:
+        new = await _new_contact(tx, form)
+        if new is None:
             return None, "The number is not valid: nothing to change"
+        contacts = [new]
+    changed = [await _apply_consent(tx, contact, wanted, form, said_at, is_late=is_late) for contact in contacts]
+    return changed[0]
+
+
+async def _apply_consent(
+    tx: Transaction, contact: Contact, wanted: Consent, form: InboundForm, said_at: datetime, *, is_late: bool
+) -> tuple[Contact, str]:
     if contact.consent == wanted:
         return contact, "Nothing to change"
-    if await _is_overtaken(tx, contact, wanted, said_at):
+    if is_late and await _is_overtaken(tx, contact, wanted, said_at):
         return contact, "Nothing to change: a later change of consent stands"
     changed = replace(
         contact,
@@ -123,11 +134,12 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
     row = await store.inbound(tx, inbound_id)
     if row is None:
         return
-    contact = await contacts_store.contact_by_phone_for_update(tx, event.phone)
-    if contact is not None and (contact.last_inbound_at is None or contact.last_inbound_at < event.received_at):
-        await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
-    contact_id = contact.id if contact else None
-    effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contact else None)
+    contacts = await contacts_store.contacts_by_phone_for_update(tx, event.phone)
+    for contact in contacts:
+        if contact.last_inbound_at is None or contact.last_inbound_at < event.received_at:
+            await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
+    contact_id = contacts[0].id if contacts else None
+    effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contacts else None)
     await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=effect, at=clock.now())
     patch = {
         "id": event.inbound_id, "phone_masked": masked(event.phone), "channel": event.channel,

@@ -11,6 +11,7 @@ from uuid import UUID
 import phonenumbers
 
 from event_stream_engine.errors import Conflict, Invalid, NotFound
+from event_stream_engine.messaging.model.spellings import spellings
 
 Consent = Literal["opted_in", "opted_out", "stopped", "unknown"]
 CONSENTS: tuple[str, ...] = get_args(Consent)
@@ -82,7 +83,8 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
     """The number as E.164. Raises `PhoneInvalid` saying what to do.
 
     A number without a country code needs `default_region`. Validity is libphonenumber's: the number could be
-    assigned; only a message proves that it is.
+    assigned; only a message proves that it is. A spelling that is not valid, such as WhatsApp's of a Mexican number,
+    becomes the valid one of the same line.
     """
     text = _PREFIX.sub("", written.strip()).strip()
     if not text:
@@ -104,10 +106,11 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
             hint = "Write + and the country code in front, or choose the region of numbers without one."
             raise PhoneInvalid("region", hint) from error
         raise PhoneInvalid("invalid", "This is not a phone number.") from error
-    if not phonenumbers.is_valid_number(number):
-        raise PhoneInvalid("invalid", "No such number can exist in its country: check the digits.")
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return Phone(e164, phonenumbers.region_code_for_number(number))
+    for spelling in spellings(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)):
+        candidate = phonenumbers.parse(spelling)
+        if phonenumbers.is_valid_number(candidate):
+            return Phone(spelling, phonenumbers.region_code_for_number(candidate))
+    raise PhoneInvalid("invalid", "No such number can exist in its country: check the digits.")
 
 
 def checked_phone(written: str, default_region: str | None = None) -> Phone:

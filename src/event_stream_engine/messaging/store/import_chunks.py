@@ -144,6 +144,28 @@ class Outcome:
     ignored: int
 
 
+# A line that a contact or an earlier row of the file has in another spelling; a contact's spelling comes first.
+_OTHERWISE = """
+SELECT DISTINCT ON (g.written) g.written, found.phone
+FROM unnest($2::text[], $3::text[]) AS g (written, other)
+JOIN LATERAL (
+    SELECT c.phone, 0 AS rank FROM contacts c WHERE c.phone = g.other
+    UNION ALL
+    SELECT n.phone, 1 FROM import_numbers n WHERE n.import_id = $1 AND n.phone = g.other
+) AS found ON true
+WHERE NOT EXISTS (SELECT FROM contacts c WHERE c.phone = g.written)
+  AND NOT EXISTS (SELECT FROM import_numbers n WHERE n.import_id = $1 AND n.phone = g.written)
+ORDER BY g.written, found.rank
+"""
+
+
+async def known_otherwise(tx: Transaction, import_id: UUID, written: dict[str, str]) -> dict[str, str]:
+    """Of numbers in other spellings (`other` to the one the file has), those that are known, by the file's."""
+    connection = await raw(tx)
+    rows = await connection.fetch(_OTHERWISE, import_id, list(written.values()), list(written))
+    return {row["written"]: row["phone"] for row in rows}
+
+
 async def stage(tx: Transaction, import_id: UUID, rows: bytes, firsts: int) -> dict[str, int]:
     """Stage rows (CSV in the order of the columns, `firsts` of them of step 0).
 
