@@ -4,6 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+from prometheus_client import Counter
+
 from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
@@ -11,6 +14,7 @@ from event_stream_engine.events.messaging import InboundReceived
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions.contacts import change_consent
+from event_stream_engine.messaging.actions.suppressions import lift, suppress, suppressed
 from event_stream_engine.messaging.model.contacts import (
     Consent,
     Contact,
@@ -20,7 +24,12 @@ from event_stream_engine.messaging.model.contacts import (
 )
 from event_stream_engine.messaging.store import contacts as contacts_store
 from event_stream_engine.messaging.store import inbound as store
+from event_stream_engine.messaging.store.suppressions import Suppression
 from event_stream_engine.messaging.twilio.webhooks import InboundForm
+
+log = structlog.get_logger()
+
+UNREAD = Counter("ese_unread_stops_total", "STOPs from senders that are no number a contact could have")
 
 BODY_SHOWN = 500
 CLOCKS_DIFFER = timedelta(seconds=5)
@@ -71,10 +80,23 @@ async def _change_consent(
     if not contacts:
         new = await _new_contact(tx, form)
         if new is None:
-            return None, "The number is not valid: nothing to change"
+            return None, await _suppress(tx, form, said_at)
         contacts = [new]
     changed = [await _apply_consent(tx, contact, wanted, form, said_at, is_late=is_late) for contact in contacts]
+    if any(contact.consent == "opted_in" for contact, _ in changed):
+        await lift(tx, form.from_, by_the_person=True)
     return changed[0]
+
+
+async def _suppress(tx: Transaction, form: InboundForm, said_at: datetime) -> str:
+    """A sender that is no number a contact could have: what it says holds for whatever is ever sent to it."""
+    if form.kind == "start":
+        is_lifted = await lift(tx, form.from_, by_the_person=True)
+        return "May be written to again" if is_lifted else "The number cannot be read: nothing to change"
+    await suppress(tx, form.from_, Suppression("stopped", "inbound:stop", said_at))
+    UNREAD.inc()
+    log.error("a STOP came from a number that cannot be read", inbound_sid=form.sid)
+    return "The number cannot be read: nothing is ever sent to it"
 
 
 async def _apply_consent(
@@ -108,6 +130,8 @@ async def _is_overtaken(tx: Transaction, contact: Contact, wanted: Consent, said
     if wanted == "stopped":
         return await store.has_later(tx, contact.id, "start", said_at + CLOCKS_DIFFER)
     if contact.consent_changed_at is not None and contact.consent_changed_at > said_at:
+        return True
+    if any(kept.said_at > said_at for kept in (await suppressed(tx, [contact.phone])).values()):
         return True
     return await store.has_later(tx, contact.id, "stop", said_at - CLOCKS_DIFFER)
 

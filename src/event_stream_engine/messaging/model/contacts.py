@@ -20,6 +20,7 @@ ATTRIBUTES_MAX = 100
 ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 ATTRIBUTE_VALUE_MAX = 4000
 TOPICS_MAX = 50
+ERASED = "Erased"
 
 
 class ContactNotFound(NotFound):
@@ -121,9 +122,18 @@ def checked_phone(written: str, default_region: str | None = None) -> Phone:
         raise Invalid.field("phone", str(error)) from error
 
 
+def checked_consent(stored: str) -> Consent:
+    """A stored consent as its type. Raises `ValueError`."""
+    for consent in get_args(Consent):
+        if consent == stored:
+            known: Consent = consent
+            return known
+    raise ValueError(f"{stored!r} is not a consent")
+
+
 def masked(phone: str) -> str:
-    """The last four digits; enough to recognise, too little to call."""
-    return "•••• " + phone[-4:]
+    """The last four digits; enough to recognise, too little to call. A number that was erased says so."""
+    return "•••• " + phone[-4:] if phone else ERASED
 
 
 @functools.lru_cache(maxsize=1)

@@ -132,6 +132,14 @@ class Chunk:
                 return self.first[spelling]
         return None
 
+    def keep_consent(self, said: Mapping[str, Consent]) -> set[str]:
+        """Let what people said before stand; those of whom the file states that they opted in."""
+        stated = {phone for phone in said if self.whole[phone].consent == "opted_in"}
+        for phone, consent in said.items():
+            row = self.whole[phone]
+            self.whole[phone] = replace(row, consent=max(row.consent, consent, key=RANK.__getitem__))
+        return stated
+
     def respell(self, known: Mapping[str, str]) -> None:
         """Write numbers in the spelling that is known already; keys are this chunk's."""
         for written, spelling in known.items():

@@ -9,6 +9,7 @@ each other and never in a circle.
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,6 +18,7 @@ import asyncpg
 
 from event_stream_engine.database import Transaction, copy, raw
 from event_stream_engine.messaging.model.import_rows import Merged, Refused, attributes_json
+from event_stream_engine.messaging.store.suppressions import Suppression
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
@@ -210,6 +212,27 @@ async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list
     )
     updated = _count(await connection.execute(_UPDATE, step, only, writing.source, writing.at))
     return updated, [ConsentStep(*row) for row in changed]
+
+
+# The contact says what its person said, and when; the import only brought the number back.
+_KEEP_SOURCES = """
+WITH kept AS (
+    UPDATE contacts c SET consent_source = g.source, consent_changed_at = g.said_at
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS g (phone, consent, source, said_at)
+    WHERE c.phone = g.phone AND c.consent = g.consent AND c.consent_source = $1
+    RETURNING c.id, c.consent, g.source
+)
+INSERT INTO consent_changes (contact_id, previous, consent, source, detail)
+SELECT id, 'unknown', consent, source, 'Said before the contact was erased' FROM kept k
+WHERE NOT EXISTS (SELECT FROM consent_changes o WHERE o.contact_id = k.id AND o.consent = k.consent)
+"""
+
+
+async def keep_sources(tx: Transaction, source: str, kept: Mapping[str, Suppression]) -> None:
+    """Where the consent of these numbers comes from, for contacts that this import (`source`) made or changed."""
+    said = kept.values()
+    columns = [s.consent for s in said], [s.source for s in said], [s.said_at for s in said]
+    await (await raw(tx)).execute(_KEEP_SOURCES, source, list(kept), *columns)
 
 
 async def refuse(tx: Transaction, import_id: UUID, refused: list[Refused]) -> None:
