@@ -122,6 +122,24 @@ def checked_phone(written: str, default_region: str | None = None) -> Phone:
         raise Invalid.field("phone", str(error)) from error
 
 
+_ORIGINS = {
+    "staff": "set by the team",
+    "inbound:stop": "wrote STOP",
+    "inbound:start": "wrote START",
+}
+
+
+def origin_of_consent(source: str | None, stated: str | None = None) -> str | None:
+    """Where consent comes from, in words; `stated` is what was written down when its file was imported."""
+    if source is None:
+        return None
+    if source.startswith("import:"):
+        return stated or "an import"
+    if source.startswith("twilio:"):
+        return f"Twilio's error {source.partition(':')[2]}"
+    return _ORIGINS.get(source, source)
+
+
 def checked_consent(stored: str) -> Consent:
     """A stored consent as its type. Raises `ValueError`."""
     for consent in get_args(Consent):

@@ -178,6 +178,13 @@ SELECT at, kind, title, detail, campaign_id, message_id, status, reason FROM (
            NULL::uuid AS campaign_id, NULL::uuid AS message_id, NULL AS status, NULL AS reason
     FROM consent_changes WHERE contact_id = :id
     UNION ALL
+    SELECT c.created_at, 'consent', 'unknown → ' || coalesce(f.previous, c.consent),
+           coalesce(i.options ->> 'consent_source', 'import:' || c.import_id), NULL, NULL, NULL, NULL
+    FROM contacts c LEFT JOIN imports i ON i.id = c.import_id LEFT JOIN LATERAL (
+        SELECT previous FROM consent_changes WHERE contact_id = c.id ORDER BY at, id LIMIT 1
+    ) AS f ON true
+    WHERE c.id = :id AND c.import_id IS NOT NULL AND coalesce(f.previous, c.consent) <> 'unknown'
+    UNION ALL
     SELECT coalesce(m.accepted_at, m.updated_at), 'message', coalesce(c.name, 'Test message'), m.body,
            m.campaign_id, m.id, m.status, m.reason
     FROM messages m LEFT JOIN campaigns c ON c.id = m.campaign_id WHERE m.contact_id = :id
