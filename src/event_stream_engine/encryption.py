@@ -79,3 +79,18 @@ class Keyring:
     def is_current(self, stored: str) -> bool:
         """Whether it was encrypted with the newest key."""
         return stored.startswith(f"{_VERSION}.{self.keys[0].id}.")
+
+
+_process: list[Keyring] = []
+
+
+def configure(secret: str, *former: str) -> None:
+    """Set this process's keyring; each process does so when it starts."""
+    _process[:] = [Keyring.of(secret, *former)]
+
+
+def process_keyring() -> Keyring:
+    """The keyring of this process. Raises `SecretUnreadable` when no secret key is set."""
+    if not _process:
+        raise SecretUnreadable("ESE_SECRET_KEY is not set, so what is stored under it cannot be read: set it.")
+    return _process[0]

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from event_stream_engine import clock
+from event_stream_engine import clock, encryption
 from event_stream_engine.database import Database
 from event_stream_engine.events import messaging as events
 from event_stream_engine.ids import new_id
@@ -27,6 +27,8 @@ from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_s
 from event_stream_engine.settings import MessagingSettings
 from event_stream_engine.web.auth import Principal
 from tests.sandbox.conftest import Receiver, Webhook, calm, gateway_to, receiver, start_sandbox
+
+encryption.configure("k" * 40)
 
 __all__ = ["calm", "gateway_to", "receiver", "start_sandbox"]
 

@@ -1274,7 +1274,11 @@ export interface paths {
          */
         get: operations["list_contacts"];
         put?: never;
-        /** Add a contact */
+        /**
+         * Add a contact
+         * @description `consent_kept` when the person wrote STOP, or was opted out, before an earlier contact of this number was
+         *     deleted: then the new one is so too, whatever `consent` says.
+         */
         post: operations["add_contact"];
         delete?: never;
         options?: never;
@@ -1333,7 +1337,11 @@ export interface paths {
         get: operations["get_contact"];
         put?: never;
         post?: never;
-        /** Delete a contact */
+        /**
+         * Delete a contact
+         * @description Erases the person: numbers, texts and names in messages, receipts, inbound messages, import rows and events.
+         *     Counts stay. A STOP or an opt-out stays in force as a keyed hash of the number.
+         */
         delete: operations["remove_contact"];
         options?: never;
         head?: never;
@@ -1342,6 +1350,26 @@ export interface paths {
          * @description A contact that wrote STOP cannot be opted in here: only the person can, by writing START.
          */
         patch: operations["change_contact"];
+        trace?: never;
+    };
+    "/api/v1/contacts/{contact_id}/record.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that is stored about one person
+         * @description For a person who asks what is stored about them. The answer is a file to download, and its making is audited.
+         */
+        get: operations["export_person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/contacts/{contact_id}/timeline": {
@@ -3283,6 +3311,11 @@ export interface components {
             consent: "opted_in" | "opted_out" | "stopped" | "unknown";
             /** Consent Source */
             consent_source: string | null;
+            /**
+             * Consent Origin
+             * @description Where the consent comes from, in words. Of one contact only.
+             */
+            consent_origin?: string | null;
             /** Consent Changed At */
             consent_changed_at: string | null;
             /** Topics */
@@ -3305,6 +3338,66 @@ export interface components {
             updated_at: string;
             /** Version */
             version: number;
+        };
+        /** ContactAdded */
+        ContactAdded: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Phone
+             * @description E.164
+             * @example +14155550123
+             */
+            phone: string;
+            /** Country */
+            country: string | null;
+            /** Attributes */
+            attributes: {
+                [key: string]: string;
+            };
+            /**
+             * Consent
+             * @enum {string}
+             */
+            consent: "opted_in" | "opted_out" | "stopped" | "unknown";
+            /** Consent Source */
+            consent_source: string | null;
+            /**
+             * Consent Origin
+             * @description Where the consent comes from, in words. Of one contact only.
+             */
+            consent_origin?: string | null;
+            /** Consent Changed At */
+            consent_changed_at: string | null;
+            /** Topics */
+            topics: string[];
+            /** Timezone */
+            timezone: string | null;
+            /** Locale */
+            locale: string | null;
+            /** Blocked Channels */
+            blocked_channels: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Version */
+            version: number;
+            /**
+             * Consent Kept
+             * @description The person had said no before an earlier contact was deleted: that stands.
+             * @default false
+             */
+            consent_kept?: boolean;
         };
         /** ContactFigures */
         ContactFigures: {
@@ -5343,6 +5436,50 @@ export interface components {
             metrics_waiting: number;
             /** @description Null before the first one. */
             last_flush: components["schemas"]["LastFlush"] | null;
+        };
+        /**
+         * PersonRecord
+         * @description All that is stored about one person.
+         */
+        PersonRecord: {
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Contact */
+            contact: {
+                [key: string]: unknown;
+            };
+            /** Consent History */
+            consent_history: {
+                [key: string]: unknown;
+            }[];
+            /** Messages */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /** Delivery Receipts */
+            delivery_receipts: {
+                [key: string]: unknown;
+            }[];
+            /** Inbound Messages */
+            inbound_messages: {
+                [key: string]: unknown;
+            }[];
+            /** Imports */
+            imports: {
+                [key: string]: unknown;
+            }[];
+            /** Import Rows */
+            import_rows: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Left Out
+             * @description Parts with more than 10,000 rows: the newest are given.
+             */
+            left_out: string[];
         };
         /**
          * PoolShape
@@ -12845,7 +12982,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Contact"];
+                    "application/json": components["schemas"]["ContactAdded"];
                 };
             };
             /** @description The request cannot be understood */
@@ -13324,6 +13461,82 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRecord"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

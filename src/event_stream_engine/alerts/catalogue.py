@@ -85,6 +85,11 @@ RULES: tuple[Rule, ...] = (
         MINUTE, (DATABASE, REDIS),
     ),
     Rule(
+        "EseStopUnread", "ticket", Grown(Selector("ese_unread_stops_total"), 600, 0),
+        "STOPs from numbers that cannot be read: {value}",
+        "No contact has such a number. Nothing is sent to it, but the person may have another number here.",
+    ),
+    Rule(
         "EseDeadLetters", "ticket", Level(Selector("ese_group_dead_letters"), ">", 0, ("group",)),
         "Dead letters of {group}: {value}", "Their effects are missing until somebody redrives or discards them.",
     ),

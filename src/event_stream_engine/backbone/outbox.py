@@ -76,3 +76,54 @@ def prepare(event: Event) -> Row:
         event.schema_version,
         data,
     )
+
+
+_REDACT = text(
+    "UPDATE outbox SET data = data || CAST(:blank AS jsonb), key = coalesce(CAST(:new_key AS text), key) "
+    "WHERE stream = :stream AND key = ANY (:keys) AND recorded_at < :before"
+)
+_REDACT_DEAD = text(
+    "UPDATE dead_letters SET key = coalesce(CAST(:new_key AS text), key), "
+    "envelope = jsonb_set(envelope, '{data}', (envelope -> 'data') || CAST(:blank AS jsonb)) "
+    "WHERE stream = :stream AND key = ANY (:keys) AND died_at < :before AND jsonb_typeof(envelope -> 'data') = 'object'"
+)
+
+
+async def redact(
+    tx: Transaction,
+    stream: str,
+    keys: Sequence[str],
+    blank: dict[str, object],
+    *,
+    before: datetime,
+    new_key: str | None = None,
+) -> int:
+    """Overwrite members of the data of a stream's events of these keys, in the outbox and the dead letters, because a
+    person is erased; how many events. Which events there are, and their order, does not change.
+
+    Only what was recorded `before`: until then consumers read it. Streams keep their copies for their retention. Reads
+    the whole outbox.
+    """
+    given = {"stream": stream, "keys": list(keys), "before": before, "new_key": new_key, "blank": _json(blank)}
+    changed = (await tx.execute(_REDACT, given)).rowcount
+    return int(changed + (await tx.execute(_REDACT_DEAD, given)).rowcount)
+
+
+_REDACT_PATCHES = text(
+    "UPDATE outbox SET data = jsonb_set(data, '{patch}', (data -> 'patch') || CAST(:blank AS jsonb)) "
+    "WHERE stream = :stream AND data ->> 'kind' = :kind AND data #>> ARRAY['patch', :member] = :value "
+    "AND recorded_at < :before"
+)
+
+
+async def redact_patches(
+    tx: Transaction, stream: str, kind: str, about: tuple[str, str], blank: dict[str, object], *, before: datetime
+) -> int:
+    """As `redact`, for the patches of live updates of a kind whose member (`about`: name, value) says so."""
+    member, value = about
+    given = {"stream": stream, "kind": kind, "member": member, "value": value, "before": before, "blank": _json(blank)}
+    return int((await tx.execute(_REDACT_PATCHES, given)).rowcount)
+
+
+def _json(value: dict[str, object]) -> str:
+    return msgspec.json.encode(value).decode()

@@ -21,7 +21,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints import alerting, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.audit import routes as audit
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
-from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_reactions
+from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_reactions, use_secret_key
 from event_stream_engine.entrypoints.flags import routes as flags
 from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
@@ -77,6 +77,7 @@ def main() -> None:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without `settings` those of the environment."""
     chosen = settings or begin_worker()
+    use_secret_key(chosen)
     import_reactions()  # the groups there are
 
     @asynccontextmanager

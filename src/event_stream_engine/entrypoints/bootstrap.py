@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 import uvloop
 
-from event_stream_engine import events
+from event_stream_engine import encryption, events
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import DATABASE_ERRORS, SchemaOlder, schema_of
 from event_stream_engine.entrypoints.metrics.publishing import keep_publishing
@@ -31,9 +31,16 @@ def begin(process: str) -> Settings:
     cannot be used, and `SchemaOlder`."""
     settings = load_settings()
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
+    use_secret_key(settings)
     refuse_older_schema(settings)
     announce(settings, process)
     return settings
+
+
+def use_secret_key(settings: Settings) -> None:
+    """Let this process read what is stored under the installation's secret key, where one is set."""
+    if settings.identity.secret_key is not None:
+        encryption.configure(settings.secret_key, *settings.former_secret_keys)
 
 
 def refuse_older_schema(settings: Settings) -> None:

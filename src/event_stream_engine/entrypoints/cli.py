@@ -11,6 +11,7 @@ from event_stream_engine.entrypoints.alerts import cli as alerts
 from event_stream_engine.entrypoints.audit import cli as audit
 from event_stream_engine.entrypoints.backbone import cli as backbone
 from event_stream_engine.entrypoints.backbone import letters_cli
+from event_stream_engine.entrypoints.contacts import cli as contacts
 from event_stream_engine.entrypoints.flags import cli as flags
 from event_stream_engine.entrypoints.inbound import cli as inbound
 from event_stream_engine.entrypoints.keys import cli as keys
@@ -43,6 +44,7 @@ GROUPS = {
     "flags": flags.app,
     "audit": audit.app,
     "keys": keys.app,
+    "contacts": contacts.app,
     "inbound": inbound.app,
     "events": backbone.events,
     "backbone": backbone.backbone,

@@ -7,6 +7,7 @@ from rich.console import Console
 from event_stream_engine.database import Database
 from event_stream_engine.encryption import Keyring
 from event_stream_engine.identity.actions import two_step
+from event_stream_engine.messaging.actions import suppressions
 from event_stream_engine.settings import Settings, load_settings
 
 
@@ -24,7 +25,10 @@ async def _rotate(settings: Settings, by: str) -> tuple[int, int]:
     database = Database(settings.database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
-            return await two_step.rotate(tx, _keyring(settings), by)
+            changed, stored = await two_step.rotate(tx, _keyring(settings), by)
+            is_stored = await suppressions.readable(tx, _keyring(settings))
+            changed += await suppressions.rotate(tx, _keyring(settings), by)
+            return changed, stored + is_stored
     finally:
         await database.close()
 
@@ -34,7 +38,8 @@ async def examine(settings: Settings) -> int:
     database = Database(settings.database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
-            return await two_step.readable(tx, _keyring(settings))
+            stored = await two_step.readable(tx, _keyring(settings))
+            return stored + await suppressions.readable(tx, _keyring(settings))
     finally:
         await database.close()
 

@@ -86,9 +86,12 @@ def in_transaction(act: Callable[["Transaction"], Awaitable[T]]) -> T:
 
 async def _connected(act: Callable[["Transaction"], Awaitable[T]]) -> T:
     from event_stream_engine.database import Database
+    from event_stream_engine.entrypoints.bootstrap import use_secret_key
     from event_stream_engine.settings import load_settings
 
-    database = Database(load_settings().database_url, pool_size=1, application="ese")
+    settings = load_settings()
+    use_secret_key(settings)
+    database = Database(settings.database_url, pool_size=1, application="ese")
     try:
         async with database.transaction() as tx:
             return await act(tx)

@@ -13,7 +13,7 @@ from redis.exceptions import LockError
 
 from event_stream_engine import clock
 from event_stream_engine.jobs import Runtime, chore, every, start
-from event_stream_engine.messaging import import_tasks, inbound_tasks
+from event_stream_engine.messaging import erasure_tasks, import_tasks, inbound_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import sending
 from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
@@ -26,7 +26,7 @@ from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
-__all__ = ["ask_silent", "dispatch", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
+__all__ = ["ask_silent", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
 """Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
 
 OUTCOMES = Metric("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])

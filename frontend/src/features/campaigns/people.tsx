@@ -28,7 +28,7 @@ function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
       width: "minmax(9.5rem, 1fr)",
       cell: (row) => (
         <button type="button" onClick={() => open(row)} className="min-h-7 font-medium tabular underline-offset-4 hover:underline">
-          {row.phone}
+          {row.phone || "Erased"}
         </button>
       ),
     },
@@ -93,7 +93,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
                 <>
                   <div className="flex items-center justify-between gap-3">
                     <button type="button" onClick={() => setOpened(row)} className="min-h-7 font-medium tabular">
-                      {row.phone}
+                      {row.phone || "Erased"}
                     </button>
                     <MessageChip status={row.status} />
                   </div>
@@ -119,7 +119,7 @@ function csvAddress(campaignId: string, filters: RecipientFilters): string {
 function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {
   const message = useQuery(messageQuery(recipient.message_id));
   return (
-    <Drawer title={recipient.phone} open onClose={onClose}>
+    <Drawer title={recipient.phone || "Erased"} open onClose={onClose}>
       <div className="grid gap-6 p-5">
         <Definition
           items={[

@@ -1,13 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { Ban, CircleCheck, Copy, FileUp, MessageSquareReply, Pencil, Send, Trash2, UserPlus, type LucideIcon } from "lucide-react";
+import { Ban, CircleCheck, Copy, Download, FileUp, MessageSquareReply, Pencil, Send, Trash2, UserPlus, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 import { contactQuery, createContact, deleteContact, timelineQuery, updateContact } from "../../api/contacts";
 import type { Consent, Contact, TimelineEntry } from "../../api/types";
 import { ago, dateTime, sentence } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
-import { Button, IconButton } from "../../ui/button";
+import { Button, buttonClass, IconButton } from "../../ui/button";
 import { ConsentChip, consentNames } from "../../ui/chip";
 import { messageNames } from "../../ui/counts";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -60,6 +60,9 @@ function Profile({ contact }: { contact: Contact }) {
             <Button icon={<Pencil aria-hidden />} onPress={() => setAsking("edit")}>
               Edit
             </Button>
+            <a href={`/api/v1/contacts/${contact.id}/record.json`} download className={buttonClass()}>
+              <Download aria-hidden /> Export data
+            </a>
             <Button variant="danger" icon={<Trash2 aria-hidden />} onPress={() => setAsking("delete")}>
               Delete
             </Button>
@@ -87,12 +90,22 @@ function Profile({ contact }: { contact: Contact }) {
 function profile(contact: Contact): [string, React.ReactNode][] {
   return [
     ["Phone", <CopyablePhone key="phone" phone={contact.phone} />],
-    ["Consent", contact.consent_changed_at ? <span key="consent"><ConsentChip consent={contact.consent} /> <span className="text-sm text-muted">since {dateTime(contact.consent_changed_at)}</span></span> : <ConsentChip key="consent" consent={contact.consent} />],
+    ["Consent", <ConsentSaid key="consent" contact={contact} />],
     ["Topics", contact.topics.join(", ") || "–"],
     ["Time zone", contact.timezone ?? "–"],
     ["Locale", contact.locale ?? "–"],
     ["Last change", dateTime(contact.updated_at)],
   ];
+}
+
+/** The state with its proof: when it was said, and where that is known from. */
+function ConsentSaid({ contact }: { contact: Contact }) {
+  const said = [contact.consent_changed_at && `since ${dateTime(contact.consent_changed_at)}`, contact.consent_origin && `source: ${contact.consent_origin}`].filter(Boolean).join(", ");
+  return (
+    <span>
+      <ConsentChip consent={contact.consent} /> {said && <span className="text-sm wrap-anywhere text-muted">{said}</span>}
+    </span>
+  );
 }
 
 function CopyablePhone({ phone }: { phone: string }) {
@@ -131,7 +144,10 @@ function DeleteDialog({ contact, open, onClose }: { contact: Contact; open: bool
   return (
     <ConfirmDialog title="Delete this contact?" open={open} onClose={onClose} onConfirm={remove} action="Delete 1 contact" danger>
       <p>
-        {contact.phone} and its attributes are removed. Messages already sent stay in the campaign reports{contact.consent === "stopped" ? ", and their STOP is kept: a later import cannot undo it" : ""}.
+        {contact.phone} is erased everywhere: the profile, and the number and text of every message sent and received. The counts in campaign reports stay.{" "}
+        {contact.consent === "stopped" && "Their STOP stays in force: a contact that is added or imported again is stopped until they write START."}
+        {contact.consent === "opted_out" && "Their opt-out stays in force when the contact is added or imported again."}
+        {contact.consent !== "stopped" && " Undo brings back the profile, not the history."}
       </p>
     </ConfirmDialog>
   );

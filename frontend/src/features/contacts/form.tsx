@@ -49,7 +49,8 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
     onSuccess: (saved) => {
       cache.setQueryData(["contacts", "detail", saved.id], saved);
       void cache.invalidateQueries({ queryKey: ["contacts"] });
-      toast.done(contact ? "Contact saved" : `${saved.phone} added`);
+      if ("consent_kept" in saved && saved.consent_kept) toast.done(`${saved.phone} added. ${saved.consent === "stopped" ? "Their STOP" : "Their opt-out"} from before stays in force.`);
+      else toast.done(contact ? "Contact saved" : `${saved.phone} added`);
       onClose();
     },
   });

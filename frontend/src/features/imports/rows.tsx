@@ -13,7 +13,7 @@ import { QueryState, Skeleton } from "../../ui/states";
 const rejectColumns: Column<Reject>[] = [
   { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
   { id: "reason", header: "Reason", width: "minmax(16rem, 1.4fr)", cell: (row) => <span title={row.reason}>{row.reason}</span> },
-  { id: "row", header: "Row as it was", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row}</span> },
+  { id: "row", header: "Row as it was", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row || "Erased"}</span> },
 ];
 
 export function Rejects({ item }: { item: Import }) {
@@ -32,7 +32,7 @@ export function Rejects({ item }: { item: Import }) {
           <p className="line-clamp-2 text-sm">
             <span className="font-medium tabular">Line {count(row.line)}:</span> {row.reason}
           </p>
-          <p className="mt-1 truncate font-mono text-xs text-muted">{row.row}</p>
+          <p className="mt-1 truncate font-mono text-xs text-muted">{row.row || "Erased"}</p>
         </>
       )}
     />
@@ -44,7 +44,7 @@ const said = (row: MergedRow): string => Object.entries(row.stated).map(([name, 
 const mergeColumns: Column<MergedRow>[] = [
   { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
   { id: "into", header: "Merged into line", width: "8rem", cell: (row) => <span className="tabular">{count(row.first_line)}</span> },
-  { id: "phone", header: "Number", width: "minmax(9.5rem, 0.6fr)", cell: (row) => <span className="tabular">{row.phone}</span> },
+  { id: "phone", header: "Number", width: "minmax(9.5rem, 0.6fr)", cell: (row) => <span className="tabular">{row.phone || "Erased"}</span> },
   { id: "said", header: "What the row says", width: "minmax(16rem, 2fr)", cell: (row) => <span title={said(row)} className="text-muted">{said(row)}</span> },
 ];
 
@@ -62,7 +62,7 @@ export function Merges({ item }: { item: Import }) {
       card={(row) => (
         <>
           <p className="text-sm tabular">
-            <span className="font-medium">Line {count(row.line)}</span> into line {count(row.first_line)}: {row.phone}
+            <span className="font-medium">Line {count(row.line)}</span> into line {count(row.first_line)}: {row.phone || "Erased"}
           </p>
           <p className="mt-1 truncate text-xs text-muted">{said(row)}</p>
         </>

@@ -6,6 +6,7 @@ import typer
 
 from event_stream_engine import audit
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.bootstrap import use_secret_key
 from event_stream_engine.entrypoints.typed import in_transaction, moment
 from event_stream_engine.messaging import inbound_tasks
 from event_stream_engine.messaging.actions import keywords as actions
@@ -44,12 +45,13 @@ def catch_up(since: str | None, by: str) -> int:
 
 async def _catch_up(settings: Settings, since: str | None, by: str) -> CaughtUp:
     start = moment("--since", since) if since else None
+    use_secret_key(settings)
     gateway = gateway_of(settings, {})
     database = Database(settings.database_url, pool_size=1, application="ese-cli")
     try:
         found = await (catch_up_since(database, gateway, start) if start else inbound_tasks.catch_up(database, gateway))
         async with database.transaction() as tx:
-            told = {"since": start and start.isoformat(), "applied": found.applied, "who": by}
+            told = {"since": start and start.isoformat(), "applied": found.applied, "by": by}
             await audit.record(tx, None, "inbound.catch_up", "", told)
         return found
     finally:

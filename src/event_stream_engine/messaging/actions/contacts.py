@@ -10,6 +10,8 @@ from event_stream_engine.errors import Invalid
 from event_stream_engine.events.messaging import ConsentChanged
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
+from event_stream_engine.messaging.actions.erasing import erase
+from event_stream_engine.messaging.actions.suppressions import lift, suppressed
 from event_stream_engine.messaging.model.contacts import (
     TOPICS_MAX,
     Consent,
@@ -21,7 +23,9 @@ from event_stream_engine.messaging.model.contacts import (
     checked_timezone,
     staff_may_set,
 )
+from event_stream_engine.messaging.model.spellings import spellings
 from event_stream_engine.messaging.store import contacts as store
+from event_stream_engine.messaging.store.suppressions import Suppression
 from event_stream_engine.web.auth import Principal
 from event_stream_engine.web.pages import require_version
 
@@ -58,13 +62,29 @@ async def add_contact(tx: Transaction, given: ContactChange, *, by: Principal) -
         updated_at=now,
         version=1,
     )
-    if not await store.add(tx, contact):
-        raise ContactExists(f"{contact.phone} is in your contacts already: search for it and edit it.")
-    if consent != "unknown":
+    existing = await store.contact_by_phone_for_update(tx, contact.phone)
+    if existing is not None or not await store.add(tx, contact):
+        known = existing.phone if existing else contact.phone
+        raise ContactExists(f"{known} is in your contacts already: search for it and edit it.")
+    kept = (await suppressed(tx, [contact.phone])).get(contact.phone)
+    if kept is not None:
+        contact = await _keep_consent(tx, contact, kept, previous="unknown")
+    elif consent != "unknown":
         await change_consent(tx, contact, "unknown", consent, source="staff", by=by.account_id)
     await _changed(tx, contact.id)
-    await audit.record(tx, by.account_id, "contact.add", contact.id)
+    await audit.record(tx, by.account_id, "contact.add", contact.id, {"consent_kept": True} if kept else None)
     return contact
+
+
+async def _keep_consent(tx: Transaction, contact: Contact, kept: Suppression, *, previous: str) -> Contact:
+    """What the person said before the contact was erased stands, whatever is stated now."""
+    consent: Consent = "stopped" if kept.consent == "stopped" else "opted_out"
+    changed = replace(contact, consent=consent, consent_source=kept.source, consent_changed_at=kept.said_at)
+    await store.save(tx, changed)
+    await change_consent(
+        tx, contact, "unknown", consent, source=kept.source, detail="Said before the contact was erased"
+    )
+    return changed
 
 
 async def change_contact(
@@ -91,6 +111,12 @@ async def change_contact(
         staff_may_set(contact.consent, given.consent)
         changed = replace(changed, consent=given.consent, consent_source="staff", consent_changed_at=now)
         await change_consent(tx, contact, contact.consent, given.consent, source="staff", by=by.account_id)
+        if given.consent == "opted_in":
+            await lift(tx, changed.phone, by_the_person=False)
+    elif given.phone is not None and changed.phone != contact.phone:
+        kept = (await suppressed(tx, [changed.phone])).get(changed.phone)
+        if kept is not None and contact.consent != "stopped":
+            changed = await _keep_consent(tx, changed, kept, previous=contact.consent)
     await store.save(tx, changed)
     await _changed(tx, contact.id)
     await audit.record(tx, by.account_id, "contact.change", contact.id, {"fields": _given(given)})
@@ -98,11 +124,16 @@ async def change_contact(
 
 
 async def remove_contact(tx: Transaction, contact_id: UUID, *, by: Principal) -> None:
-    """Raises `ContactNotFound`. Messages already sent stay in the ledger, without the contact."""
-    if not await store.remove(tx, contact_id):
+    """Erase the person everywhere (`erasing`). Raises `ContactNotFound`.
+
+    Messages already sent stay counted, without number and text; a STOP or an opt-out stays in force as a keyed hash.
+    """
+    contact = await store.contact_for_update(tx, contact_id)
+    if contact is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    erasure_id = await erase(tx, contact, by=by.account_id)
     await _changed(tx, contact_id)
-    await audit.record(tx, by.account_id, "contact.remove", contact_id)
+    await audit.record(tx, by.account_id, "contact.remove", contact_id, {"erasure_id": str(erasure_id)})
 
 
 async def change_consent(
@@ -127,8 +158,9 @@ async def change_consent(
 
 async def _with_phone(tx: Transaction, contact: Contact, written: str) -> Contact:
     phone = checked_phone(written)
-    other = await store.contact_by_phone_for_update(tx, phone.e164)
-    if other is not None and other.id != contact.id:
+    others = await store.contacts_by_phone_for_update(tx, phone.e164)
+    is_same_line = phone.e164 in spellings(contact.phone)
+    if any(other.id != contact.id and (other.phone == phone.e164 or not is_same_line) for other in others):
         raise ContactExists(f"{phone.e164} belongs to another contact.")
     return replace(contact, phone=phone.e164, country=phone.country)
 

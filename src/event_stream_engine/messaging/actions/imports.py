@@ -11,7 +11,10 @@ from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import ConsentChanged, ContactsImported
 from event_stream_engine.events.monitoring import LiveUpdate
+from event_stream_engine.messaging.actions.suppressions import suppressed
+from event_stream_engine.messaging.files.chunks import staged_rows
 from event_stream_engine.messaging.files.records import Shape
+from event_stream_engine.messaging.model.contacts import checked_consent
 from event_stream_engine.messaging.model.import_rows import Chunk, Merged, stated
 from event_stream_engine.messaging.model.imports import (
     DefaultConsent,
@@ -23,6 +26,7 @@ from event_stream_engine.messaging.model.imports import (
     checked_options,
     warned,
 )
+from event_stream_engine.messaging.model.spellings import spellings
 from event_stream_engine.messaging.store import import_chunks
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.messaging.store.import_chunks import Outcome, Writing
@@ -143,8 +147,15 @@ async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes,
     first_lines: dict[str, int] = {}
     outcome = Outcome(0, 0, 0, 0)
     if chunk.first:
+        staged = await _in_known_spellings(tx, run.id, chunk, staged)
+        kept = await suppressed(tx, chunk.first)
+        stated_otherwise = chunk.keep_consent({phone: checked_consent(said.consent) for phone, said in kept.items()})
+        staged = staged_rows(chunk) if kept else staged
         first_lines = await import_chunks.stage(tx, run.id, staged, len(chunk.first))
         outcome = await _apply(tx, run, chunk, len(first_lines))
+        outcome = replace(outcome, kept=outcome.kept + len(stated_otherwise - first_lines.keys()))
+        if kept and not run.dry_run:
+            await import_chunks.keep_sources(tx, f"import:{run.id}", kept)
     if chunk.refused:
         await import_chunks.refuse(tx, run.id, chunk.refused)
     merges = _merges(chunk, first_lines, Options.of(run.options).default_consent)
@@ -155,6 +166,16 @@ async def write_chunk(tx: Transaction, run: Import, chunk: Chunk, staged: bytes,
     if show:
         await _show(tx, after)
     return after
+
+
+async def _in_known_spellings(tx: Transaction, import_id: UUID, chunk: Chunk, staged: bytes) -> bytes:
+    """The rows to stage, a line that is known in another spelling written as it is known."""
+    others = {other: phone for phone in chunk.first for other in spellings(phone)[1:]}
+    known = await import_chunks.known_otherwise(tx, import_id, others) if others else {}
+    if not known:
+        return staged
+    chunk.respell(known)
+    return staged_rows(chunk)
 
 
 async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> Outcome:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+from prometheus_client import Counter
+
 from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
@@ -12,6 +15,7 @@ from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions.confirmations import request_confirmation
 from event_stream_engine.messaging.actions.contacts import change_consent
+from event_stream_engine.messaging.actions.suppressions import lift, suppress, suppressed
 from event_stream_engine.messaging.model.contacts import (
     Consent,
     Contact,
@@ -23,7 +27,12 @@ from event_stream_engine.messaging.model.replies import Reading, read_reply
 from event_stream_engine.messaging.store import contacts as contacts_store
 from event_stream_engine.messaging.store import inbound as store
 from event_stream_engine.messaging.store import keywords as keywords_store
+from event_stream_engine.messaging.store.suppressions import Suppression
 from event_stream_engine.messaging.twilio.webhooks import InboundForm
+
+log = structlog.get_logger()
+
+UNREAD = Counter("ese_unread_stops_total", "STOPs from senders that are no number a contact could have")
 
 BODY_SHOWN = 500
 CLOCKS_DIFFER = timedelta(seconds=5)
@@ -99,13 +108,34 @@ async def receive(tx: Transaction, form: InboundForm, *, received_at: datetime |
 async def _change_consent(
     tx: Transaction, form: InboundForm, reading: Reading, said_at: datetime, *, is_late: bool
 ) -> _Change:
+    """Of every contact of the line: two may be spellings of one number. What became of the first that changed."""
+    contacts = await contacts_store.contacts_by_phone_for_update(tx, form.from_)
+    if not contacts:
+        new = await _new_contact(tx, form)
+        if new is None:
+            return _Change(None, await _suppress(tx, form, reading, said_at))
+        contacts = [new]
+    changes = [await _apply_consent(tx, one, form, reading, said_at, is_late=is_late) for one in contacts]
+    if any(change.contact and change.contact.consent == "opted_in" for change in changes):
+        await lift(tx, form.from_, by_the_person=True)
+    return next((change for change in changes if change.previous), changes[0])
+
+
+async def _suppress(tx: Transaction, form: InboundForm, reading: Reading, said_at: datetime) -> str:
+    """A sender that is no number a contact could have: what it says holds for whatever is ever sent to it."""
+    if reading.kind == "start":
+        is_lifted = await lift(tx, form.from_, by_the_person=True)
+        return "May be written to again" if is_lifted else "The number cannot be read: nothing to change"
+    await suppress(tx, form.from_, Suppression("stopped", _source(reading), said_at))
+    UNREAD.inc()
+    log.error("a STOP came from a number that cannot be read", inbound_sid=form.sid)
+    return "The number cannot be read: nothing is ever sent to it"
+
+
+async def _apply_consent(
+    tx: Transaction, contact: Contact, form: InboundForm, reading: Reading, said_at: datetime, *, is_late: bool
+) -> _Change:
     wanted: Consent = "stopped" if reading.kind == "stop" else "opted_in"
-    source = "inbound:wording" if reading.basis == "wording" else f"inbound:{reading.kind}"
-    contact = await contacts_store.contact_by_phone_for_update(tx, form.from_)
-    if contact is None:
-        contact = await _new_contact(tx, form)
-        if contact is None:
-            return _Change(None, "The number is not valid: nothing to change")
     if contact.consent == wanted:
         return _Change(contact, "Nothing to change")
     if is_late and await _is_overtaken(tx, contact, wanted, said_at):
@@ -113,14 +143,19 @@ async def _change_consent(
     changed = replace(
         contact,
         consent=wanted,
-        consent_source=source,
+        consent_source=_source(reading),
         consent_changed_at=said_at,
         updated_at=clock.now(),
         version=contact.version + 1,
     )
     await contacts_store.save(tx, changed)
-    await change_consent(tx, contact, contact.consent, wanted, source=source, detail=form.body[:BODY_SHOWN])
+    detail = form.body[:BODY_SHOWN]
+    await change_consent(tx, contact, contact.consent, wanted, source=_source(reading), detail=detail)
     return _Change(changed, _effect(reading), contact.consent)
+
+
+def _source(reading: Reading) -> str:
+    return "inbound:wording" if reading.basis == "wording" else f"inbound:{reading.kind}"
 
 
 def _effect(reading: Reading) -> str:
@@ -138,6 +173,8 @@ async def _is_overtaken(tx: Transaction, contact: Contact, wanted: Consent, said
     if wanted == "stopped":
         return await store.has_later(tx, contact.id, "start", said_at + CLOCKS_DIFFER)
     if contact.consent_changed_at is not None and contact.consent_changed_at > said_at:
+        return True
+    if any(kept.said_at > said_at for kept in (await suppressed(tx, [contact.phone])).values()):
         return True
     return await store.has_later(tx, contact.id, "stop", said_at - CLOCKS_DIFFER)
 
@@ -164,11 +201,12 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
     row = await store.inbound(tx, inbound_id)
     if row is None:
         return
-    contact = await contacts_store.contact_by_phone_for_update(tx, event.phone)
-    if contact is not None and (contact.last_inbound_at is None or contact.last_inbound_at < event.received_at):
-        await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
-    contact_id = contact.id if contact else None
-    effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contact else None)
+    contacts = await contacts_store.contacts_by_phone_for_update(tx, event.phone)
+    for contact in contacts:
+        if contact.last_inbound_at is None or contact.last_inbound_at < event.received_at:
+            await contacts_store.save(tx, replace(contact, last_inbound_at=event.received_at))
+    contact_id = contacts[0].id if contacts else None
+    effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contacts else None)
     await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=effect, at=clock.now())
     patch = {
         "id": event.inbound_id, "phone_masked": masked(event.phone), "channel": event.channel,

@@ -57,6 +57,7 @@ async def apply_receipts(tx: Transaction, callbacks: Sequence[StatusCallbackRece
 
 
 def _row(callback: StatusCallbackReceived, message: Message | None) -> tuple[object, ...]:
-    form = msgspec.json.encode(callback.form).decode()
+    is_erased = message is not None and not message.phone
+    form = msgspec.json.encode({} if is_erased else callback.form).decode()
     message_id = message.id if message else None
     return (callback.sid, callback.status, message_id, callback.error_code, form, callback.received_at)

@@ -1,5 +1,6 @@
 """What a person decides about a reply: it is an opt-out, or it is not. Either can be taken back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
@@ -44,8 +45,8 @@ async def review(tx: Transaction, inbound_id: UUID, decision: Decision, *, by: P
     if row.kind == "stop" and row.basis != "wording" and row.review is None:
         raise OptOutStands("This person opted out with a keyword. Only their own START opts them in again.")
     if row.review != decision:
-        contact = await contacts_store.contact_by_phone_for_update(tx, row.phone)
-        values = await (_confirm if decision == "opt_out" else _reject)(tx, row, contact)
+        contacts = await contacts_store.contacts_by_phone_for_update(tx, row.phone)
+        values = await (_confirm if decision == "opt_out" else _reject)(tx, row, contacts)
         values |= {"review": decision, "reviewed_by": by.account_id, "reviewed_at": clock.now()}
         await store.save_review(tx, inbound_id, values)
         await audit.record(tx, by.account_id, "inbound.review", inbound_id, {"decision": decision})
@@ -56,22 +57,24 @@ async def review(tx: Transaction, inbound_id: UUID, decision: Decision, *, by: P
     return await store.inbound(tx, inbound_id)
 
 
-async def _confirm(tx: Transaction, row: Any, contact: Contact | None) -> dict[str, Any]:
+async def _confirm(tx: Transaction, row: Any, contacts: Sequence[Contact]) -> dict[str, Any]:
     values: dict[str, Any] = {"kind": "stop", "effect": "Gets no more messages"}
-    if contact is None or contact.consent == "stopped":
-        return values
-    await _change(tx, contact, "stopped", row)
-    return {**values, "consent_before": contact.consent, "contact_id": contact.id}
+    for contact in contacts:
+        if contact.consent != "stopped":
+            await _change(tx, contact, "stopped", row)
+            values |= {"consent_before": contact.consent, "contact_id": contact.id}
+    return values
 
 
-async def _reject(tx: Transaction, row: Any, contact: Contact | None) -> dict[str, Any]:
+async def _reject(tx: Transaction, row: Any, contacts: Sequence[Contact]) -> dict[str, Any]:
     kind = "media" if row.form.get("NumMedia", "0") not in ("", "0") else "text"
     values = {"kind": kind, "effect": "Not an opt-out"}
-    before = await _consent_before(tx, row, contact) if contact else None
-    if contact is None or before is None:
-        return values
-    await _change(tx, contact, before, row)
-    return {**values, "effect": "Not an opt-out: consent is as it was before"}
+    for contact in contacts:
+        before = await _consent_before(tx, row, contact)
+        if before is not None:
+            await _change(tx, contact, before, row)
+            values["effect"] = "Not an opt-out: consent is as it was before"
+    return values
 
 
 async def _consent_before(tx: Transaction, row: Any, contact: Contact) -> Consent | None:

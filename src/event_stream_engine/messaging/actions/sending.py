@@ -20,6 +20,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import MessagesClaimed
 from event_stream_engine.messaging.actions.campaigns import pause_campaign
 from event_stream_engine.messaging.actions.suppressing import learn_from
+from event_stream_engine.messaging.actions.suppressions import suppressed
 from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
@@ -114,10 +115,12 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
     """Take up to `limit` due messages, ask the gate about each, and write the claim."""
     now = clock.now()
     found = await ledger.lock_due(tx, plan.campaign_id, now, limit)
+    no_more = await suppressed(tx, (item.message.phone for item in found)) if found else {}
     outgoing: list[Outgoing] = []
     steps: list[Step] = []
     for item in found:
-        sent_or_step = _decide(item, plan, now)
+        said = no_more.get(item.message.phone)
+        sent_or_step = settle(item.message, "refused", now, reason=said.consent) if said else _decide(item, plan, now)
         if isinstance(sent_or_step, Step):
             steps.append(sent_or_step)
         else:

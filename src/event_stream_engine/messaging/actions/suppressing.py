@@ -26,7 +26,8 @@ async def learn_from(tx: Transaction, steps: Sequence[Step]) -> None:
         if contact is None:
             continue
         if suppression == "opt_out":
-            await _opt_out(tx, contact, message.error_code)
+            for same_line in await store.contacts_by_phone_for_update(tx, contact.phone):
+                await _opt_out(tx, same_line, message.error_code)
         else:
             channel = await ledger.channel_of(tx, message.campaign_id)
             await _block(tx, contact, channel)

@@ -11,6 +11,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions.campaigns import find_campaign, frozen_parts
 from event_stream_engine.messaging.actions.sending import status_callback
+from event_stream_engine.messaging.actions.suppressions import suppressed
 from event_stream_engine.messaging.gateway import (
     Accepted,
     Held,
@@ -57,7 +58,8 @@ async def send_test(
     parts = campaign.frozen or await frozen_parts(tx, campaign)
     number = checked_phone(phone).e164
     contact = await contact_store.contact_by_phone_for_update(tx, number)
-    if contact is not None and contact.consent == "stopped":
+    is_suppressed = bool(await suppressed(tx, [number]))
+    if is_suppressed or (contact is not None and contact.consent == "stopped"):
         raise ConsentLocked("This number wrote STOP. Not even a test goes there until it writes START.")
     message = Message(new_id(), None, None, number, "sending", attempt=1)
     request = _request(parts, message, contact, settings)

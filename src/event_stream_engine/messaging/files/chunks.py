@@ -49,7 +49,7 @@ class ChunkReader:
         for name, count in self._rows.unmapped.items():
             chunk.warn("unmapped_column", name, count)
         self._rows.unmapped.clear()
-        return chunk, _staged(chunk)
+        return chunk, staged_rows(chunk)
 
     def close(self) -> None:
         self._rows.close()
@@ -66,7 +66,7 @@ class ChunkReader:
             chunk.refused.append(Refused(self._number, record.line, *problem, shown(record.raw), cells))
 
 
-def _staged(chunk: Chunk) -> bytes:
+def staged_rows(chunk: Chunk) -> bytes:
     """One line for each contact: step, row number, line, and the values; what is absent is empty."""
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")

@@ -11,6 +11,7 @@ from uuid import UUID
 import phonenumbers
 
 from event_stream_engine.errors import Conflict, Invalid, NotFound
+from event_stream_engine.messaging.model.spellings import spellings
 
 Consent = Literal["opted_in", "opted_out", "stopped", "unknown"]
 CONSENTS: tuple[str, ...] = get_args(Consent)
@@ -19,6 +20,7 @@ ATTRIBUTES_MAX = 100
 ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 ATTRIBUTE_VALUE_MAX = 4000
 TOPICS_MAX = 50
+ERASED = "Erased"
 
 
 class ContactNotFound(NotFound):
@@ -82,7 +84,8 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
     """The number as E.164. Raises `PhoneInvalid` saying what to do.
 
     A number without a country code needs `default_region`. Validity is libphonenumber's: the number could be
-    assigned; only a message proves that it is.
+    assigned; only a message proves that it is. A spelling that is not valid, such as WhatsApp's of a Mexican number,
+    becomes the valid one of the same line.
     """
     text = _PREFIX.sub("", written.strip()).strip()
     if not text:
@@ -104,10 +107,11 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
             hint = "Write + and the country code in front, or choose the region of numbers without one."
             raise PhoneInvalid("region", hint) from error
         raise PhoneInvalid("invalid", "This is not a phone number.") from error
-    if not phonenumbers.is_valid_number(number):
-        raise PhoneInvalid("invalid", "No such number can exist in its country: check the digits.")
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return Phone(e164, phonenumbers.region_code_for_number(number))
+    for spelling in spellings(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)):
+        candidate = phonenumbers.parse(spelling)
+        if phonenumbers.is_valid_number(candidate):
+            return Phone(spelling, phonenumbers.region_code_for_number(candidate))
+    raise PhoneInvalid("invalid", "No such number can exist in its country: check the digits.")
 
 
 def checked_phone(written: str, default_region: str | None = None) -> Phone:
@@ -118,9 +122,36 @@ def checked_phone(written: str, default_region: str | None = None) -> Phone:
         raise Invalid.field("phone", str(error)) from error
 
 
+_ORIGINS = {
+    "staff": "set by the team",
+    "inbound:stop": "wrote STOP",
+    "inbound:start": "wrote START",
+}
+
+
+def origin_of_consent(source: str | None, stated: str | None = None) -> str | None:
+    """Where consent comes from, in words; `stated` is what was written down when its file was imported."""
+    if source is None:
+        return None
+    if source.startswith("import:"):
+        return stated or "an import"
+    if source.startswith("twilio:"):
+        return f"Twilio's error {source.partition(':')[2]}"
+    return _ORIGINS.get(source, source)
+
+
+def checked_consent(stored: str) -> Consent:
+    """A stored consent as its type. Raises `ValueError`."""
+    for consent in get_args(Consent):
+        if consent == stored:
+            known: Consent = consent
+            return known
+    raise ValueError(f"{stored!r} is not a consent")
+
+
 def masked(phone: str) -> str:
-    """The last four digits; enough to recognise, too little to call."""
-    return "•••• " + phone[-4:]
+    """The last four digits; enough to recognise, too little to call. A number that was erased says so."""
+    return "•••• " + phone[-4:] if phone else ERASED
 
 
 @functools.lru_cache(maxsize=1)

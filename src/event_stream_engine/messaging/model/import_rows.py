@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,6 +17,7 @@ from event_stream_engine.messaging.model.contacts import (
 from event_stream_engine.messaging.model.dates import Dates, read_date
 from event_stream_engine.messaging.model.imports import SAMPLES_MAX, Options
 from event_stream_engine.messaging.model.phones import PhoneReader
+from event_stream_engine.messaging.model.spellings import spellings
 
 LOCALE_MAX = 35
 TOPIC_MAX = 100
@@ -115,13 +116,37 @@ class Chunk:
             samples.append(sample)
 
     def add(self, row: Row) -> None:
-        earlier = self.first.get(row.phone)
+        earlier = self.first.get(row.phone) or self._in_other_spelling(row)
         if earlier is None:
             self.first[row.phone] = self.whole[row.phone] = row
             return
         both = merged(self.whole[row.phone], row)
         self.whole[row.phone] = replace(both, number=earlier.number, line=earlier.line)
         self.repeats.append(row)
+
+    def _in_other_spelling(self, row: Row) -> Row | None:
+        """The first row of the same line, if it is written otherwise; the row takes its spelling."""
+        for spelling in spellings(row.phone)[1:]:
+            if spelling in self.first:
+                row.phone = spelling
+                return self.first[spelling]
+        return None
+
+    def keep_consent(self, said: Mapping[str, Consent]) -> set[str]:
+        """Let what people said before stand; those of whom the file states that they opted in."""
+        stated = {phone for phone in said if self.whole[phone].consent == "opted_in"}
+        for phone, consent in said.items():
+            row = self.whole[phone]
+            self.whole[phone] = replace(row, consent=max(row.consent, consent, key=RANK.__getitem__))
+        return stated
+
+    def respell(self, known: Mapping[str, str]) -> None:
+        """Write numbers in the spelling that is known already; keys are this chunk's."""
+        for written, spelling in known.items():
+            self.first[spelling], self.whole[spelling] = self.first.pop(written), self.whole.pop(written)
+            self.first[spelling].phone = self.whole[spelling].phone = spelling
+        for row in self.repeats:
+            row.phone = known.get(row.phone, row.phone)
 
 
 def stated(row: Row, default: Consent) -> dict[str, str]:

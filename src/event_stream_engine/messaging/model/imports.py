@@ -207,6 +207,10 @@ _NAMED: dict[str, frozenset[str]] = {
 _PHONE_LIKE = re.compile(r"\s*(whatsapp:|sms:)?[+＋(]?[0-9][0-9 ().-]{6,20}\s*")
 
 
+ABOUT_CONSENT = ("consent_source", "consent_since")
+"""The columns of an export of contacts that say where consent comes from; uploaded again, they are left out: the import
+has a source of its own."""
+
 ABOUT_REJECTS = ("rejected_line", "rejected_reason", "rejected_row")
 """The columns that an export of refused rows has beside those of its file; uploaded again, they are left out."""
 
@@ -219,7 +223,7 @@ def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
         folded = re.sub(r"[^a-z]", "", name.casefold())
         found = next((t for t, words in _NAMED.items() if folded in words and t not in taken), None)
         taken |= {found} if found else set()
-        found = "ignore" if name in ABOUT_REJECTS else found
+        found = "ignore" if name in (*ABOUT_REJECTS, *ABOUT_CONSENT) else found
         suggested.append(Column(name, found) if found else _attribute(name, values))
     if "phone" not in taken:
         for number, values in enumerate(samples):

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 
 from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.model.spellings import spellings
 from event_stream_engine.messaging.tables import contacts, messages
 
 _KEY = (messages.c.updated_at, messages.c.id)
@@ -27,7 +28,8 @@ def of_campaign(
         clauses.append(columns.error_code == error_code)
     if search:
         named = select(contacts.c.id).where(contacts.c.attributes["name"].astext.icontains(search, autoescape=True))
-        clauses.append(or_(columns.phone.contains(search, autoescape=True), columns.contact_id.in_(named)))
+        spelled = columns.phone.in_(spellings(search)[1:])
+        clauses.append(or_(columns.phone.contains(search, autoescape=True), spelled, columns.contact_id.in_(named)))
     return and_(*clauses)
 
 

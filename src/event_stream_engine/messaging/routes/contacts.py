@@ -11,11 +11,13 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from event_stream_engine import audit
-from event_stream_engine.database import Database
+from event_stream_engine.database import Database, Transaction
 from event_stream_engine.messaging.actions import contacts as actions
 from event_stream_engine.messaging.actions.segments import rule_of
 from event_stream_engine.messaging.model.compliance import reason_title
-from event_stream_engine.messaging.model.contacts import Contact, ContactNotFound
+from event_stream_engine.messaging.model.contacts import Contact, ContactNotFound, origin_of_consent
+from event_stream_engine.messaging.model.imports import ABOUT_CONSENT
+from event_stream_engine.messaging.reports import person
 from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.routes.csv_safe import harmless
 from event_stream_engine.messaging.store import contacts as store
@@ -68,10 +70,13 @@ async def list_contacts(
 
 
 @router.post("", status_code=201, summary="Add a contact", dependencies=[needs("contacts:write")])
-async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.Contact:
+async def add_contact(body: schemas.ContactInput, by: Account, tx: Tx, response: Response) -> schemas.ContactAdded:
+    """`consent_kept` when the person wrote STOP, or was opted out, before an earlier contact of this number was
+    deleted: then the new one is so too, whatever `consent` says."""
     contact = await actions.add_contact(tx, actions.ContactChange(**body.model_dump()), by=by)
     set_version(response, contact.version)
-    return masking.contact(shape(contact), by)
+    shown = masking.contact(await told(tx, contact), by)
+    return schemas.ContactAdded(**shown.model_dump(), consent_kept=contact.consent != body.consent)
 
 
 @router.get("/attributes", summary="The attributes that contacts have", dependencies=[needs("contacts:read")])
@@ -113,7 +118,23 @@ async def get_contact(contact_id: UUID, by: Account, tx: Tx, response: Response)
     if contact is None:
         raise ContactNotFound("This contact does not exist. It may have been deleted.")
     set_version(response, contact.version)
-    return masking.contact(shape(contact), by)
+    return masking.contact(await told(tx, contact), by)
+
+
+@router.get(
+    "/{contact_id}/record.json",
+    summary="All that is stored about one person",
+    dependencies=[needs("contacts:export")],
+)
+async def export_person(contact_id: UUID, by: Account, tx: Tx, response: Response) -> schemas.PersonRecord:
+    """For a person who asks what is stored about them. The answer is a file to download, and its making is audited."""
+    contact = await store.contact(tx, contact_id)
+    if contact is None:
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    found = schemas.PersonRecord.model_validate(await person.record(tx, contact))
+    await audit.record(tx, by.account_id, "contact.export_record", contact_id)
+    response.headers["content-disposition"] = f'attachment; filename="person-{contact_id}.json"'
+    return found
 
 
 @router.patch("/{contact_id}", summary="Change a contact", dependencies=[needs("contacts:write")])
@@ -129,11 +150,13 @@ async def change_contact(
     change = actions.ContactChange(**body.model_dump())
     contact = await actions.change_contact(tx, contact_id, change, by=by, if_match=if_match)
     set_version(response, contact.version)
-    return masking.contact(shape(contact), by)
+    return masking.contact(await told(tx, contact), by)
 
 
 @router.delete("/{contact_id}", status_code=204, summary="Delete a contact", dependencies=[needs("contacts:write")])
 async def remove_contact(contact_id: UUID, by: Account, tx: Tx) -> None:
+    """Erases the person: numbers, texts and names in messages, receipts, inbound messages, import rows and events.
+    Counts stay. A STOP or an opt-out stays in force as a keyed hash of the number."""
     await actions.remove_contact(tx, contact_id, by=by)
 
 
@@ -152,18 +175,34 @@ def shape(contact: Contact) -> schemas.Contact:
     return schemas.Contact.model_validate(contact)
 
 
+async def told(tx: Transaction, contact: Contact) -> schemas.Contact:
+    """One contact, with the origin of its consent in words."""
+    source = contact.consent_source
+    stated = await person.stated_source(tx, source) if source and source.startswith("import:") else None
+    return shape(contact).model_copy(update={"consent_origin": origin_of_consent(source, stated)})
+
+
 async def _csv(database: Database, where: Any, names: list[str]) -> AsyncIterator[str]:
-    columns = ["phone", "consent", "timezone", "locale", "topics", *names]
+    columns = ["phone", "consent", *ABOUT_CONSENT, "timezone", "locale", "topics", *names]
     yield _line(columns)
     async with database.transaction() as tx:
+        stated = await person.stated_sources(tx)
         async for contacts in store.stream(tx, where):
-            yield "".join(
-                _line([
-                    c.phone, c.consent, c.timezone or "", c.locale or "", ",".join(c.topics),
-                    *(c.attributes.get(name, "") for name in names),
-                ])
-                for c in contacts
-            )  # fmt: skip
+            yield "".join(_line(_cells(contact, names, stated)) for contact in contacts)
+
+
+def _cells(contact: Contact, names: list[str], stated: dict[str, str]) -> list[str]:
+    source, since = contact.consent_source, contact.consent_changed_at
+    return [
+        contact.phone,
+        contact.consent,
+        origin_of_consent(source, stated.get(source or "")) or "",
+        since.isoformat(timespec="seconds") if since else "",
+        contact.timezone or "",
+        contact.locale or "",
+        ",".join(contact.topics),
+        *(contact.attributes.get(name, "") for name in names),
+    ]
 
 
 def _line(cells: list[str]) -> str:

@@ -13,6 +13,7 @@ from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes.report_schemas import Inbound
 from event_stream_engine.messaging.store import keywords as keywords_store
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Body
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.unit import Route, Tx
@@ -22,7 +23,7 @@ router = Router(prefix="/api/v1", tags=["inbound"], route_class=Route)
 Word = Annotated[str, Path(max_length=LONGEST, pattern=r"^[^\x00]+$", description="As it was written, in any case.")]
 
 
-class ReviewInput(BaseModel):
+class ReviewInput(Body):
     decision: Literal["opt_out", "not_opt_out"]
 
 
@@ -38,7 +39,7 @@ class KeywordList(BaseModel):
     items: list[KeywordOut]
 
 
-class ReplyInput(BaseModel):
+class ReplyInput(Body):
     text: str = Field(max_length=1600, description="What a person might write.")
 
 

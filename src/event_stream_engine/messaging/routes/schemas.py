@@ -1,7 +1,7 @@
 """The shapes of messaging's API."""
 
 from datetime import datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -31,6 +31,7 @@ class Contact(Shape):
     attributes: dict[str, str]
     consent: Consent
     consent_source: str | None
+    consent_origin: str | None = Field(None, description="Where the consent comes from, in words. Of one contact only.")
     consent_changed_at: datetime | None
     topics: list[str]
     timezone: str | None
@@ -39,6 +40,26 @@ class Contact(Shape):
     created_at: datetime
     updated_at: datetime
     version: int
+
+
+class ContactAdded(Contact):
+    consent_kept: bool = Field(
+        False, description="The person had said no before an earlier contact was deleted: that stands."
+    )
+
+
+class PersonRecord(BaseModel):
+    """All that is stored about one person."""
+
+    made_at: datetime
+    contact: dict[str, Any]
+    consent_history: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    delivery_receipts: list[dict[str, Any]]
+    inbound_messages: list[dict[str, Any]]
+    imports: list[dict[str, Any]]
+    import_rows: list[dict[str, Any]]
+    left_out: list[str] = Field(description="Parts with more than 10,000 rows: the newest are given.")
 
 
 Attributes = Annotated[dict[str, ShortText], Field(max_length=ATTRIBUTES_MAX)]

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.contacts import Contact
+from event_stream_engine.messaging.model.spellings import spellings
 from event_stream_engine.messaging.tables import consent_changes, contacts
 
 SORTS = {
@@ -49,10 +50,20 @@ async def contact_for_update(tx: Transaction, contact_id: UUID) -> Contact | Non
     return contact_of(row) if row else None
 
 
+async def contacts_by_phone_for_update(tx: Transaction, phone: str) -> list[Contact]:
+    """Every contact whose number is a spelling of this line; the one written so comes first.
+
+    Locked in the order of their ids, as every transaction locks several contacts.
+    """
+    query = select(contacts).where(contacts.c.phone.in_(spellings(phone))).order_by(contacts.c.id).with_for_update()
+    found = [contact_of(row) for row in await tx.execute(query)]
+    return sorted(found, key=lambda contact: contact.phone != phone)
+
+
 async def contact_by_phone_for_update(tx: Transaction, phone: str) -> Contact | None:
-    query = select(contacts).where(contacts.c.phone == phone).with_for_update()
-    row = (await tx.execute(query)).one_or_none()
-    return contact_of(row) if row else None
+    """The contact of this line, in whatever spelling; of several, the one written so."""
+    found = await contacts_by_phone_for_update(tx, phone)
+    return found[0] if found else None
 
 
 async def add(tx: Transaction, new: Contact) -> bool:
@@ -107,7 +118,13 @@ def matching(
         clauses.append(rule)
     for word in (search or "").split():
         values = cast(func.jsonb_path_query_array(contacts.c.attributes, literal_column("'$.*'")), Text)
-        clauses.append(or_(contacts.c.phone.contains(word, autoescape=True), values.icontains(word, autoescape=True)))
+        clauses.append(
+            or_(
+                contacts.c.phone.contains(word, autoescape=True),
+                contacts.c.phone.in_(spellings(word)[1:]),
+                values.icontains(word, autoescape=True),
+            )
+        )
     return and_(*clauses)
 
 
@@ -160,6 +177,13 @@ SELECT at, kind, title, detail, campaign_id, message_id, status, reason FROM (
     SELECT at, 'consent' AS kind, previous || ' → ' || consent AS title, coalesce(detail, source) AS detail,
            NULL::uuid AS campaign_id, NULL::uuid AS message_id, NULL AS status, NULL AS reason
     FROM consent_changes WHERE contact_id = :id
+    UNION ALL
+    SELECT c.created_at, 'consent', 'unknown → ' || coalesce(f.previous, c.consent),
+           coalesce(i.options ->> 'consent_source', 'import:' || c.import_id), NULL, NULL, NULL, NULL
+    FROM contacts c LEFT JOIN imports i ON i.id = c.import_id LEFT JOIN LATERAL (
+        SELECT previous FROM consent_changes WHERE contact_id = c.id ORDER BY at, id LIMIT 1
+    ) AS f ON true
+    WHERE c.id = :id AND c.import_id IS NOT NULL AND coalesce(f.previous, c.consent) <> 'unknown'
     UNION ALL
     SELECT coalesce(m.accepted_at, m.updated_at), 'message', coalesce(c.name, 'Test message'), m.body,
            m.campaign_id, m.id, m.status, m.reason

@@ -9,6 +9,7 @@ each other and never in a circle.
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,6 +18,7 @@ import asyncpg
 
 from event_stream_engine.database import Transaction, copy, raw
 from event_stream_engine.messaging.model.import_rows import Merged, Refused, attributes_json
+from event_stream_engine.messaging.store.suppressions import Suppression
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
@@ -144,6 +146,28 @@ class Outcome:
     ignored: int
 
 
+# A line that a contact or an earlier row of the file has in another spelling; a contact's spelling comes first.
+_OTHERWISE = """
+SELECT DISTINCT ON (g.written) g.written, found.phone
+FROM unnest($2::text[], $3::text[]) AS g (written, other)
+JOIN LATERAL (
+    SELECT c.phone, 0 AS rank FROM contacts c WHERE c.phone = g.other
+    UNION ALL
+    SELECT n.phone, 1 FROM import_numbers n WHERE n.import_id = $1 AND n.phone = g.other
+) AS found ON true
+WHERE NOT EXISTS (SELECT FROM contacts c WHERE c.phone = g.written)
+  AND NOT EXISTS (SELECT FROM import_numbers n WHERE n.import_id = $1 AND n.phone = g.written)
+ORDER BY g.written, found.rank
+"""
+
+
+async def known_otherwise(tx: Transaction, import_id: UUID, written: dict[str, str]) -> dict[str, str]:
+    """Of numbers in other spellings (`other` to the one the file has), those that are known, by the file's."""
+    connection = await raw(tx)
+    rows = await connection.fetch(_OTHERWISE, import_id, list(written.values()), list(written))
+    return {row["written"]: row["phone"] for row in rows}
+
+
 async def stage(tx: Transaction, import_id: UUID, rows: bytes, firsts: int) -> dict[str, int]:
     """Stage rows (CSV in the order of the columns, `firsts` of them of step 0).
 
@@ -188,6 +212,27 @@ async def merge(tx: Transaction, writing: Writing, step: int) -> tuple[int, list
     )
     updated = _count(await connection.execute(_UPDATE, step, only, writing.source, writing.at))
     return updated, [ConsentStep(*row) for row in changed]
+
+
+# The contact says what its person said, and when; the import only brought the number back.
+_KEEP_SOURCES = """
+WITH kept AS (
+    UPDATE contacts c SET consent_source = g.source, consent_changed_at = g.said_at
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS g (phone, consent, source, said_at)
+    WHERE c.phone = g.phone AND c.consent = g.consent AND c.consent_source = $1
+    RETURNING c.id, c.consent, g.source
+)
+INSERT INTO consent_changes (contact_id, previous, consent, source, detail)
+SELECT id, 'unknown', consent, source, 'Said before the contact was erased' FROM kept k
+WHERE NOT EXISTS (SELECT FROM consent_changes o WHERE o.contact_id = k.id AND o.consent = k.consent)
+"""
+
+
+async def keep_sources(tx: Transaction, source: str, kept: Mapping[str, Suppression]) -> None:
+    """Where the consent of these numbers comes from, for contacts that this import (`source`) made or changed."""
+    said = kept.values()
+    columns = [s.consent for s in said], [s.source for s in said], [s.said_at for s in said]
+    await (await raw(tx)).execute(_KEEP_SOURCES, source, list(kept), *columns)
 
 
 async def refuse(tx: Transaction, import_id: UUID, refused: list[Refused]) -> None:
