@@ -37,6 +37,11 @@ class HttpSettings(Section):
     host: str = Field("127.0.0.1", alias="ESE_HTTP_HOST")
     port: int = Field(8700, alias="ESE_HTTP_PORT", ge=1, le=65535)
     workers: int = Field(1, alias="ESE_HTTP_WORKERS", ge=1, le=32)
+    listen_fd: int | None = Field(
+        None, alias="ESE_HTTP_FD", ge=3,
+        description="The descriptor of a listening socket that `ese serve` inherits, so that connections wait during a "
+        "restart: 3 with a systemd socket unit. `ese up` sets it. Empty: it makes its own socket.",
+    )  # fmt: skip
     public_url: OptionalText = Field(
         None, alias="ESE_PUBLIC_URL", description="The address that browsers and Twilio use, without a path."
     )
