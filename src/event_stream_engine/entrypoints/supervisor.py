@@ -118,7 +118,10 @@ class Supervisor:
         if self.settings.twilio.account_sid is None:
             self._use_sandbox(api_port=port)
         elif not self.settings.twilio.is_configured:
-            raise Unavailable("TWILIO_ACCOUNT_SID is set but TWILIO_AUTH_TOKEN is not: set both, or neither.")
+            raise Unavailable(
+                "TWILIO_ACCOUNT_SID is set, but neither TWILIO_AUTH_TOKEN nor an API key (TWILIO_API_KEY_SID and "
+                "TWILIO_API_KEY_SECRET): set one of them, or no account."
+            )
 
     def _listen(self, host: str, port: int) -> None:
         """The API's socket is held here: connections wait in its queue while `serve` restarts."""
