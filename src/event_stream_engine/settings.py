@@ -37,6 +37,11 @@ class HttpSettings(Section):
     host: str = Field("127.0.0.1", alias="ESE_HTTP_HOST")
     port: int = Field(8700, alias="ESE_HTTP_PORT", ge=1, le=65535)
     workers: int = Field(1, alias="ESE_HTTP_WORKERS", ge=1, le=32)
+    listen_fd: int | None = Field(
+        None, alias="ESE_HTTP_FD", ge=3,
+        description="The descriptor of a listening socket that `ese serve` inherits, so that connections wait during a "
+        "restart: 3 with a systemd socket unit. `ese up` sets it. Empty: it makes its own socket.",
+    )  # fmt: skip
     public_url: OptionalText = Field(
         None, alias="ESE_PUBLIC_URL", description="The address that browsers and Twilio use, without a path."
     )
@@ -141,17 +146,39 @@ class TwilioSettings(Section):
     auth_token_secondary: OptionalSecret = Field(
         None, alias="TWILIO_AUTH_TOKEN_SECONDARY", description="Also accepted on webhooks during a rotation."
     )
+    api_key_sid: OptionalText = Field(
+        None, alias="TWILIO_API_KEY_SID", pattern="^SK[0-9a-fA-F]{32}$",
+        description="With TWILIO_API_KEY_SECRET: calls to Twilio use this key (SK…) instead of the auth token.",
+    )  # fmt: skip
+    api_key_secret: OptionalSecret = Field(None, alias="TWILIO_API_KEY_SECRET")
+    webhook_secret: OptionalSecret = Field(
+        None, alias="TWILIO_WEBHOOK_SECRET",
+        description="The secret of the SharedKey that signs webhooks, where a Webhooks Rule names one; two, "
+        "comma-separated, during a rotation.",
+    )  # fmt: skip
     base_url: str = Field("https://api.twilio.com", alias="TWILIO_API_BASE_URL")
 
     @property
     def is_configured(self) -> bool:
-        return bool(self.account_sid and self.auth_token)
+        return bool(self.account_sid and self.credentials)
 
     @property
-    def tokens(self) -> tuple[str, ...]:
-        """The tokens that may have signed a webhook."""
+    def credentials(self) -> tuple[str, str] | None:
+        """User and password of calls to Twilio: the API key if there is one, else the account."""
+        if self.api_key_sid and self.api_key_secret:
+            return self.api_key_sid, self.api_key_secret.get_secret_value()
+        if self.account_sid and self.auth_token:
+            return self.account_sid, self.auth_token.get_secret_value()
+        return None
+
+    def signing_secrets(self, *, is_shared_key: bool) -> tuple[str, ...]:
+        """The secrets that may have signed a webhook; an API key's never does."""
         both = (self.auth_token, self.auth_token_secondary)
-        return tuple(token.get_secret_value() for token in both if token is not None)
+        tokens = tuple(token.get_secret_value() for token in both if token is not None)
+        if not is_shared_key or self.webhook_secret is None:
+            return tokens
+        shared = self.webhook_secret.get_secret_value().split(",")
+        return (*(secret.strip() for secret in shared if secret.strip()), *tokens)
 
 
 class IdentitySettings(Section):

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 
-from event_stream_engine.messaging.twilio.signature import sign, sign_body, verify
+from event_stream_engine.messaging.twilio.signature import SHA1, SHA256, algorithm_of, sign, sign_body, verify
 
 TOKEN = "12345"
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
@@ -116,3 +116,31 @@ def test_a_changed_body_is_refused() -> None:
     url, signature = sign_body(TOKEN, URL, b'{"a":1}')
     assert not verify([TOKEN], url, [], signature, b'{"a":2}')
     assert not verify([TOKEN], URL, [], sign(TOKEN, URL, []), b'{"a":1}')
+
+
+@given(secret=texts, url=urls, form=forms)
+def test_a_shared_keys_signature_agrees_with_twilios_library(secret: str, url: str, form: dict[str, str]) -> None:
+    pairs = list(form.items())
+    theirs = RequestValidator(secret).compute_signature(url, form, SHA256)
+    assert verify([secret], url, pairs, theirs, algorithm=SHA256)
+    assert RequestValidator(secret).validate(url, form, sign(secret, url, pairs, SHA256), SHA256)
+    assert not verify([secret], url, pairs, theirs, algorithm=SHA1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256",
+        "algorithm = HMAC_SHA256 ,key=x",
+        "key=x",
+        "algorithm=",
+        "x",
+    ],
+)
+def test_the_algorithm_is_read_as_twilios_library_reads_it(header: str) -> None:
+    assert algorithm_of(header) == get_signature_algorithm(header)
+
+
+def test_an_unknown_algorithm_is_refused() -> None:
+    assert not verify([TOKEN], URL, PARAMS, SIGNATURE, algorithm="HMAC_MD5")

@@ -9,7 +9,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
 
 from event_stream_engine.entrypoints.sandbox.inbound import InboundRequest, receive_inbound
@@ -223,3 +223,25 @@ async def test_callbacks_verify_with_twilios_validator(start_sandbox: StartSandb
         assert webhook.form["ChannelPrefix"] == "whatsapp"
     (read,) = [w for w in webhooks if w.form["MessageStatus"] == "read"]
     assert read.form["EventType"] == "READ"
+
+
+async def test_a_shared_key_signs_as_twilios_validator_expects(start_sandbox: StartSandbox, receiver: Receiver) -> None:
+    sandbox = await start_sandbox(webhook_secret="shared", webhook_inbound_url=f"{receiver.url}/inbound")
+    await receive_inbound(sandbox.account, InboundRequest(from_=TO, to=FROM, body="Stop"))
+    (webhook,) = await receiver.wait_for(1)
+    algorithm = get_signature_algorithm(webhook.headers["x-twilio-webhooks-signature-settings"])
+    signature = webhook.headers["x-twilio-signature"]
+    assert RequestValidator("shared").validate(f"{receiver.url}/inbound", webhook.form, signature, algorithm)
+    assert not RequestValidator(AUTH_TOKEN).validate(f"{receiver.url}/inbound", webhook.form, signature, algorithm)
+
+
+async def test_an_api_key_opens_the_account(start_sandbox: StartSandbox, gateway_to: Callable[..., Any]) -> None:
+    key = "SK" + "b2" * 16
+    sandbox = await start_sandbox(api_key_sid=key, api_key_secret="key secret")
+    assert await call(client_of(sandbox, key, "key secret").messages.list) == []
+    gateway = gateway_to(sandbox.url, user=key, auth_token="key secret")
+    now = datetime.now(UTC)
+    assert await gateway.find(to=TO, sender=FROM, channel="sms", sent_after=now) == []
+    with pytest.raises(TwilioRestException) as refused:
+        await call(client_of(sandbox, key, "another").messages.create, to=TO, from_=FROM, body="x")
+    assert refused.value.code == 20003

@@ -1,5 +1,6 @@
 """Twilio's requests: only Twilio's own count, once each, and a STOP is in force before the answer."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,10 +9,11 @@ from sqlalchemy import text
 
 from event_stream_engine.database import Database
 from event_stream_engine.messaging.routes.webhooks import BODY_MAX
-from event_stream_engine.messaging.twilio.signature import sign
+from event_stream_engine.messaging.twilio.signature import SHA256, sign
+from event_stream_engine.settings import Settings
 from tests.sandbox.conftest import AUTH_TOKEN
 from tests.web.client import ORIGIN, Answer, Client
-from tests.web.conftest import add_contact
+from tests.web.conftest import add_contact, settings_for
 
 STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
 SID = "SM" + "5" * 32
@@ -133,3 +135,35 @@ async def test_odd_values_in_a_signed_message_never_break_the_server(anonymous: 
     for number, given in enumerate(odd):
         answer = await call(anonymous, INBOUND, {**written("hi", sid=f"SM{number:032d}"), **given})
         assert answer.status_code in (200, 400), (given, answer.status_code, answer.text)
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """A Webhooks Rule names a SharedKey; a second secret is of its rotation."""
+    return settings_for(database_url, redis_url, tmp_path, TWILIO_WEBHOOK_SECRET="old, shared")
+
+
+@pytest.mark.parametrize(
+    ("secret", "algorithm", "status"),
+    [
+        ("shared", "HMAC_SHA256", 204),
+        ("old", "HMAC_SHA256", 204),
+        ("wrong", "HMAC_SHA256", 403),
+        ("shared", "HMAC_MD5", 403),
+    ],
+)
+async def test_a_shared_keys_signature_counts(anonymous: Client, secret: str, algorithm: str, status: int) -> None:
+    form = receipt()
+    signature = sign(secret, ORIGIN + STATUS, list(form.items()), SHA256)
+    headers = {
+        "x-twilio-signature": signature,
+        "x-twilio-webhooks-signature-settings": f"key=webhooks_sharedkey_1,algorithm={algorithm}",
+    }
+    assert (await anonymous.post(STATUS, data=form, headers=headers)).status_code == status
+
+
+async def test_a_shared_key_signs_nothing_without_its_header(anonymous: Client) -> None:
+    form = receipt()
+    signature = sign("shared", ORIGIN + STATUS, list(form.items()))
+    answer = await anonymous.post(STATUS, data=form, headers={"x-twilio-signature": signature})
+    assert answer.status_code == 403

@@ -45,10 +45,11 @@ def spawn(
     death_signal: int,
     environment: Mapping[str, str] | None = None,
     folder: str | Path = "/",
+    inherited: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a server in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-    `account` is (numeric) the user to become; None keeps ours. Output goes to `log`.
+    `account` is (numeric) the user to become; None keeps ours. Output goes to `log`. `inherited`: descriptors it keeps.
     """
     drop = {} if account is None else {"user": account, "group": group_of(account), "extra_groups": []}
     arguments = [str(part) for part in command]
@@ -60,6 +61,7 @@ def spawn(
         cwd=folder,
         env=environment,
         start_new_session=True,
+        pass_fds=inherited,
         preexec_fn=dies_with_parent(death_signal),
         **drop,
     )

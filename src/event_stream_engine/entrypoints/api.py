@@ -7,7 +7,6 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
@@ -27,6 +26,7 @@ from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.leaving import before_leaving
+from event_stream_engine.entrypoints.listening import server_of
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.entrypoints.monitoring import breakers, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
@@ -59,7 +59,8 @@ people may edit has an `ETag` and takes `If-Match`.
 
 def main() -> None:
     settings = begin("serve")
-    Granian(
+    server_of(
+        settings.http.listen_fd,
         "event_stream_engine.entrypoints.api:create_app",
         factory=True,
         address=settings.http.host,

@@ -76,6 +76,7 @@ class Child:
     terminal: Terminal
     patience: float = 10.0
     chance: Callable[[], float] = random.random
+    inherited: Sequence[int] = ()
     on_start: Callable[[], None] = field(default=lambda: None, repr=False)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     restarts: int = 0
@@ -126,6 +127,7 @@ class Child:
                 account=None,
                 death_signal=signal.SIGTERM,
                 environment=self.environment,
+                inherited=self.inherited,
                 folder=os.getcwd(),  # the folder that `ese up` was started in
             )
         except OSError as error:

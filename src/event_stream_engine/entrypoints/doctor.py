@@ -231,7 +231,19 @@ def _twilio(settings: Settings) -> Finding:
             "set TWILIO_ACCOUNT_SID, _AUTH_TOKEN",
         )
     if not twilio.is_configured:
-        return Finding("Twilio", Verdict.MISSING, "TWILIO_AUTH_TOKEN is not set", "set it beside TWILIO_ACCOUNT_SID")
+        return Finding(
+            "Twilio",
+            Verdict.MISSING,
+            "no auth token and no API key",
+            "set one beside TWILIO_ACCOUNT_SID",
+        )
+    if not twilio.signing_secrets(is_shared_key=True):
+        return Finding(
+            "Twilio",
+            Verdict.MISSING,
+            "webhooks cannot be verified",
+            "set TWILIO_AUTH_TOKEN or _WEBHOOK_SECRET",
+        )
     if ports.LOOPBACK in twilio.base_url:
         return Finding("Twilio", Verdict.GOOD, "the sandbox's own credentials")
     kind = "account credentials" if twilio.account_sid.startswith("AC") else "not an account SID (AC…)"

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -22,6 +23,7 @@ from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
+from event_stream_engine.entrypoints.listening import listen
 from event_stream_engine.errors import EseError, Unavailable
 from event_stream_engine.identity import api as identity
 from event_stream_engine.settings import Settings, load_settings
@@ -62,6 +64,7 @@ class Supervisor:
     valkey: Valkey | None = None
     children: list[Child] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    listener: socket.socket | None = None
     ready: bool = False
     started_at: str = field(default_factory=lambda: clock.now().isoformat())
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -111,10 +114,21 @@ class Supervisor:
             "ESE_HTTP_PORT": str(port),
             "ESE_SECRET_KEY": self.settings.secret_key if self.settings.identity.secret_key else self._secret(),
         }
+        self._listen(http.host, port)
         if self.settings.twilio.account_sid is None:
             self._use_sandbox(api_port=port)
         elif not self.settings.twilio.is_configured:
-            raise Unavailable("TWILIO_ACCOUNT_SID is set but TWILIO_AUTH_TOKEN is not: set both, or neither.")
+            raise Unavailable(
+                "TWILIO_ACCOUNT_SID is set, but neither TWILIO_AUTH_TOKEN nor an API key (TWILIO_API_KEY_SID and "
+                "TWILIO_API_KEY_SECRET): set one of them, or no account."
+            )
+
+    def _listen(self, host: str, port: int) -> None:
+        """The API's socket is held here: connections wait in its queue while `serve` restarts."""
+        try:
+            self.listener = listen(host, port)
+        except OSError as error:
+            raise Unavailable(f"The API cannot listen on {host}, port {port}: {error.strerror or error}.") from error
 
     def _secret(self) -> str:
         return self.home.secret("secret_key")
@@ -178,7 +192,7 @@ class Supervisor:
         """Somebody took a server's port while it was down: the children start again with the new one."""
         self._note_addresses()
         for child in self.children:
-            child.start_again({**os.environ, **self.environment})
+            child.start_again(self._environment_of(child.name))
 
     def _note_addresses(self) -> None:
         self.environment |= {
@@ -195,13 +209,19 @@ class Supervisor:
             child = Child(
                 name,
                 [sys.executable, "-m", "event_stream_engine.entrypoints.cli", name],
-                {**os.environ, **self.environment},
+                self._environment_of(name),
                 self.terminal,
                 patience=PROGRAMS[name],
+                inherited=(self.listener.fileno(),) if self.listener and name == "serve" else (),
                 on_start=self._record,
             )
             self.children.append(child)
             self._spawn_task(child.keep_running())
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """What a child is told. Only `serve` has the socket; other terminals must not look for it."""
+        own = {"ESE_HTTP_FD": str(self.listener.fileno())} if self.listener and name == "serve" else {}
+        return {**os.environ, **self.environment, **own}
 
     @property
     def _local_url(self) -> str:
@@ -241,6 +261,8 @@ class Supervisor:
     async def _stop_all(self) -> None:
         self._stop.set()
         self.terminal.tell("Stopping …")
+        if self.listener is not None:
+            self.listener.close()
         for child in self.children:
             child.retire()
         for child in self.children:

@@ -177,11 +177,13 @@ const sources: [RegExp, string][] = [
   [/^inbound:wording$/, "By asking for it in other words"],
   [/^inbound:review$/, "By a decision about a reply"],
   [/^inbound:/, "By writing a message"],
+  [/^staff$/, "By the team"],
+  [/^twilio:/, "Reported by Twilio"],
 ];
 
 /** An entry in words; the API gives states and sources as it stores them. */
 export function inWords({ kind, title, detail, status, reason_title: reason }: TimelineEntry): { title: string; detail: string | null } {
-  const source = detail && (sources.find(([pattern]) => pattern.test(detail))?.[1] ?? detail);
+  const source = detail && (sources.find(([pattern]) => pattern.test(detail))?.[1] ?? (kind === "consent" ? `Source: ${detail}` : detail));
   if (kind === "consent") return { title: `Consent: ${title.split(" → ").map((state) => consentNames[state as Consent] ?? sentence(state)).join(" → ")}`, detail: source };
   if (kind === "inbound") return { title: ["stop", "start", "help"].includes(title) ? `Wrote ${title.toUpperCase()}` : "Wrote a message", detail };
   if (kind === "import") return { title: `In the file ${title}`, detail };

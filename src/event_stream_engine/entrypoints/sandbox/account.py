@@ -18,6 +18,7 @@ from event_stream_engine.entrypoints.sandbox.senders import ScaledClock, Senders
 from event_stream_engine.entrypoints.sandbox.validation import ApiError, CreateRequest, magic_failure
 from event_stream_engine.messaging import sms
 
+SHARED_KEY_ID: Final = "webhooks_sharedkey_sandbox"
 STRIKES_MAX: Final = 200_000
 COMPACT_FACTOR: Final = 4
 
@@ -40,7 +41,10 @@ class Account:
         self.mailbox = Mailbox(self.journal, messages_max=config.messages_max)
         self.senders = Senders(config, self.clock, self.journal)
         self.dispatcher = Dispatcher(
-            config.auth_token, workers=config.callback_workers, waiting_max=config.callbacks_waiting_max
+            config.auth_token,
+            workers=config.callback_workers,
+            waiting_max=config.callbacks_waiting_max,
+            shared_key=(SHARED_KEY_ID, config.webhook_secret) if config.webhook_secret else None,
         )
         self.activity = Activity()
         self.refusals: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from pyreqwest.exceptions import BuilderError, RequestError
 
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.entrypoints.sandbox.activity import Activity
-from event_stream_engine.messaging.twilio.signature import SIGNATURE_HEADER, sign
+from event_stream_engine.messaging.twilio.signature import SETTINGS_HEADER, SHA256, SIGNATURE_HEADER, sign
 
 POLICIES: Final = frozenset({"4xx", "5xx", "ct", "rt"})
 CLIENTS_MAX: Final = 16
@@ -70,8 +70,12 @@ class Reply:
 class Dispatcher:
     """Posts callbacks, `workers` at a time. Past `waiting_max` waiting, new ones are dropped and counted."""
 
-    def __init__(self, auth_token: str, *, workers: int, waiting_max: int) -> None:
+    def __init__(
+        self, auth_token: str, *, workers: int, waiting_max: int, shared_key: tuple[str, str] | None = None
+    ) -> None:
+        """`shared_key`: id and secret of the key that a Webhooks Rule signs with (HMAC-SHA256)."""
         self._auth_token = auth_token
+        self._shared_key = shared_key
         self._worker_count = workers
         self._waiting: deque[tuple[Callback, Activity]] = deque()
         self._waiting_max = waiting_max
@@ -125,10 +129,7 @@ class Dispatcher:
         """Post one callback, with the retries its URL asks for."""
         url, _, fragment = callback.url.partition("#")
         overrides = Overrides.parse(fragment)
-        headers = {
-            SIGNATURE_HEADER: sign(self._auth_token, url, callback.params),
-            "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
-        }
+        headers = {**self._signed(url, callback.params), "I-Twilio-Idempotency-Token": str(uuid.uuid4())}
         body = urlencode(callback.params).encode()
         self.counts["sent"] += 1
         for attempt in range(overrides.retries + 1):
@@ -141,6 +142,13 @@ class Dispatcher:
             self.counts["retried"] += 1
         self.counts["undelivered"] += 1
         return reply
+
+    def _signed(self, url: str, params: list[tuple[str, str]]) -> dict[str, str]:
+        if self._shared_key is None:
+            return {SIGNATURE_HEADER: sign(self._auth_token, url, params)}
+        key_id, secret = self._shared_key
+        settings = f"key={key_id},algorithm={SHA256}"
+        return {SIGNATURE_HEADER: sign(secret, url, params, SHA256), SETTINGS_HEADER: settings}
 
     async def _post(
         self, url: str, body: bytes, headers: dict[str, str], overrides: Overrides

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from pydantic import SecretStr
 
 from event_stream_engine.entrypoints.sandbox.faults import Faults, parse_faults
 from event_stream_engine.errors import Invalid
@@ -21,6 +22,7 @@ WINDOW_SECONDS: Final = 24 * 3600
 class SandboxConfig:
     """`webhook_inbound_url` may be empty: then inbound messages change the block list only.
 
+    With `webhook_secret` webhooks are signed as a Webhooks Rule with a SharedKey has it (HMAC-SHA256).
     `clock_scale` 60 lets an hour of queue or delay pass in a minute. `senders` empty admits every well-formed
     sender. `services` names the numbers behind a Messaging Service; an unlisted one gets one made-up number.
     `journal` is the append-only file that survives a restart; None keeps nothing.
@@ -34,6 +36,7 @@ class SandboxConfig:
     port: int = 8701
     api_key_sid: str | None = None
     api_key_secret: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
     webhook_inbound_url: str = ""
     seed: int = 1
     clock_scale: float = 1.0
@@ -59,6 +62,9 @@ def config_from(settings: Settings) -> SandboxConfig:
         auth_token=token.get_secret_value(),
         host=chosen.host,
         port=chosen.port,
+        api_key_sid=settings.twilio.api_key_sid,
+        api_key_secret=_revealed(settings.twilio.api_key_secret),
+        webhook_secret=_revealed(settings.twilio.webhook_secret, first=True),
         webhook_inbound_url=chosen.webhook_inbound_url or f"{settings.http.origin}/webhooks/twilio/inbound",
         seed=chosen.seed,
         clock_scale=chosen.clock_scale,
@@ -68,6 +74,14 @@ def config_from(settings: Settings) -> SandboxConfig:
         messages_max=chosen.messages_max,
         faults=_faults(chosen.faults),
     )
+
+
+def _revealed(secret: SecretStr | None, *, first: bool = False) -> str | None:
+    """Of several, separated by commas, the `first`."""
+    if secret is None:
+        return None
+    text = secret.get_secret_value()
+    return text.partition(",")[0].strip() if first else text
 
 
 def _faults(text: str) -> Faults:

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavailable
 from event_stream_engine.messaging.actions import inbound, receipts
-from event_stream_engine.messaging.twilio.signature import verify
+from event_stream_engine.messaging.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, algorithm_of, verify
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
 from event_stream_engine.telemetry import timed, worked
 from event_stream_engine.web.guards import PUBLIC
@@ -76,8 +76,9 @@ async def receive(request: Request) -> Response:
 
 async def _verified(request: Request, platform: Platform, kind: str) -> Sequence[tuple[str, str]]:
     """The form's pairs. Raises `TooLarge`, `BadRequest` or `ForgedSignature`."""
-    tokens = platform.settings.twilio.tokens
-    if not tokens:
+    settings = request.headers.get(SETTINGS_HEADER, "")
+    secrets = platform.settings.twilio.signing_secrets(is_shared_key=bool(settings))
+    if not secrets:
         raise Unavailable("No Twilio account is configured, so nothing can be verified.")
     body = await _body(request)
     try:
@@ -87,12 +88,13 @@ async def _verified(request: Request, platform: Platform, kind: str) -> Sequence
         raise BadRequest("A webhook's body is a URL-encoded form.") from error
     query = f"?{request.url.query}" if request.url.query else ""
     url = f"{platform.settings.http.origin}{request.url.path}{query}"
-    if not verify(tokens, url, pairs, request.headers.get("x-twilio-signature", "")):
+    signature = request.headers.get(SIGNATURE_HEADER, "")
+    if not verify(secrets, url, pairs, signature, algorithm=algorithm_of(settings)):
         CALLBACKS.labels(kind, "forged").inc()
         log.warning("a webhook's signature does not match", kind=kind, url=url)
         raise ForgedSignature(
             "The signature does not match. Check that ESE_PUBLIC_URL is the address that Twilio calls, and that "
-            "TWILIO_AUTH_TOKEN is the account's primary token."
+            "TWILIO_AUTH_TOKEN is the account's primary token, or TWILIO_WEBHOOK_SECRET the SharedKey's secret."
         )
     # PostgreSQL stores no NUL, and a STOP must not be refused because of one beside it.
     return [(name.replace("\0", ""), value.replace("\0", "")) for name, value in pairs]

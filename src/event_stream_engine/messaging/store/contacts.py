@@ -174,7 +174,8 @@ async def attributes(tx: Transaction) -> list[dict[str, Any]]:
 # Who created a contact is told by its import or by its first change of consent; what it says now is of another day.
 _TIMELINE = """
 SELECT at, kind, title, detail, campaign_id, message_id, status, reason FROM (
-    SELECT at, 'consent' AS kind, previous || ' → ' || consent AS title, coalesce(detail, source) AS detail,
+    SELECT at, 'consent' AS kind, previous || ' → ' || consent AS title,
+           CASE WHEN source LIKE 'import:%' THEN coalesce(detail, source) ELSE source END AS detail,
            NULL::uuid AS campaign_id, NULL::uuid AS message_id, NULL AS status, NULL AS reason
     FROM consent_changes WHERE contact_id = :id
     UNION ALL

@@ -16,13 +16,17 @@ from event_stream_engine.settings import Settings
 def gateway_of(settings: Settings, shared: dict[str, Any]) -> MessageGateway:
     """This process's one gateway behind its breakers, made on first use. Raises `Unavailable` without credentials."""
     twilio = settings.twilio
-    if twilio.account_sid is None or twilio.auth_token is None:
-        raise Unavailable("No Twilio account is configured: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.")
+    credentials = twilio.credentials
+    if twilio.account_sid is None or credentials is None:
+        raise Unavailable(
+            "No Twilio account is configured: set TWILIO_ACCOUNT_SID, and TWILIO_AUTH_TOKEN or an API key."
+        )
     if "twilio" not in shared:
         connections = settings.messaging.concurrency * 2
         client = TwilioGateway(
             account_sid=twilio.account_sid,
-            auth_token=twilio.auth_token.get_secret_value(),
+            user=credentials[0],
+            auth_token=credentials[1],
             base_url=twilio.base_url,
             connections=connections,
         )

@@ -86,6 +86,7 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 class TwilioGateway:
     """A `MessageGateway` for one Twilio account. Use as an async context manager; share one per process.
 
+    `user` is an API key (`SK…`) whose secret is `auth_token`; without it the account's own SID.
     `connections` bounds the requests in flight; a request that waits five seconds for its turn is `NotSent`.
     """
 
@@ -94,6 +95,7 @@ class TwilioGateway:
         *,
         account_sid: str,
         auth_token: str,
+        user: str | None = None,
         base_url: str = "https://api.twilio.com",
         connections: int = 64,
         connect_timeout: timedelta = CONNECT_TIMEOUT,
@@ -102,7 +104,7 @@ class TwilioGateway:
         self._origin = base_url.rstrip("/")
         self._account = f"{self._origin}/{API_VERSION}/Accounts/{quote(account_sid, safe='')}"
         self._messages = f"{self._account}/Messages.json"
-        credentials = b64encode(f"{account_sid}:{auth_token}".encode()).decode("ascii")
+        credentials = b64encode(f"{user or account_sid}:{auth_token}".encode()).decode("ascii")
         builder = (
             ClientBuilder()
             .default_headers({
