@@ -17,7 +17,8 @@ from event_stream_engine.messaging import import_tasks
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import inspect, open_rows
 from event_stream_engine.messaging.files.sampling import path_of, sample
-from event_stream_engine.messaging.model.imports import Import, Options, suggest
+from event_stream_engine.messaging.model.import_columns import suggest
+from event_stream_engine.messaging.model.imports import Import, Options
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web.auth import Principal
 
@@ -86,7 +87,7 @@ async def _import(database: Database, home: str) -> tuple[Import, float]:
     path.write_bytes(generated(ROWS))
     shape = inspect(path)
     sampled = sample(open_rows(str(path), shape))
-    options = Options(suggest(sampled.columns, sampled.values), "US", "benchmark")
+    options = Options(suggest(sampled.columns, sampled.values).columns, "US", "benchmark")
     async with database.transaction() as tx:
         await actions.add_upload(tx, import_id, "benchmark", path.stat().st_size, shape, by=by)
         await actions.start_import(tx, import_id, options, sampled.columns, dry_run=False, by=by)

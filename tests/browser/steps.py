@@ -77,7 +77,7 @@ def map_and_try(page: Page, *, agreed: str, region: str | None = None) -> None:
 def import_for_real(page: Page) -> None:
     """After the dry run: the same mapping, without filling it in again."""
     page.get_by_role("button", name=re.compile(r"for real$")).click()
-    page.get_by_text(re.compile(r"^Imported [\d,]+ rows")).wait_for(timeout=FINDS_MS)
+    page.get_by_text(re.compile(r"^[\d,]+ (person|people) (added|updated)")).wait_for(timeout=FINDS_MS)
 
 
 def accounting(page: Page) -> dict[str, int]:

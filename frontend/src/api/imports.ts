@@ -25,6 +25,15 @@ export const importPreviewQuery = (id: string) =>
     staleTime: Infinity,
   });
 
+/** `body` is the mapping as JSON text, so that the same mapping is the same question. */
+export const consentCountsQuery = (id: string, body: string) =>
+  queryOptions({
+    queryKey: ["imports", "consent", id, body],
+    queryFn: ({ signal }) => unwrap(client.POST("/api/v1/imports/{import_id}/consent", { ...at(id), body: JSON.parse(body) as ImportStart, signal })),
+    staleTime: Infinity,
+    retry: false,
+  });
+
 export const rejectsQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: ["imports", "rows", id, "rejected"],

@@ -1448,6 +1448,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/imports/{import_id}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count what a file says about consent
+         * @description Opt-ins, opt-outs and unknowns under this mapping, before anything is imported; of at most 50,000 rows. Rows that
+         *     would be rejected count, too.
+         */
+        post: operations["count_import_consent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/imports/{import_id}/start": {
         parameters: {
             query?: never;
@@ -3261,7 +3282,7 @@ export interface components {
             /** Column */
             column: string;
             /** Target */
-            target: ("phone" | "consent" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
+            target: ("phone" | "consent" | "opt_out" | "consent_at" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
         };
         /** ColumnPreview */
         ColumnPreview: {
@@ -3270,7 +3291,12 @@ export interface components {
             /** Samples */
             samples: string[];
             /** Suggested */
-            suggested: ("phone" | "consent" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
+            suggested: ("phone" | "consent" | "opt_out" | "consent_at" | "timezone" | "locale" | "topics" | "ignore") | components["schemas"]["AttributeTarget"];
+            /**
+             * Looks Like Consent
+             * @description Becomes an attribute by this suggestion, though its name speaks of consent.
+             */
+            looks_like_consent: boolean;
             /** @description Null where the values are no dates. */
             dates: components["schemas"]["DatesFound"] | null;
         };
@@ -3281,6 +3307,29 @@ export interface components {
              * @description From the mailed link.
              */
             token: string;
+        };
+        /**
+         * ConsentCounts
+         * @description What the rows of a file say about consent under a mapping. `samples`: words that were not understood.
+         */
+        ConsentCounts: {
+            /** Opted In */
+            opted_in: number;
+            /** Opted Out */
+            opted_out: number;
+            /** Unknown */
+            unknown: number;
+            /** Not Understood */
+            not_understood: number;
+            /** Samples */
+            samples: string[];
+            /** Rows */
+            rows: number;
+            /**
+             * Is Whole File
+             * @description False: only the first rows were counted.
+             */
+            is_whole_file: boolean;
         };
         /**
          * Contact
@@ -4600,6 +4649,11 @@ export interface components {
             delimiter: string | null;
             /** Columns */
             columns: components["schemas"]["ColumnPreview"][];
+            /**
+             * Notes
+             * @description What a person should know of the suggestion, such as columns left out.
+             */
+            notes: string[];
             /** Rows Sampled */
             rows_sampled: number;
         };
@@ -14041,6 +14095,113 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_import_consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportStart"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsentCounts"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,9 +8,9 @@ export interface Piece {
 /** The body cut into plain text and placeholders, in order; joined again it is the body. */
 export function pieces(body: string): Piece[] {
   return body
-    .split(/(\{[A-Za-z_]\w{0,63}(?:\|[^{}]*)?\})/g)
+    .split(/(\{[\p{L}_][\p{L}\p{M}\p{N}_]{0,63}(?:\|[^{}]*)?\})/gu)
     .filter((text) => text !== "")
-    .map((text) => ({ text, placeholder: /^\{([A-Za-z_]\w{0,63})(?:\|[^{}]*)?\}$/.exec(text)?.[1] ?? null }));
+    .map((text) => ({ text, placeholder: /^\{([\p{L}_][\p{L}\p{M}\p{N}_]{0,63})(?:\|[^{}]*)?\}$/u.exec(text)?.[1] ?? null }));
 }
 
 /** The first brace pair that is no placeholder, such as `{first name}`, and what to write instead; null when all are. The server says the same. */

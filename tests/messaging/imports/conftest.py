@@ -15,7 +15,8 @@ from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import inspect, open_rows
 from event_stream_engine.messaging.files.chunks import ROWS_MAX
 from event_stream_engine.messaging.files.sampling import path_of, sample
-from event_stream_engine.messaging.model.imports import Column, Import, Options, suggest
+from event_stream_engine.messaging.model.import_columns import suggest
+from event_stream_engine.messaging.model.imports import Column, Import, Options
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web.auth import Principal
@@ -41,7 +42,7 @@ class Importer:
     async def start(self, uploaded: Import, *, dry_run: bool = False, **options: Any) -> Import:
         path = path_of(self.runtime.settings.home, uploaded.id)
         sampled = sample(open_rows(str(path), actions.shape_of(uploaded)))
-        columns: list[Column] = options.pop("columns", None) or suggest(sampled.columns, sampled.values)
+        columns: list[Column] = options.pop("columns", None) or suggest(sampled.columns, sampled.values).columns
         given = Options(**{"columns": columns, "default_region": "US", "consent_source": "test", **options})
         async with self.runtime.database.transaction() as tx:
             return await actions.start_import(tx, uploaded.id, given, sampled.columns, dry_run=dry_run, by=self.by)

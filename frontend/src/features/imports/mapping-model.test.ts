@@ -10,6 +10,10 @@ describe("the column mapping", () => {
   it("cannot start without a phone number", () => {
     expect(mappingProblem(["attribute:name", "ignore"])).toContain("phone number");
   });
+  it("takes several columns of phones and of opt-outs", () => {
+    expect(mappingProblem(["phone", "phone", "opt_out", "opt_out"])).toBeNull();
+    expect(mappingProblem(["phone", "consent", "consent"])).toContain("consent");
+  });
   it("refuses two columns for one place, but not two that are left out", () => {
     expect(mappingProblem(["phone", "attribute:city", "attribute:city"])).toContain("city");
     expect(mappingProblem(["phone", "ignore", "ignore"])).toBeNull();
@@ -23,7 +27,7 @@ describe("the column mapping", () => {
     expect(datesNote(born, "day_first")).toEqual({ text: expect.stringContaining("Read with assumptions: 03/04/1990 as 3 Apr 1990"), assumed: true });
     expect(datesNote(born, "month_first").assumed).toBe(false);
     expect(datesNote({ ...born, assumed: false, example: "15/06/1990", reads_as: "1990-06-15" }, "day_first").text).toContain("15/06/1990 is 15 Jun 1990");
-    const columns = [{ name: "born", samples: [], suggested: { attribute: "born", dates: "day_first" as const }, dates: born }];
+    const columns = [{ name: "born", samples: [], suggested: { attribute: "born", dates: "day_first" as const }, looks_like_consent: false, dates: born }];
     const choices = { ...suggestedChoices(columns), source: "form" };
     expect(startWith(columns, choices, true).mapping).toEqual([{ column: "born", target: { attribute: "born", dates: "day_first" } }]);
     expect(startWith(columns, { ...choices, dates: ["month_first"] }, true).mapping[0]!.target).toEqual({ attribute: "born", dates: "month_first" });

@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { cancelImport, importPreviewQuery, startImport } from "../../api/imports";
+import { cancelImport, consentCountsQuery, importPreviewQuery, startImport } from "../../api/imports";
 import { attributesQuery } from "../../api/contacts";
 import { asProblem } from "../../api/problem";
-import type { Dates, Import, ImportPreview } from "../../api/types";
-import { plural } from "../../lib/format";
+import type { Dates, Import, ImportPreview, ImportStart } from "../../api/types";
+import { count, plural } from "../../lib/format";
+import { useDebounced } from "../../lib/hooks";
 import { Button } from "../../ui/button";
 import { RadioCards } from "../../ui/choice";
 import { TextField } from "../../ui/field";
@@ -27,6 +28,8 @@ export function MappingPhase({ item, onStarted }: { item: Import; onStarted: () 
 const fixed: Option[] = [
   { id: "phone", label: "Phone number" },
   { id: "consent", label: "Consent" },
+  { id: "opt_out", label: "Opted out when yes" },
+  { id: "consent_at", label: "Time of consent" },
   { id: "topics", label: "Topics" },
   { id: "timezone", label: "Time zone" },
   { id: "locale", label: "Locale" },
@@ -76,12 +79,20 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
                 </p>
               </div>
               <Select label={`${column.name} goes to`} bare value={keys[index] ?? "ignore"} onChange={(key) => change({ keys: keys.map((old, at) => (at === index ? key : old)) })} options={optionsFor(column.name, known, keys[index] ?? "")} />
+              {column.looks_like_consent && !["consent", "opt_out", "consent_at"].includes(keys[index] ?? "") && (
+                <p className="rounded-md border border-warn/50 bg-warn-soft px-3 py-1.5 text-sm sm:col-span-2">
+                  This looks like consent, and nothing is done with it. Choose “Consent”, or “Opted out when yes”, if it says who may get messages.
+                </p>
+              )}
               {column.dates && keys[index]?.startsWith("attribute:") && (
                 <DatesRow column={column} chosen={dates[index] ?? null} onChange={(order) => change({ dates: dates.map((old, at) => (at === index ? order : old)) })} />
               )}
             </li>
           ))}
         </ul>
+        {preview.notes.map((note) => (
+          <p key={note} className="border-t border-line px-5 py-3 text-sm text-muted">{note}</p>
+        ))}
         {problem && <p role="alert" className="border-t border-line bg-warn-soft px-5 py-3 text-sm font-medium text-warn">{problem}</p>}
       </Card>
       <div className="grid content-start gap-4">
@@ -114,6 +125,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
                 { id: "create_only", label: "Leave them", hint: "Only new people are added." },
               ]}
             />
+            {problem === null && <ConsentCounts item={item} body={startWith(preview.columns, choices, true)} />}
             <p className="text-xs text-muted">Whoever opted out or wrote STOP stays so, whatever the file says; such rows are counted.</p>
           </div>
         </Card>
@@ -129,6 +141,22 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
         </div>
         <p className="text-sm text-muted">{blocked && problem === null ? "Say where these people agreed to go on." : "A dry run reads the whole file, counts every row and writes nothing."}</p>
       </div>
+    </div>
+  );
+}
+
+/** What the file says about consent under the mapping chosen, before anything is imported. */
+function ConsentCounts({ item, body }: { item: Import; body: ImportStart }) {
+  const counted = useQuery(consentCountsQuery(item.id, useDebounced(JSON.stringify({ ...body, consent_source: "-" }), 400)));
+  const found = counted.data;
+  if (!found) return null;
+  return (
+    <div className="rounded-md border border-line bg-sunken px-3 py-2 text-sm" aria-live="polite">
+      <p className="tabular">
+        <span className="font-medium">{count(found.opted_in)}</span> opt in · <span className="font-medium">{count(found.opted_out)}</span> opt out · <span className="font-medium">{count(found.unknown)}</span> unknown
+        <span className="text-muted"> {found.is_whole_file ? `of ${plural(found.rows, "row")}` : `in the first ${count(found.rows)} rows`}</span>
+      </p>
+      {found.not_understood > 0 && <p className="mt-0.5 text-warn">{plural(found.not_understood, "row")} with words that are not understood: {found.samples.join(", ")}</p>}
     </div>
   );
 }

@@ -37,12 +37,27 @@ function took(item: Import): string | null {
   return duration((Date.parse(item.finished_at) - Date.parse(item.started_at)) / 1000);
 }
 
+/** What an import came to: people added and changed, and the rows that added nobody. */
+export function outcome(item: Import): string {
+  const people = [
+    item.created > 0 && `${plural(item.created, "person", "people")} added`,
+    item.updated > 0 && `${plural(item.updated, "person", "people")} updated`,
+  ].filter(Boolean);
+  const rows = [
+    item.unchanged > 0 && `${count(item.unchanged)} unchanged`,
+    item.merged > 0 && `${count(item.merged)} merged`,
+    item.rejected > 0 && `${count(item.rejected)} rejected`,
+  ].filter(Boolean);
+  const first = people.length > 0 ? people.join(", ") : "Nobody added";
+  return rows.length > 0 ? `${first}; ${rows.join(", ")}` : first;
+}
+
 function Headline({ item, at, onRemap }: { item: Import; at: number; onRemap?: () => void }) {
   if (item.status === "running") return <Running item={item} at={at} />;
   const time = took(item);
   const rows = `${plural(item.rows_read, "row")}${time ? ` in ${time}` : ""}`;
   const words: Record<string, string> = {
-    completed: item.dry_run ? `The dry run read ${rows}. Nothing was written.` : `Imported ${rows}.`,
+    completed: item.dry_run ? `The dry run read ${rows}. Nothing was written.` : `${outcome(item)}${time ? ` in ${time}` : ""}.`,
     failed: `The import stopped after ${rows}.`,
     canceled: `Canceled after ${rows}.`,
   };

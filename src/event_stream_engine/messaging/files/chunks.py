@@ -56,6 +56,8 @@ class ChunkReader:
 
     def _take(self, record: Record, chunk: Chunk) -> None:
         problem = record.problem
+        for code, sample in record.warnings:
+            chunk.warn(code, sample)
         if problem is None:
             try:
                 chunk.add(self._reader.read(self._number, record.line, record.cells, chunk))
@@ -78,6 +80,7 @@ def _line(step: int, row: Row) -> tuple[object, ...]:
     return (
         step, row.number, row.line, row.phone, row.country, attributes_json(row.attributes), row.consent,
         _array(row.topics) if row.topics else "{}", row.timezone, row.locale,
+        row.consent_at.isoformat() if row.consent_at else None,
     )  # fmt: skip
 
 

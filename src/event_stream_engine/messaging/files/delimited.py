@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from event_stream_engine.messaging.files.records import (
     Record,
     damage,
     position,
+    read_as_windows_1252,
 )
 
 csv.field_size_limit(RECORD_CHARACTERS_MAX)
@@ -104,7 +106,7 @@ class DelimitedRows:
                 ) from error
             if cells is None:
                 raise FileUnreadable("The file is empty: it has no line that names the columns.")
-            if any(cell.strip() for cell in cells):
+            if any(cell.strip() for cell in cells) and not excel_hint("".join(self._lines.open)):
                 return cells
 
     def bytes_read(self) -> int:
@@ -135,7 +137,7 @@ class DelimitedRows:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue  # a blank line
             raw = lines.open[0] if len(lines.open) == 1 else "".join(lines.open)
-            yield Record(line, raw, cells, damage(raw) or _width_problem(len(cells), width))  # type: ignore[arg-type]
+            yield _record(line, raw, cells, width)
 
     def _refused(self, line: int, problem: tuple[str, str], *, physical: bool) -> Record:
         if not physical:
@@ -143,25 +145,58 @@ class DelimitedRows:
         return Record(line, self._lines.open[0][:10_000], [], problem)
 
 
+def _record(line: int, raw: str, cells: list[str], width: int) -> Record:
+    """The cells brought to the file's width: tools leave out empty cells at the end of a row, or add some."""
+    warnings = []
+    if (repaired := read_as_windows_1252(raw)) is not None:
+        cells = [read_as_windows_1252(cell) or cell for cell in cells]
+        warnings.append(("read_as_windows_1252", repaired.strip()[:60]))
+        raw = repaired
+    if len(cells) < width:
+        warnings.append(("row_padded", f"line {line}"))
+        cells += [""] * (width - len(cells))
+    while len(cells) > width and not cells[-1].strip():
+        cells.pop()
+    return Record(line, raw, cells, damage(raw) or _width_problem(len(cells), width), warnings)  # type: ignore[arg-type]
+
+
 def _width_problem(found: int, expected: int) -> tuple[str, str] | None:
     if found == expected:
         return None
-    few = found < expected
     return (
-        "too_few_columns" if few else "too_many_columns",
+        "too_many_columns",
         f"The row has {found} cells where the first line names {expected} columns: "
-        + ("complete it." if few else "quote cells that hold the delimiter."),
+        "quote cells that hold the delimiter.",
     )
 
 
+_EXCEL_HINT = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+def excel_hint(line: str) -> str | None:
+    """The delimiter that a line such as `sep=;` tells Excel; such a line is no header."""
+    found = _EXCEL_HINT.fullmatch(line)
+    return found[1] if found else None
+
+
 def _columns(header: list[str]) -> list[str]:
-    names = [cell.strip() or f"column_{number}" for number, cell in enumerate(header, 1)]
+    cells = [read_as_windows_1252(cell) or cell for cell in header]
+    names = _numbered([cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)])
     if len(names) > COLUMNS_MAX:
         raise FileUnreadable(f"The file has {len(names)} columns; at most {COLUMNS_MAX} can be imported.")
-    folded = [name.casefold() for name in names]
-    twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
-    if twice:
-        raise FileUnreadable(f"Several columns are called {', '.join(twice)}: give each a name of its own.")
     if any("\x00" in name for name in names) or damage("".join(names)):
         raise FileUnreadable("The names of the columns are not text: save the file as UTF-8.")
     return names
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Headings that are there twice get a number: `Email`, `Email_2`."""
+    taken = {name.casefold() for name in names}
+    found: list[str] = []
+    for name in names:
+        unique, number = name, 1
+        while unique.casefold() in {other.casefold() for other in found} or (number > 1 and unique.casefold() in taken):
+            number += 1
+            unique = f"{name}_{number}"
+        found.append(unique)
+    return found

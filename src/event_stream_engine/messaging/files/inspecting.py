@@ -7,6 +7,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
+from event_stream_engine.messaging.files.delimited import excel_hint
 from event_stream_engine.messaging.files.objects import ListObjects
 from event_stream_engine.messaging.files.records import FileUnreadable, Format, Shape, open_text
 
@@ -26,8 +27,11 @@ _FOREIGN = {
     b"SQLite format 3\x00": "a SQLite database: export the table as CSV",
     b"PAR1": "a Parquet file: export it as CSV or JSON lines",
     b"{\\rtf": "a formatted document (RTF): export the contacts as CSV",
+    b"BEGIN:VCARD": "a vCard, the contacts of a phone or an address book: export them as CSV there (Google Contacts, "
+    "iCloud and Outlook can), or convert the file",
     b"<": "HTML or XML: export the contacts as CSV or JSON",
 }
+_AFTER_BLANKS = (b"<", b"BEGIN:VCARD")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -67,7 +71,7 @@ def _refuse_foreign(head: bytes) -> None:
         raise FileUnreadable("The file is empty: it has no contacts.")
     start = head.lstrip()
     for magic, what in _FOREIGN.items():
-        if head.startswith(magic) or (magic == b"<" and start.startswith(magic)):
+        if head.startswith(magic) or (magic in _AFTER_BLANKS and start.upper().startswith(magic)):
             raise FileUnreadable(f"This is {what}.")
 
 
@@ -129,7 +133,7 @@ def _is_mostly_utf8(around: bytes) -> bool:
     text = around.decode("utf-8", "surrogateescape")
     bad = sum(1 for character in text if "\udc80" <= character <= "\udcff")
     good = sum(1 for character in text if character > "\x7f") - bad
-    return good > 3 * bad
+    return 4 * good >= bad  # by chance, bytes of another encoding are UTF-8 far less often
 
 
 def _one_byte(around: bytes) -> str:
@@ -188,6 +192,8 @@ def _read_whole(path: str | Path, shape: Shape) -> None:
 
 def _delimiter(sample: str) -> str:
     """The one that cuts the most lines into as many cells as the first line has."""
+    if hint := excel_hint(sample.lstrip("\ufeff").splitlines()[0]):
+        return hint
     complete = sample.rpartition("\n")[0] or sample
     scores = {delimiter: _score(complete, delimiter) for delimiter in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda delimiter: scores[delimiter])

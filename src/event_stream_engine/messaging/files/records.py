@@ -3,7 +3,7 @@
 import codecs
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -50,13 +50,15 @@ class Shape:
 class Record:
     """One row. `line` is the physical line it starts on, from 1; `raw` the row as it stands in the file.
 
-    A row that could not be read has `problem` (a code and a sentence) instead of cells.
+    A row that could not be read has `problem` (a code and a sentence) instead of cells. `warnings`: a code and a sample
+    for each thing that was odd.
     """
 
     line: int
     raw: str
     cells: list[object]
     problem: tuple[str, str] | None = None
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Rows(Protocol):
@@ -82,7 +84,8 @@ def open_text(path: str | Path, shape: Shape) -> io.TextIOWrapper:
     """The file as text with its own line ends; bytes that are no text become lone surrogates."""
     binary = open(path, "rb", buffering=1 << 18)  # noqa: SIM115  # the reader closes it
     encoding = "utf-8-sig" if shape.encoding == "utf-8" else shape.encoding
-    text = io.TextIOWrapper(binary, encoding=encoding, errors=_MARKED, newline="")
+    errors = "surrogateescape" if encoding == "utf-8-sig" else _MARKED
+    text = io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="")
     if shape.encoding in ("utf-16-le", "utf-16-be") and text.read(1) != "\ufeff":
         text.seek(0)
     return text
@@ -92,6 +95,21 @@ def position(text: io.TextIOWrapper) -> int:
     """Bytes read so far; a buffer ahead of what was parsed."""
     buffer: Any = text.buffer  # the stubs know less than io documents
     return int(buffer.tell())
+
+
+def read_as_windows_1252(text: str) -> str | None:
+    """A text whose bytes that are not UTF-8 are read as Windows-1252, the other encoding that most exports have; None
+    when it has none, or some that are neither."""
+    if text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text):
+        return None
+    try:
+        return "".join(_windows_1252(c) if "\udc80" <= c <= "\udcff" else c for c in text)
+    except UnicodeDecodeError:
+        return None
+
+
+def _windows_1252(escaped: str) -> str:
+    return escaped.encode("utf-8", "surrogateescape").decode("cp1252")
 
 
 def damage(raw: str) -> tuple[str, str] | None:

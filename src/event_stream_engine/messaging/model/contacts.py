@@ -17,7 +17,9 @@ Consent = Literal["opted_in", "opted_out", "stopped", "unknown"]
 CONSENTS: tuple[str, ...] = get_args(Consent)
 
 ATTRIBUTES_MAX = 100
-ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+ATTRIBUTE_NAME = re.compile(r"[^\W\d]\w{0,63}")
+"""Letters of any script, digits and _; no digit comes first."""
+
 ATTRIBUTE_VALUE_MAX = 4000
 TOPICS_MAX = 50
 ERASED = "Erased"
@@ -77,6 +79,7 @@ class PhoneInvalid(ValueError):
 
 _PREFIX = re.compile(r"^(whatsapp|sms|messenger|voice|tel):", re.IGNORECASE)
 _EXTENSION = re.compile(r"(ext\.?|extension|x|#)\s*\d+$", re.IGNORECASE)
+_FLOAT = re.compile(r"^([^.]*\d)\.0+$")
 _SCIENTIFIC = re.compile(r"^\+?\d+([.,]\d+)?e\+?\d+$", re.IGNORECASE)
 
 
@@ -88,6 +91,8 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
     becomes the valid one of the same line.
     """
     text = _PREFIX.sub("", written.strip()).strip()
+    if found := _FLOAT.match(text):  # a table tool took the number for a decimal; its .0 is no digit of the number
+        text = found[1]
     if not text:
         raise PhoneInvalid("missing", "There is no phone number.")
     if _SCIENTIFIC.match(text):

@@ -1,22 +1,28 @@
 """One row of a file, read as a contact or refused with a reason. Nothing is silently corrected."""
 
+import contextlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import msgspec
 
+from event_stream_engine import clock
+from event_stream_engine.messaging.model.consent_words import consent_said, opt_out_said
 from event_stream_engine.messaging.model.contacts import (
     ATTRIBUTE_VALUE_MAX,
     TOPICS_MAX,
     Consent,
+    Phone,
     PhoneInvalid,
     is_timezone,
 )
 from event_stream_engine.messaging.model.dates import Dates, read_date
+from event_stream_engine.messaging.model.import_columns import label_of, phone_rank
 from event_stream_engine.messaging.model.imports import SAMPLES_MAX, Options
-from event_stream_engine.messaging.model.phones import PhoneReader
+from event_stream_engine.messaging.model.phones import PhoneReader, special_kind
 from event_stream_engine.messaging.model.spellings import spellings
 
 LOCALE_MAX = 35
@@ -30,16 +36,12 @@ CELLS_MAX = 20_000
 RANK: dict[Consent, int] = {"unknown": 0, "opted_in": 1, "opted_out": 2, "stopped": 3}
 """Merging two statements about consent keeps the higher one, so no file takes an opt-out back."""
 
-_WORDS: dict[str, Consent] = {
-    **dict.fromkeys(("optin", "optedin", "yes", "y", "true", "t", "1", "subscribe", "subscribed"), "opted_in"),
-    **dict.fromkeys(("granted", "consented", "agreed"), "opted_in"),
-    **dict.fromkeys(("optout", "optedout", "no", "n", "false", "f", "0"), "opted_out"),
-    **dict.fromkeys(("unsubscribe", "unsubscribed", "denied", "declined"), "opted_out"),
-    **dict.fromkeys(("refused", "revoked", "withdrawn"), "opted_out"),
-    **dict.fromkeys(("stop", "stopped", "stopall"), "stopped"),
-    "unknown": "unknown",
-}
-_NOISE = re.compile(r"[\s_-]+")
+_SEVERAL_NUMBERS = re.compile(r"\s*(?::::|[;|,/\n]|\bor\b)\s*", re.IGNORECASE)
+_DIGITS_MIN = 7
+_TEXT_MARK = re.compile(r"'(?=[0-9+=@-])")
+"""Excel writes ' before what is to stay text."""
+
+_MOBILE_LABELS = re.compile(r"whatsapp|mobil|mobile|cell|handy|celular|movil|sms", re.IGNORECASE)
 _TOPIC_ENDS = re.compile(r"[,;|]")
 
 
@@ -56,6 +58,7 @@ class Row:
     topics: list[str]
     timezone: str | None
     locale: str | None
+    consent_at: datetime | None = None
 
 
 class RowRefused(Exception):
@@ -170,6 +173,7 @@ def merged(earlier: Row, later: Row) -> Row:
         topics=list(dict.fromkeys([*earlier.topics, *later.topics])),
         timezone=later.timezone or earlier.timezone,
         locale=later.locale or earlier.locale,
+        consent_at=earlier.consent_at if earlier.consent == later.consent and earlier.consent_at else later.consent_at,
     )
 
 
@@ -178,8 +182,15 @@ class RowReader:
 
     def __init__(self, options: Options, columns: list[str]) -> None:
         place = {column.target: columns.index(column.name) for column in options.columns if not column.attribute}
-        self._phone = place["phone"]
+        phones = sorted((c.name for c in options.columns if c.target == "phone"), key=phone_rank)
+        labels = [label_of(name, columns) for name in phones]
+        self._phone_cells = [
+            (columns.index(name), columns.index(label) if label else None)
+            for name, label in zip(phones, labels, strict=True)
+        ]
         self._consent = place.get("consent")
+        self._consent_at = place.get("consent_at")
+        self._opt_outs = [columns.index(column.name) for column in options.columns if column.target == "opt_out"]
         self._timezone = place.get("timezone")
         self._locale = place.get("locale")
         self._topics = place.get("topics")
@@ -194,20 +205,61 @@ class RowReader:
     def read(self, number: int, line: int, cells: list[object], chunk: Chunk) -> Row:
         """Raises `RowRefused`; what is odd but no reason to refuse is added to the chunk's warnings."""
         try:
-            phone = self._phones.read(_text(cells[self._phone], "phone"))
+            phone = self._read_phone(cells, chunk)
         except PhoneInvalid as error:
             raise RowRefused(_PHONE_CODES[error.code], str(error)) from error
+        consent = self.read_consent(cells, chunk)
         return Row(
             number,
             line,
             phone.e164,
             phone.country,
             self._read_attributes(cells, chunk),
-            self._read_consent(cells, chunk),
+            consent,
             _topics(cells[self._topics]) if self._topics is not None else [],
             self._read_timezone(cells, chunk),
             self._read_locale(cells),
+            self._read_consent_at(cells, chunk) if consent != "unknown" else None,
         )
+
+    def _read_phone(self, cells: list[object], chunk: Chunk) -> Phone:
+        """The first number that can be read, in the order of the columns; mobile labels come before others."""
+        if len(self._phone_cells) == 1:
+            return self._one_number(_text(cells[self._phone_cells[0][0]], "phone"), chunk)
+        written = [
+            (self._is_for_messages(cells, label), _text(cells[index], "phone")) for index, label in self._phone_cells
+        ]
+        refused: PhoneInvalid | None = None
+        for _, text in sorted((one for one in written if one[1].strip()), key=lambda one: not one[0]):
+            try:
+                return self._one_number(text, chunk)
+            except PhoneInvalid as error:
+                refused = refused or error
+        raise refused or PhoneInvalid("missing", "There is no phone number.")
+
+    @staticmethod
+    def _is_for_messages(cells: list[object], label: int | None) -> bool:
+        return label is None or _MOBILE_LABELS.search(_text(cells[label], "label")) is not None
+
+    def _one_number(self, written: str, chunk: Chunk) -> Phone:
+        text = written.strip().removeprefix("'")
+        plain = self._phones.read_plain(text)
+        phone = plain or self._first_of_several(text, chunk) or self._phones.read(text)
+        if kind := special_kind(phone):
+            chunk.warn("special_number", f"{phone.e164} ({kind})")
+        return phone
+
+    def _first_of_several(self, text: str, chunk: Chunk) -> Phone | None:
+        parts = _SEVERAL_NUMBERS.split(text)
+        numbers = [part for part in parts if sum(map(str.isdigit, part)) >= _DIGITS_MIN]
+        if len(numbers) < 2:
+            return None
+        for part in numbers:
+            with contextlib.suppress(PhoneInvalid):
+                phone = self._phones.read(part)
+                chunk.warn("several_numbers", f"{text[:60]} → {phone.e164}")
+                return phone
+        return None
 
     def _read_attributes(self, cells: list[object], chunk: Chunk) -> dict[str, str]:
         found = {}
@@ -215,23 +267,46 @@ class RowReader:
             cell = cells[index]
             value = cell if type(cell) is str else _text(cell, name)
             if value and not value.isspace():
+                if value[0] == "'":
+                    value = _TEXT_MARK.sub("", value, count=1)
                 if len(value) > ATTRIBUTE_VALUE_MAX:
-                    raise RowRefused(
-                        "value_too_long",
-                        f"{name} has {len(value)} characters; at most {ATTRIBUTE_VALUE_MAX} are kept.",
-                    )
+                    chunk.warn(f"value_cut:{name}", f"{value[:40]}… ({len(value)} characters)")
+                    value = value[:ATTRIBUTE_VALUE_MAX]
                 found[name] = _dated(name, value, dates, chunk) if dates else value
         return found
 
-    def _read_consent(self, cells: list[object], chunk: Chunk) -> Consent:
-        """A word that is not understood is no consent: unknown, and counted."""
+    def read_consent(self, cells: list[object], chunk: Chunk) -> Consent:
+        """An opt-out in any of its columns counts most. A word that is not understood is no consent: unknown, and
+        counted."""
+        is_unclear = False
+        for index in self._opt_outs:
+            written = _text(cells[index], "opt-out").strip()
+            said = opt_out_said(written) if written else False
+            if said:
+                return "opted_out"
+            if said is None:
+                is_unclear = True
+                chunk.warn("consent_not_understood", written[:60])
         written = _text(cells[self._consent], "consent").strip() if self._consent is not None else ""
         if not written:
-            return self._default_consent
-        known = _WORDS.get(_NOISE.sub("", written).casefold())
+            return "unknown" if is_unclear else self._default_consent
+        known = consent_said(written)
         if known is None:
             chunk.warn("consent_not_understood", written[:60])
-        return known or "unknown"
+        return "unknown" if known is None or (is_unclear and known == "opted_in") else known
+
+    def _read_consent_at(self, cells: list[object], chunk: Chunk) -> datetime | None:
+        """When the person agreed or refused, where the file says it; a time without a zone is UTC."""
+        written = _text(cells[self._consent_at], "time of consent").strip() if self._consent_at is not None else ""
+        if not written:
+            return None
+        iso = read_date(written, "iso")
+        at = datetime.fromisoformat(iso) if iso else None
+        at = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+        if at is None or at > clock.now():
+            chunk.warn("consent_time_not_understood", written[:60])
+            return None
+        return at
 
     def _read_timezone(self, cells: list[object], chunk: Chunk) -> str | None:
         written = _text(cells[self._timezone], "timezone").strip() if self._timezone is not None else ""
@@ -288,7 +363,7 @@ def _topics(cell: object) -> list[str]:
         parts = [_text(part, "topics") for part in cell]
     else:
         parts = _TOPIC_ENDS.split(_text(cell, "topics"))
-    topics = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    topics = list(dict.fromkeys(name for part in parts if (name := part.strip().strip('"').strip())))
     if len(topics) > TOPICS_MAX or any(len(topic) > TOPIC_MAX for topic in topics):
         raise RowRefused("value_too_long", f"At most {TOPICS_MAX} topics of at most {TOPIC_MAX} characters.")
     return topics

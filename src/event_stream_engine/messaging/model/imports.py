@@ -1,6 +1,5 @@
 """Imports: what a person decides about a file, and how an import stands."""
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -9,14 +8,15 @@ from uuid import UUID
 import phonenumbers
 
 from event_stream_engine.errors import Conflict, EseError, FieldError, Invalid, NotFound
-from event_stream_engine.messaging.model.contacts import ATTRIBUTE_NAME, ATTRIBUTES_MAX
-from event_stream_engine.messaging.model.dates import Dates, date_column
+from event_stream_engine.messaging.model.contacts import ATTRIBUTE_NAME, ATTRIBUTE_VALUE_MAX, ATTRIBUTES_MAX
+from event_stream_engine.messaging.model.dates import Dates
 
 Status = Literal["uploaded", "running", "completed", "failed", "canceled"]
 Mode = Literal["merge", "create_only"]
 DefaultConsent = Literal["opted_in", "unknown"]
-Single = Literal["phone", "consent", "timezone", "locale", "topics"]
+Single = Literal["consent", "consent_at", "timezone", "locale", "topics"]
 SINGLES: tuple[str, ...] = get_args(Single)
+"""Targets that one column may have; `phone` and `opt_out` may have several."""
 
 CONSENT_SOURCE_MAX = 500
 SAMPLES_MAX = 5
@@ -108,7 +108,8 @@ class Import:
 
 @dataclass(frozen=True)
 class Column:
-    """Where one column goes: one of the single targets, `ignore`, or the attribute called `attribute`.
+    """Where one column goes: one of the single targets, `phone`, `opt_out`, `ignore`, or the attribute called
+    `attribute`. Of several phones the first that can be read counts, those for messages before others.
 
     `dates`: an attribute's values are dates, written so; None leaves them as they stand.
     """
@@ -170,8 +171,8 @@ def _columns_wrong(columns: list[Column], known: list[str]) -> list[FieldError]:
         chosen = [column.name for column in columns if column.target == single]
         if len(chosen) > 1:
             problems.append(FieldError("mapping", f"Only one column can be the {single}, not {len(chosen)}."))
-        if single == "phone" and not chosen:
-            problems.append(FieldError("mapping", "Choose the column that holds the phone numbers."))
+    if not any(column.target == "phone" for column in columns):
+        problems.append(FieldError("mapping", "Choose the column that holds the phone numbers."))
     return problems
 
 
@@ -190,61 +191,12 @@ def _attributes_wrong(columns: list[Column]) -> list[FieldError]:
     return problems
 
 
-_NAMED: dict[str, frozenset[str]] = {
-    "phone": frozenset((
-        "phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cell", "cellphone", "msisdn", "tel",
-        "telephone", "telephonenumber", "whatsapp", "whatsappnumber", "number", "contactnumber", "telefon",
-        "telefono", "mobil", "handy", "celular",
-    )),
-    "consent": frozenset((
-        "consent", "consentstate", "consentstatus", "optin", "optinstatus", "subscribed", "subscription",
-        "permission",
-    )),
-    "timezone": frozenset(("timezone", "tz", "zone", "ianatimezone")),
-    "locale": frozenset(("locale", "language", "lang", "preferredlanguage")),
-    "topics": frozenset(("topics", "topic", "tags", "interests", "lists")),
-}  # fmt: skip
-_PHONE_LIKE = re.compile(r"\s*(whatsapp:|sms:)?[+＋(]?[0-9][0-9 ().-]{6,20}\s*")
-
-
 ABOUT_CONSENT = ("consent_source", "consent_since")
-"""The columns of an export of contacts that say where consent comes from; uploaded again, they are left out: the import
-has a source of its own."""
+"""The columns of an export of contacts that say where consent comes from and since when. Uploaded again, the source is
+left out, since the import has one of its own; the moment is taken."""
 
 ABOUT_REJECTS = ("rejected_line", "rejected_reason", "rejected_row")
 """The columns that an export of refused rows has beside those of its file; uploaded again, they are left out."""
-
-
-def suggest(names: list[str], samples: list[list[str]]) -> list[Column]:
-    """A target for each column, by its name and, for the phone, by what it holds."""
-    taken: set[str] = set()
-    suggested = []
-    for name, values in zip(names, samples, strict=True):
-        folded = re.sub(r"[^a-z]", "", name.casefold())
-        found = next((t for t, words in _NAMED.items() if folded in words and t not in taken), None)
-        taken |= {found} if found else set()
-        found = "ignore" if name in (*ABOUT_REJECTS, *ABOUT_CONSENT) else found
-        suggested.append(Column(name, found) if found else _attribute(name, values))
-    if "phone" not in taken:
-        for number, values in enumerate(samples):
-            if values and sum(map(_is_phone_like, values)) * 2 > len(values):
-                suggested[number] = Column(names[number], "phone")
-                break
-    return suggested
-
-
-def _is_phone_like(value: str) -> bool:
-    return _PHONE_LIKE.fullmatch(value) is not None
-
-
-def _attribute(name: str, values: list[str]) -> Column:
-    attribute = re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_")[:64]
-    if not ATTRIBUTE_NAME.fullmatch(attribute):
-        attribute = f"_{attribute}"[:64]
-    if not ATTRIBUTE_NAME.fullmatch(attribute):
-        return Column(name, "ignore")
-    found = date_column(values)
-    return Column(name, "attribute", attribute, found.dates if found else None)
 
 
 _WARNINGS = {
@@ -257,6 +209,13 @@ _WARNINGS = {
     "dates_read_month_first": "{about}: dates were read with the month before the day: {samples}.",
     "date_not_understood": "{about}: these are no dates when read so; they stay as they stand, and no rule about "
     "dates finds them: {samples}.",
+    "consent_time_not_understood": "These are no times in the past with the year first, so consent counts from the "
+    "import: {samples}.",
+    "several_numbers": "The cell holds several numbers: the first valid one was taken: {samples}.",
+    "special_number": "Toll-free, premium-rate and service numbers rarely receive messages: {samples}.",
+    "row_padded": "The row has fewer cells than the file has columns: the missing ones count as empty ({samples}).",
+    "value_cut": "{about}: values longer than {limit} characters were cut: {samples}.",
+    "read_as_windows_1252": "The row holds bytes that are not UTF-8: they were read as Windows-1252: {samples}.",
     "opt_out_not_applied": "Existing contacts opt out in this file, but only new contacts were asked for.",
 }
 
@@ -268,6 +227,6 @@ def warned(before: list[Warned], counts: dict[str, int], samples: dict[str, list
         code, _, about = key.partition(":")
         old = known.get((code, about))
         kept = list(dict.fromkeys([*(old.samples if old else []), *samples.get(key, [])]))[:SAMPLES_MAX]
-        message = _WARNINGS[code].format(samples="; ".join(kept), about=about)
+        message = _WARNINGS[code].format(samples="; ".join(kept), about=about, limit=ATTRIBUTE_VALUE_MAX)
         known[code, about] = Warned(code, message, (old.count if old else 0) + count, kept, about or None)
     return list(known.values())

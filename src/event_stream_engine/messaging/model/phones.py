@@ -15,7 +15,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 from event_stream_engine.messaging.model.contacts import Phone, parse_phone
 
 # Digits with at most single separators between them; `00` and `+` start an international number.
-_PLAIN = re.compile(r"\s*(?:whatsapp:|sms:)?(\+|00)?([1-9(][0-9]*(?:[ .()-]{1,2}[0-9]+)*)\s*", re.ASCII)
+_PLAIN = re.compile(r"(?!.*\.0+\s*$)\s*(?:whatsapp:|sms:)?(\+|00)?([1-9(][0-9]*(?:[ .()-]{1,2}[0-9]+)*)\s*", re.ASCII)
 _NOT_DIGITS = re.compile(r"[^0-9]", re.ASCII)
 
 _TYPES = (
@@ -88,6 +88,29 @@ class PhoneReader:
         if self._dialling is not None and self._dialling.is_plain(digits):
             return _valid(self._dialling.code, digits)
         return None
+
+
+_SPECIAL_TYPES = {
+    "toll_free": "toll-free", "premium_rate": "premium rate", "shared_cost": "shared cost", "pager": "pager",
+    "uan": "service number", "voicemail": "voicemail",
+}  # fmt: skip
+
+
+def special_kind(phone: Phone) -> str | None:
+    """What a number is that rarely receives messages, such as `toll-free`; None for an ordinary one."""
+    if phone.country is None:
+        return None
+    code, kinds = _special(phone.country)
+    national = phone.e164[1 + len(code) :]
+    return next((kind for kind, pattern in kinds if pattern.fullmatch(national)), None)
+
+
+@cache
+def _special(country: str) -> tuple[str, tuple[tuple[str, re.Pattern[str]], ...]]:
+    metadata = _metadata(country)
+    patterns = ((name, _exact(getattr(metadata, kind))) for kind, name in _SPECIAL_TYPES.items())
+    found = tuple((name, re.compile(pattern)) for name, pattern in patterns if pattern)
+    return str(metadata.country_code), found
 
 
 def _international(digits: str) -> Phone | None:

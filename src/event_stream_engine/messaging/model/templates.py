@@ -15,7 +15,7 @@ from event_stream_engine.errors import Conflict, Invalid, NotFound
 BODY_MAX = 1600  # Twilio's limit on Body (error 21617)
 BUILT_IN = ("phone",)
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})(?:\|([^{}]*))?\}")
+_PLACEHOLDER = re.compile(r"\{([^\W\d]\w{0,63})(?:\|([^{}]*))?\}")
 
 
 class TemplateNotFound(NotFound):

@@ -54,7 +54,9 @@ class AttributeTarget(BaseModel):
     )
 
 
-Target = Literal["phone", "consent", "timezone", "locale", "topics", "ignore"] | AttributeTarget
+Target = (
+    Literal["phone", "consent", "opt_out", "consent_at", "timezone", "locale", "topics", "ignore"] | AttributeTarget
+)
 
 
 class DatesFound(BaseModel):
@@ -70,6 +72,9 @@ class ColumnPreview(BaseModel):
     name: str
     samples: list[str]
     suggested: Target
+    looks_like_consent: bool = Field(
+        description="Becomes an attribute by this suggestion, though its name speaks of consent."
+    )
     dates: DatesFound | None = Field(description="Null where the values are no dates.")
 
 
@@ -78,7 +83,20 @@ class ImportPreview(BaseModel):
     encoding: str
     delimiter: str | None
     columns: list[ColumnPreview]
+    notes: list[str] = Field(description="What a person should know of the suggestion, such as columns left out.")
     rows_sampled: int
+
+
+class ConsentCounts(BaseModel):
+    """What the rows of a file say about consent under a mapping. `samples`: words that were not understood."""
+
+    opted_in: int
+    opted_out: int
+    unknown: int
+    not_understood: int
+    samples: list[str]
+    rows: int
+    is_whole_file: bool = Field(description="False: only the first rows were counted.")
 
 
 class ColumnMapping(Body):

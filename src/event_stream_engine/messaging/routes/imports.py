@@ -16,16 +16,19 @@ from event_stream_engine.errors import BadRequest
 from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.files import FileUnreadable, Shape, inspect, open_rows
+from event_stream_engine.messaging.files.consents import count_consent
 from event_stream_engine.messaging.files.sampling import Sample, looks_like_data, path_of, sample
 from event_stream_engine.messaging.files.uploads import OVERHEAD_BYTES, removed_unless_kept, save_upload, too_large
 from event_stream_engine.messaging.model import imports as rules
 from event_stream_engine.messaging.model.dates import date_column, read_date
+from event_stream_engine.messaging.model.import_columns import looks_like_consent, suggest
 from event_stream_engine.messaging.model.import_rows import Refused
 from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
 from event_stream_engine.messaging.routes.import_schemas import (
     AttributeTarget,
     ColumnMapping,
     ColumnPreview,
+    ConsentCounts,
     DatesFound,
     Import,
     ImportPreview,
@@ -123,17 +126,54 @@ async def preview_import(import_id: UUID, tx: Tx, account: Account, platform: Th
     found = await actions.the_import(tx, import_id)
     shape = actions.shape_of(found)
     sampled = await _sampled(path_of(platform.settings.home, import_id), shape)
-    suggested = rules.suggest(sampled.columns, sampled.values)
+    suggestion = suggest(sampled.columns, sampled.values)
     return ImportPreview(
         format=shape.format,
         encoding=shape.encoding,
         delimiter=shape.delimiter,
         columns=[
-            ColumnPreview(name=column.name, samples=samples, suggested=_target(column), dates=_dates(values))
-            for column, samples, values in zip(suggested, sampled.samples, sampled.values, strict=True)
+            ColumnPreview(
+                name=column.name,
+                samples=samples,
+                suggested=_target(column),
+                dates=_dates(values),
+                looks_like_consent=looks_like_consent(column),
+            )
+            for column, samples, values in zip(suggestion.columns, sampled.samples, sampled.values, strict=True)
         ],
+        notes=[*_notes(shape), *suggestion.notes],
         rows_sampled=sampled.rows_sampled,
     )
+
+
+def _notes(shape: Shape) -> list[str]:
+    if not shape.damaged:
+        return []
+    return ["Some rows are not in UTF-8, as the others are: they are read as Windows-1252. Look at names with accents."]
+
+
+@router.post(
+    "/imports/{import_id}/consent",
+    summary="Count what a file says about consent",
+    dependencies=[needs("contacts:write")],
+)
+async def count_import_consent(
+    import_id: UUID, body: ImportStart, tx: Tx, account: Account, platform: ThePlatform
+) -> ConsentCounts:
+    """Opt-ins, opt-outs and unknowns under this mapping, before anything is imported; of at most 50,000 rows. Rows that
+    would be rejected count, too."""
+    found = await actions.the_import(tx, import_id)
+    path, shape = path_of(platform.settings.home, import_id), actions.shape_of(found)
+    sampled = await _sampled(path, shape)
+    options = rules.checked_options(
+        rules.Options(
+            [_column(mapped) for mapped in body.mapping], body.default_region, body.consent_source or "-",
+            body.default_consent, body.mode,
+        ),
+        sampled.columns,
+    )  # fmt: skip
+    counted = await asyncio.to_thread(count_consent, str(path), shape, options)
+    return ConsentCounts(**vars(counted))
 
 
 @router.post(

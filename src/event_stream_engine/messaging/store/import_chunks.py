@@ -23,10 +23,13 @@ from event_stream_engine.messaging.store.suppressions import Suppression
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_contacts (
     step smallint NOT NULL, number bigint NOT NULL, line bigint NOT NULL, phone text NOT NULL, country text,
-    attributes jsonb NOT NULL, consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text
+    attributes jsonb NOT NULL, consent text NOT NULL, topics text[] NOT NULL, timezone text, locale text,
+    consent_at timestamptz
 ) ON COMMIT DELETE ROWS
 """
-_COLUMNS = ("step", "number", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale")
+_COLUMNS = (
+    "step", "number", "line", "phone", "country", "attributes", "consent", "topics", "timezone", "locale", "consent_at",
+)  # fmt: skip
 
 # The tables may have grown a thousandfold since a statement was planned first. Fresh statistics make PostgreSQL plan
 # each chunk anew, and one index look-up a row is right for any size.
@@ -51,8 +54,8 @@ _CREATE = """
 INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone,
                       locale, import_id, created_at, updated_at)
 SELECT phone, country, attributes, consent, CASE WHEN consent <> 'unknown' THEN $2::text END,
-       CASE WHEN consent <> 'unknown' THEN $3::timestamptz END, topics, timezone, locale, $1::uuid,
-       $3::timestamptz, $3::timestamptz
+       CASE WHEN consent <> 'unknown' THEN coalesce(consent_at, $3::timestamptz) END, topics, timezone, locale,
+       $1::uuid, $3::timestamptz, $3::timestamptz
 FROM staged_contacts WHERE step = 0 ORDER BY phone
 ON CONFLICT (phone) DO NOTHING
 """
@@ -85,7 +88,7 @@ _IGNORED = f"s.consent IN ('opted_out', 'stopped') AND {_RISES}"
 
 _RECORD_CONSENT = f"""
 INSERT INTO consent_changes (contact_id, previous, consent, source, detail, actor_id, at)
-SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, $6::timestamptz
+SELECT c.id, c.consent, s.consent, $3::text, $4::text, $5::uuid, coalesce(s.consent_at, $6::timestamptz)
 FROM {_JOINED} AND ($2::uuid IS NULL OR c.import_id = $2)
 AND {_RISES} ORDER BY c.phone RETURNING contact_id, previous, consent
 """  # noqa: S608
@@ -99,7 +102,7 @@ UPDATE contacts c SET
     locale = coalesce(s.locale, c.locale),
     consent = CASE WHEN {_RISES} THEN s.consent ELSE c.consent END,
     consent_source = CASE WHEN {_RISES} THEN $3::text ELSE c.consent_source END,
-    consent_changed_at = CASE WHEN {_RISES} THEN $4::timestamptz ELSE c.consent_changed_at END,
+    consent_changed_at = CASE WHEN {_RISES} THEN coalesce(s.consent_at, $4::timestamptz) ELSE c.consent_changed_at END,
     updated_at = $4, version = c.version + 1
 FROM staged_contacts s
 WHERE s.step = $1 AND s.phone = c.phone AND ($2::uuid IS NULL OR c.import_id = $2) AND {_CHANGES}
