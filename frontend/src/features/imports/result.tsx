@@ -11,6 +11,7 @@ import { Card, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, Progress, type Part } from "../../ui/progress";
 import { toast } from "../../ui/toast";
+import { outcome } from "./outcome";
 import { Merges, Rejects } from "./rows";
 import { choicesFor, startWith, type Choices } from "./mapping-model";
 
@@ -35,21 +36,6 @@ function remaining(item: Import): string | null {
 function took(item: Import): string | null {
   if (!item.started_at || !item.finished_at) return null;
   return duration((Date.parse(item.finished_at) - Date.parse(item.started_at)) / 1000);
-}
-
-/** What an import came to: people added and changed, and the rows that added nobody. */
-export function outcome(item: Import): string {
-  const people = [
-    item.created > 0 && `${plural(item.created, "person", "people")} added`,
-    item.updated > 0 && `${plural(item.updated, "person", "people")} updated`,
-  ].filter(Boolean);
-  const rows = [
-    item.unchanged > 0 && `${count(item.unchanged)} unchanged`,
-    item.merged > 0 && `${count(item.merged)} merged`,
-    item.rejected > 0 && `${count(item.rejected)} rejected`,
-  ].filter(Boolean);
-  const first = people.length > 0 ? people.join(", ") : "Nobody added";
-  return rows.length > 0 ? `${first}; ${rows.join(", ")}` : first;
 }
 
 function Headline({ item, at, onRemap }: { item: Import; at: number; onRemap?: () => void }) {

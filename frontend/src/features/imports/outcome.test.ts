@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Import } from "../../api/types";
-import { outcome } from "./result";
+import { outcome } from "./outcome";
 
 const done = (counts: Partial<Import>): Import => ({ created: 0, updated: 0, unchanged: 0, merged: 0, rejected: 0, ...counts }) as Import;
 
