@@ -35,7 +35,7 @@ async def look(database: Database, urls: tuple[str, str], home: Path, port: int,
 @pytest.mark.parametrize(
     ("given", "addresses", "verdict", "said"),
     [
-        ({"webhook_inbound_url": GOOD, "webhook_fallback_url": URL}, (NUMBER, SERVICE), Verdict.GOOD, "2 senders post"),
+        ({"webhook_inbound_url": GOOD, "webhook_fallback_url": URL}, (NUMBER, SERVICE), Verdict.GOOD, "senders: 2"),
         ({"webhook_inbound_url": URL, "webhook_fallback_url": URL}, (NUMBER,), Verdict.NOTE, "tries once more only"),
         ({"webhook_inbound_url": GOOD}, (SERVICE,), Verdict.NOTE, "has no fallback URL"),
         ({"webhook_inbound_url": "https://x.example/sms"}, (NUMBER,), Verdict.NOTE, "posts to https://x.example/sms"),

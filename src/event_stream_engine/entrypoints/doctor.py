@@ -279,11 +279,14 @@ async def inbound_webhooks(settings: Settings) -> Finding:
                 problems += _problems(address, await client.inbound_webhook(address), wanted)
     except EseError as error:
         return Finding(subject, Verdict.NOTE, f"not examined: {error.detail}", "the credentials must allow reading")
-    not_asked = len(senders) - len(asked[:SENDERS_EXAMINED_MAX])
-    rest = f"; {not_asked} not examined (WhatsApp numbers: see Twilio's console)" if not_asked else ""
+    examined = len(asked[:SENDERS_EXAMINED_MAX])
+    left = len(senders) - examined
+    rest = f" ({left} not examined: look in Twilio's console)" if left else ""
     if problems:
         return Finding(subject, Verdict.NOTE, "; ".join(problems) + rest, f"set {wanted}#rc=5&rp=all and a fallback")
-    return Finding(subject, Verdict.GOOD, f"{len(senders) - not_asked} senders post to this platform{rest}")
+    if not examined:
+        return Finding(subject, Verdict.GOOD, f"no SMS number or Messaging Service to examine{rest}")
+    return Finding(subject, Verdict.GOOD, f"posts to this platform, senders: {examined}{rest}")
 
 
 def _problems(address: str, found: InboundWebhook | None, wanted: str) -> list[str]:
