@@ -295,7 +295,7 @@ def test_settings_name_what_is_wrong(tmp_path: Path) -> None:
     config = config_from(load_settings(environment))
     assert (config.account_sid, config.faults.failed) == (ACCOUNT_SID, 0.5)
     assert (config.senders, config.services) == ({FROM, TO}, {SERVICE: (FROM,)})
-    assert config.webhook_inbound_url == "http://127.0.0.1:8700/webhooks/twilio/inbound"
+    assert config.webhook_inbound_url == "http://127.0.0.1:8700/webhooks/twilio/inbound#rc=5&rp=all"
     with pytest.raises(Invalid, match="failed"):
         config_from(load_settings({**environment, "ESE_SANDBOX_FAULTS": '{"failed": 5}'}))
     with pytest.raises(Invalid, match="ESE_SANDBOX_ACCOUNT_SID"):

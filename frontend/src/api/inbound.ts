@@ -17,6 +17,14 @@ export const inboundQuery = (filters: InboundFilters) =>
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
+/** Up to when what people write is known, for each sender; the worker asks Twilio every 30 seconds. */
+export const listingsQuery = () =>
+  queryOptions({
+    queryKey: ["inbound-listings"],
+    queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/inbound/listings", { signal })),
+    refetchInterval: 30_000,
+  });
+
 export type Decision = "opt_out" | "not_opt_out";
 
 export const reviewInbound = (id: string, decision: Decision): Promise<Inbound> =>

@@ -1,7 +1,8 @@
 """The outbox: an event is recorded in the transaction of the change it tells of, or not at all.
 
 Record after the aggregate's row lock is held: the sequence number drawn here is the order within the key. The
-table is append-only and partitioned by day; nothing ever marks a row.
+table is append-only and partitioned by day; nothing ever marks a row. Only erasing a person overwrites what events say
+of them (`redact`).
 """
 
 from collections.abc import Iterable, Sequence

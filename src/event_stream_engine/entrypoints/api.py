@@ -38,7 +38,16 @@ from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.inbound_tasks import catch_up_inbound
-from event_stream_engine.messaging.routes import campaigns, contacts, content, imports, replies, reporting, webhooks
+from event_stream_engine.messaging.routes import (
+    campaigns,
+    contacts,
+    content,
+    imports,
+    inbound,
+    replies,
+    reporting,
+    webhooks,
+)
 from event_stream_engine.resilience import CIRCUITS, Circuits, circuits_of
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
@@ -190,6 +199,7 @@ def add_routes(app: FastAPI) -> None:
         *(sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router),
         *(alerts.router, audit.router),
         *(contacts.router, imports.router, content.router, campaigns.router, reporting.router, replies.router),
+        inbound.router,
         live.router,
         *(streams.router, events.router, groups.router, dead_letters.router, replays.router),
         sandbox_panel.router,

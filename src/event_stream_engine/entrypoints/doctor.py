@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import asyncpg
 import redis.asyncio
@@ -24,7 +25,7 @@ from rich.table import Table
 
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.backbone.streams.opening import open_transport
-from event_stream_engine.database import DATABASE_ERRORS, schema_of
+from event_stream_engine.database import DATABASE_ERRORS, Database, schema_of
 from event_stream_engine.embedded import Home, binaries, ports
 from event_stream_engine.entrypoints import secrets_command
 from event_stream_engine.entrypoints.bootstrap import import_reactions
@@ -33,10 +34,14 @@ from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import EseError
 from event_stream_engine.events.base import stream_names
 from event_stream_engine.identity.smtp import Server
+from event_stream_engine.messaging.store import listings
+from event_stream_engine.messaging.twilio import client_of
+from event_stream_engine.messaging.twilio.client import InboundWebhook
 from event_stream_engine.settings import Section, Settings, load_settings
 
 NODE_MAJOR_MIN = 22
 DISK_BYTES_MIN = 2 * 2**30
+SENDERS_EXAMINED_MAX = 50
 POSTGRES_VERSION_MIN = 15
 ANSWER_SECONDS_MAX = 5
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -79,6 +84,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _kafka(settings),
         _mail(settings),
         _stored_secrets(settings),
+        inbound_webhooks(settings),
         asyncio.to_thread(platform_finding, running),
     ]
     at_once: list[Callable[[], Finding]] = [
@@ -249,6 +255,55 @@ def _twilio(settings: Settings) -> Finding:
     kind = "account credentials" if twilio.account_sid.startswith("AC") else "not an account SID (AC…)"
     verdict = Verdict.GOOD if twilio.account_sid.startswith("AC") else Verdict.MISSING
     return Finding("Twilio", verdict, f"{kind} {_masked(twilio.account_sid)}")
+
+
+async def inbound_webhooks(settings: Settings) -> Finding:
+    """Whether Twilio posts what people write to this platform, tries again, and has a fallback, for each sender."""
+    subject = "inbound webhook"
+    if settings.database.url is None or not settings.twilio.is_configured:
+        return Finding(subject, Verdict.NOTE, "not examined", "the platform must be running, with Twilio's credentials")
+    database = Database(settings.database_url, pool_size=1, application="ese-doctor")
+    try:
+        async with database.transaction() as tx:
+            senders = await listings.addresses(tx)
+    except (*DATABASE_ERRORS, TimeoutError) as error:
+        return Finding(subject, Verdict.NOTE, f"not examined: {str(error)[:80]}", "PostgreSQL must answer")
+    finally:
+        await database.close()
+    wanted = f"{settings.http.origin}/webhooks/twilio/inbound"
+    asked = [address for address, channel in senders if channel == "sms" or address.startswith("MG")]
+    problems: list[str] = []
+    try:
+        async with client_of(settings) as client:
+            for address in asked[:SENDERS_EXAMINED_MAX]:
+                problems += _problems(address, await client.inbound_webhook(address), wanted)
+    except EseError as error:
+        return Finding(subject, Verdict.NOTE, f"not examined: {error.detail}", "the credentials must allow reading")
+    examined = len(asked[:SENDERS_EXAMINED_MAX])
+    left = len(senders) - examined
+    rest = f" ({left} not examined: look in Twilio's console)" if left else ""
+    if problems:
+        return Finding(subject, Verdict.NOTE, "; ".join(problems) + rest, f"set {wanted}#rc=5&rp=all and a fallback")
+    if not examined:
+        return Finding(subject, Verdict.GOOD, f"no SMS number or Messaging Service to examine{rest}")
+    return Finding(subject, Verdict.GOOD, f"posts to this platform, senders: {examined}{rest}")
+
+
+def _problems(address: str, found: InboundWebhook | None, wanted: str) -> list[str]:
+    if found is None:
+        return [f"{address} is not this account's"]
+    if found.is_per_number:
+        return [f"{address} leaves it to its numbers, which are not examined"]
+    url, _, fragment = found.url.partition("#")
+    if url != wanted:
+        return [f"{address} posts to {url or 'no address'}"]
+    overrides = parse_qs(fragment)
+    problems = []
+    if overrides.get("rp") != ["all"] or overrides.get("rc", ["0"]) == ["0"]:
+        problems.append(f"{address} tries once more only when the connection fails")
+    if not found.fallback_url:
+        problems.append(f"{address} has no fallback URL")
+    return problems
 
 
 async def _mail(settings: Settings) -> Finding:

@@ -3,7 +3,7 @@ was restarting, and confirming opt-outs."""
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
@@ -72,6 +72,15 @@ async def catch_up_inbound(runtime: Runtime) -> None:
             await lock.release()
         except LockError:
             log.warning("the lock for listing inbound messages expired")
+
+
+@chore("messaging.catch_up_inbound_since")
+async def catch_up_inbound_since(runtime: Runtime, since: str) -> None:
+    """Apply everything from `since` (ISO 8601, with its zone) on that no webhook brought."""
+    found = await catch_up_since(
+        runtime.database, gateway_of(runtime.settings, runtime.shared), datetime.fromisoformat(since)
+    )
+    log.info("inbound messages were listed", since=since, **asdict(found))
 
 
 async def catch_up(database: Database, gateway: MessageGateway) -> CaughtUp:

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Inbox, Pause, Play } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { inboundQuery, type InboundFilters } from "../../api/inbound";
+import { inboundQuery, listingsQuery, type InboundFilters } from "../../api/inbound";
 import { sandboxQuery } from "../../api/monitoring";
 import type { Inbound as InboundMessage, InboundKind } from "../../api/types";
 import { ago, count, dateTime, time } from "../../lib/format";
@@ -30,6 +30,22 @@ function Effect({ message }: { message: InboundMessage }) {
   if (message.review === "open") return <span className="font-medium text-warn" title={message.effect ?? undefined}>Stopped until reviewed</span>;
   if (message.applied) return <span className="text-muted" title={message.effect ?? undefined}>{message.effect ?? "Nothing to do"}</span>;
   return <span className="font-medium text-warn">Being applied</span>;
+}
+
+/** Whether a STOP may be unknown: since when Twilio has listed nothing, or up to when everything is applied. */
+function KnownUntil() {
+  const listings = useQuery(listingsQuery()).data?.items ?? [];
+  const failing = listings.filter((listing) => listing.failing_since !== null).map((listing) => listing.failing_since as string);
+  if (failing.length > 0)
+    return (
+      <span role="status" className="font-medium text-warn">
+        Twilio has not listed messages since {dateTime(failing.reduce((first, at) => (at < first ? at : first)))}: a STOP may be unknown.
+      </span>
+    );
+  const complete = listings.flatMap((listing) => (listing.succeeded_at === null ? [] : [listing.complete_until]));
+  if (complete.length === 0 || complete.length < listings.length) return null;
+  const until = complete.reduce((first, at) => (at < first ? at : first));
+  return <span title="Twilio’s own list is compared every 30 seconds, so a message that no webhook brought is not lost.">Complete up to <span className="tabular">{time(until)}</span>.</span>;
 }
 
 const shownText = (message: InboundMessage): string => message.text || (message.kind === "media" ? "(media without text)" : "(empty)");
@@ -76,6 +92,7 @@ export default function Inbound() {
             <>
               <Freshness at={inbound.dataUpdatedAt} />
               <span>Phone numbers are masked.</span>
+              <KnownUntil />
             </>
           )
         }

@@ -23,6 +23,7 @@ class SandboxConfig:
     """`webhook_inbound_url` may be empty: then inbound messages change the block list only.
 
     With `webhook_secret` webhooks are signed as a Webhooks Rule with a SharedKey has it (HMAC-SHA256).
+    `webhook_fallback_url` is shown by the API and never called.
     `clock_scale` 60 lets an hour of queue or delay pass in a minute. `senders` empty admits every well-formed
     sender. `services` names the numbers behind a Messaging Service; an unlisted one gets one made-up number.
     `journal` is the append-only file that survives a restart; None keeps nothing.
@@ -38,6 +39,7 @@ class SandboxConfig:
     api_key_secret: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
     webhook_inbound_url: str = ""
+    webhook_fallback_url: str = ""
     seed: int = 1
     clock_scale: float = 1.0
     senders: frozenset[str] = frozenset()
@@ -57,6 +59,7 @@ def config_from(settings: Settings) -> SandboxConfig:
     token = chosen.auth_token or settings.twilio.auth_token
     if not account_sid or token is None:
         raise Invalid("Set ESE_SANDBOX_ACCOUNT_SID and ESE_SANDBOX_AUTH_TOKEN, or start everything by `ese up`.")
+    inbound = f"{settings.http.origin}/webhooks/twilio/inbound"
     return SandboxConfig(
         account_sid=account_sid,
         auth_token=token.get_secret_value(),
@@ -65,7 +68,8 @@ def config_from(settings: Settings) -> SandboxConfig:
         api_key_sid=settings.twilio.api_key_sid,
         api_key_secret=_revealed(settings.twilio.api_key_secret),
         webhook_secret=_revealed(settings.twilio.webhook_secret, first=True),
-        webhook_inbound_url=chosen.webhook_inbound_url or f"{settings.http.origin}/webhooks/twilio/inbound",
+        webhook_inbound_url=chosen.webhook_inbound_url or f"{inbound}#rc=5&rp=all",
+        webhook_fallback_url=chosen.webhook_inbound_url or inbound,
         seed=chosen.seed,
         clock_scale=chosen.clock_scale,
         senders=frozenset(name.strip() for name in chosen.senders.split(",") if name.strip()),

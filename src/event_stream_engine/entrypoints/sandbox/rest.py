@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from event_stream_engine.entrypoints.sandbox import numbers
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.faults import Fate, ReplyFault
 from event_stream_engine.entrypoints.sandbox.http import Receive, Scope, Send, drop, read_form, reply
@@ -76,6 +77,16 @@ class Rest:
             if method == "GET":
                 await reply(send, 200, _encode(self._list(scope["query_string"].decode())))
                 return
+        elif path == f"{self._root}/IncomingPhoneNumbers.json" and method == "GET":
+            wanted = dict(parse_qsl(scope["query_string"].decode())).get("PhoneNumber")
+            await reply(send, 200, _encode(numbers.list_numbers(self._account.config, wanted)))
+            return
+        elif path.startswith("/v1/Services/") and method == "GET":
+            found = numbers.service(self._account.config, path.removeprefix("/v1/Services/"))
+            if found is None:
+                raise _not_found(path)
+            await reply(send, 200, _encode(found))
+            return
         elif path == f"{self._root}.json" and method == "GET":
             await reply(send, 200, _encode(self._describe()))
             return

@@ -32,7 +32,7 @@ class SandboxApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["path"].startswith("/2010-04-01/"):
+        elif scope["path"].startswith(("/2010-04-01/", "/v1/Services/")):
             await self._rest(scope, receive, send)
         elif _comes_from_a_page(scope):
             await reply(send, 403, b'{"detail":"web pages may not use the sandbox"}')

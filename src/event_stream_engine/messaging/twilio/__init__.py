@@ -13,26 +13,30 @@ from event_stream_engine.resilience import circuits_of
 from event_stream_engine.settings import Settings
 
 
-def gateway_of(settings: Settings, shared: dict[str, Any]) -> MessageGateway:
-    """This process's one gateway behind its breakers, made on first use. Raises `Unavailable` without credentials."""
+def client_of(settings: Settings) -> TwilioGateway:
+    """A client of its own, without breakers. Raises `Unavailable` without credentials."""
     twilio = settings.twilio
     credentials = twilio.credentials
     if twilio.account_sid is None or credentials is None:
         raise Unavailable(
             "No Twilio account is configured: set TWILIO_ACCOUNT_SID, and TWILIO_AUTH_TOKEN or an API key."
         )
+    return TwilioGateway(
+        account_sid=twilio.account_sid,
+        user=credentials[0],
+        auth_token=credentials[1],
+        base_url=twilio.base_url,
+        connections=settings.messaging.concurrency * 2,
+    )
+
+
+def gateway_of(settings: Settings, shared: dict[str, Any]) -> MessageGateway:
+    """This process's one gateway behind its breakers, made on first use. Raises `Unavailable` without credentials."""
     if "twilio" not in shared:
-        connections = settings.messaging.concurrency * 2
-        client = TwilioGateway(
-            account_sid=twilio.account_sid,
-            user=credentials[0],
-            auth_token=credentials[1],
-            base_url=twilio.base_url,
-            connections=connections,
-        )
+        client = client_of(settings)
         circuits = circuits_of(shared)
         sending, asking = circuits.breaker(SENDING), circuits.breaker(ASKING)
-        guarded = shared["twilio"] = GuardedGateway(client, sending, asking, connections)
+        guarded = shared["twilio"] = GuardedGateway(client, sending, asking, settings.messaging.concurrency * 2)
         circuits.add_pool(SENDING, guarded.pool)
     gateway: MessageGateway = shared["twilio"]
     return gateway

@@ -36,6 +36,7 @@ from event_stream_engine.messaging.twilio.webhooks import WHATSAPP_PREFIX, split
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 TOTAL_TIMEOUT: Final = timedelta(seconds=10)
 API_VERSION: Final = "2010-04-01"
+MESSAGING_ORIGIN: Final = "https://messaging.twilio.com"
 FIND_PAGE_SIZE: Final = 100
 FIND_PAGES_MAX: Final = 20
 INBOUND_PAGE_SIZE: Final = 1000
@@ -77,6 +78,32 @@ class _Page(msgspec.Struct):
     next_page_uri: str | None = None
 
 
+class _Number(msgspec.Struct):
+    phone_number: str
+    sms_url: str | None = None
+    sms_fallback_url: str | None = None
+
+
+class _Numbers(msgspec.Struct):
+    incoming_phone_numbers: list[_Number]
+
+
+class _Service(msgspec.Struct):
+    inbound_request_url: str | None = None
+    fallback_url: str | None = None
+    use_inbound_webhook_on_number: bool = False
+
+
+class InboundWebhook(msgspec.Struct, frozen=True):
+    """Where Twilio posts what people write to a sender. `is_per_number`: a service leaves it to its numbers."""
+
+    url: str
+    fallback_url: str
+    is_per_number: bool = False
+
+
+_decode_numbers = msgspec.json.Decoder(_Numbers).decode
+_decode_service = msgspec.json.Decoder(_Service).decode
 _decode_created = msgspec.json.Decoder(_Created).decode
 _decode_problem = msgspec.json.Decoder(_Problem).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
@@ -190,6 +217,26 @@ class TwilioGateway:
         url = self._origin + page if page else f"{self._messages}?{urlencode(query)}"
         answer = _decode_reply(await self._get(url), _decode_page)
         return InboundPage([_inbound(m) for m in answer.messages if m.direction == "inbound"], answer.next_page_uri)
+
+    async def inbound_webhook(self, sender: str) -> InboundWebhook | None:
+        """What is set for an SMS number or a Messaging Service (`MG…`); None when the account has no such sender.
+
+        https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource
+        https://www.twilio.com/docs/messaging/api/service-resource. Raises `GatewayUnavailable`.
+        """
+        if sender.startswith("MG"):
+            origin = self._origin.replace("https://api.twilio.com", MESSAGING_ORIGIN)
+            body = await self._get(f"{origin}/v1/Services/{quote(sender, safe='')}", missing_ok=True)
+            if body is None:
+                return None
+            service: _Service = _decode_reply(body, _decode_service)
+            url, fallback = service.inbound_request_url or "", service.fallback_url or ""
+            return InboundWebhook(url, fallback, service.use_inbound_webhook_on_number)
+        query = urlencode({"PhoneNumber": sender, "PageSize": "20"})
+        body = await self._get(f"{self._account}/IncomingPhoneNumbers.json?{query}")
+        numbers: _Numbers = _decode_reply(body, _decode_numbers)
+        found = next((one for one in numbers.incoming_phone_numbers if one.phone_number == sender), None)
+        return InboundWebhook(found.sms_url or "", found.sms_fallback_url or "") if found else None
 
     async def _get(self, url: str, *, missing_ok: bool = False) -> bytes | None:
         try:
