@@ -1858,7 +1858,7 @@ export interface paths {
         put?: never;
         /**
          * Send one message to yourself
-         * @description Rendered with the contact of that number, if there is one. STOP is honoured here too.
+         * @description Rendered with the contact of that number, if there is one. STOP is honored here too.
          */
         post: operations["send_test"];
         delete?: never;

@@ -213,6 +213,7 @@ messages = Table(
     Column("error_code", Integer),
     Column("provider_sid", Text, unique=True),
     Column("body", Text),
+    Column("test_sender", Text),
     Column("attempt", SmallInteger, nullable=False, server_default=_ZERO),
     Column("polls", SmallInteger, nullable=False, server_default=_ZERO),
     _at("due_at"),

@@ -1,15 +1,14 @@
-"""Sending: claim, record, recover, reconcile.
+"""Sending: claim and record.
 
 The claim is committed before the first request leaves; the record after the answers came. Whatever happens in
 between leaves messages in `sending` under a lease: when it expires they become `unknown`, and an unknown message
-is sent again only when Twilio, asked after a grace, does not have it.
+is sent again only when Twilio, asked after a grace, does not have it (`reconciling`). As long as a message may be under
+way, no other is claimed for the same person from the same sender: what Twilio then lists can only be this one's.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,10 +22,7 @@ from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
-    FoundMessage,
-    GatewayUnavailable,
     Held,
-    MessageGateway,
     NotSent,
     OutgoingMessage,
     Rejected,
@@ -45,10 +41,10 @@ from event_stream_engine.messaging.twilio.errors import describe
 from event_stream_engine.settings import MessagingSettings
 
 ATTEMPTS_MAX = 20
-POLLS_MAX = 5
 CIRCUIT_OPEN = "circuit_open"
+OTHER_UNDER_WAY = "other_message_under_way"
 _RETRY_SECONDS = (1, 2, 5, 10, 30, 60)
-_FIND_SLACK = timedelta(minutes=2)  # our clock against Twilio's
+_LOOK_AGAIN = timedelta(seconds=2)  # after it a person to whom another message is under way is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,11 @@ class SendPlan:
             status_callback(origin),
         )
 
+    @property
+    def sender(self) -> str:
+        """`channel:address`."""
+        return f"{self.channel}:{self.sender_address}"
+
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A claimed message and the request that carries it; `attempt` is the fence of this claim."""
@@ -96,7 +97,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim found: `outgoing` must now be sent; `settled` were refused or deferred."""
+    """What one claim found: `outgoing` must now be sent; `settled` were refused, deferred, or put off because another
+    message to the same person is under way."""
 
     outgoing: list[Outgoing]
     settled: int
@@ -113,7 +115,9 @@ def status_callback(origin: str) -> str:
 async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: MessagingSettings) -> Claim:
     """Take up to `limit` due messages, ask the gate about each, and write the claim."""
     now = clock.now()
-    found = await ledger.lock_due(tx, plan.campaign_id, now, limit)
+    await ledger.lock_sender(tx, plan.sender)
+    due = await ledger.lock_due(tx, plan.campaign_id, now, limit)
+    found = await _without_busy(tx, plan, due, now)
     outgoing: list[Outgoing] = []
     steps: list[Step] = []
     for item in found:
@@ -122,7 +126,7 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
             steps.append(sent_or_step)
         else:
             outgoing.append(sent_or_step)
-    await _save_steps(tx, steps, now)
+    await save_steps(tx, steps, now)
     if outgoing:
         claimed = [Claimed(o.id, o.request.body or "") for o in outgoing]
         await ledger.save_claimed(tx, claimed, now + timedelta(seconds=settings.lease_seconds), now)
@@ -130,7 +134,16 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
         before = [item.message.status for item in found if item.message.id in taken]
         queued, deferred = before.count("queued"), before.count("deferred")
         await outbox.record(tx, MessagesClaimed(campaign_id=str(plan.campaign_id), queued=queued, deferred=deferred))
-    return Claim(outgoing, len(steps))
+    return Claim(outgoing, len(steps) + len(due) - len(found))
+
+
+async def _without_busy(tx: Transaction, plan: SendPlan, due: list[Claimable], now: datetime) -> list[Claimable]:
+    """Put off those to whom another message from this sender may be under way."""
+    phones = sorted({item.message.phone for item in due})
+    busy = await ledger.busy_phones(tx, phones, plan.sender) if phones else set()
+    put_off = [item.message.id for item in due if item.message.phone in busy]
+    await ledger.postpone(tx, put_off, now + _LOOK_AGAIN, OTHER_UNDER_WAY, now)
+    return [item for item in due if item.message.phone not in busy]
 
 
 def _decide(item: Claimable, plan: SendPlan, now: datetime) -> Outgoing | Step:
@@ -197,7 +210,7 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
             held.append(message.id)
     for campaign_id, reason in sorted(faults.items()):
         await _pause_if_running(tx, campaign_id, reason)
-    await _save_steps(tx, steps, now)
+    await save_steps(tx, steps, now)
     await ledger.take_attempt_back(tx, held)
 
 
@@ -242,81 +255,8 @@ def _again(message: Message, outcome: Throttled | NotSent, now: datetime) -> Ste
     return settle(message, "queued", now, reason=reason, due_at=now + timedelta(seconds=pause))
 
 
-async def recover_abandoned(tx: Transaction, settings: MessagingSettings, limit: int) -> int:
-    """Messages whose lease expired: nobody knows whether they left. How many."""
-    now = clock.now()
-    due = now + timedelta(seconds=settings.unknown_grace_seconds)
-    abandoned = await ledger.lock_abandoned(tx, now, limit)
-    steps = [settle(m, "unknown", now, reason="sender_crashed", due_at=due) for m in abandoned]
-    await _save_steps(tx, steps, now)
-    return len(steps)
-
-
-async def reconcile(tx: Transaction, gateway: MessageGateway, limit: int) -> int:
-    """Ask Twilio about unknown messages and settle each; how many.
-
-    Raises `GatewayUnavailable` (nothing is concluded from silence); the rows stay as they are.
-    """
-    now = clock.now()
-    doubtful = await ledger.lock_doubtful(tx, now, limit)
-    taken: set[str] = set()
-    steps: list[Step] = []
-    for item in doubtful:
-        since = item.claimed_at - _FIND_SLACK
-        listed = await gateway.find(
-            to=item.message.phone, sender=item.sender, channel=_channel(item.channel), sent_after=since
-        )
-        candidates = [m for m in listed if item.is_whatsapp_template or m.body == item.body]
-        theirs = await ledger.known_sids(tx, [m.sid for m in candidates])
-        free = [m for m in candidates if m.sid not in theirs and m.sid not in taken]
-        step = _found(item.message, free[-1], now) if free else None
-        if step is not None:
-            taken.add(free[-1].sid)
-        steps.append(step or settle(item.message, "queued", now, reason="not_sent"))
-    await _save_steps(tx, steps, now)
-    return len(steps)
-
-
-async def ask_silent(tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
-    """Ask Twilio about messages whose receipts stopped coming, all at once; how many it told about.
-
-    Raises `GatewayUnavailable` when it told about none. The ones it did not answer for are asked about again.
-    """
-    now = clock.now()
-    before = now - timedelta(minutes=settings.stale_minutes)
-    silent = await ledger.lock_silent(tx, before, POLLS_MAX, limit)
-    answers = await asyncio.gather(*(_fetched(gateway, message) for message in silent))
-    failures = [answer for answer in answers if isinstance(answer, GatewayUnavailable)]
-    if failures and len(failures) == len(silent):
-        raise failures[0]
-    steps: list[Step] = []
-    asked: list[UUID] = []
-    for message, answer in zip(silent, answers, strict=True):
-        if isinstance(answer, GatewayUnavailable):
-            continue
-        asked.append(message.id)
-        step = _found(message, answer, now) if answer else None
-        if step is not None:
-            steps.append(step)
-    await _save_steps(tx, steps, now)
-    if asked:
-        await ledger.count_poll(tx, asked, now)
-    return len(asked)
-
-
-async def _fetched(gateway: MessageGateway, message: Message) -> FoundMessage | GatewayUnavailable | None:
-    try:
-        return await gateway.fetch(message.provider_sid or "")
-    except GatewayUnavailable as error:
-        return error
-
-
-def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
-    status = FROM_PROVIDER.get(found.status, "accepted")
-    return advance(message, status, now, sid=found.sid, error_code=found.error_code)
-
-
-async def _save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+async def save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+    """Write the moves of locked messages, record them, and apply what their errors say about the contacts."""
     steps = await _not_back_into_a_canceled_campaign(tx, steps)
     await ledger.save(tx, [step.message for step in steps], now)
     await outbox.record_many(tx, [step.event for step in steps])
@@ -336,7 +276,3 @@ async def _not_back_into_a_canceled_campaign(tx: Transaction, steps: Sequence[St
 def _canceled(step: Step) -> Step:
     message = msgspec.structs.replace(step.message, status="canceled", due_at=None)
     return Step(message, msgspec.structs.replace(step.event, status="canceled"))
-
-
-def _channel(name: Any) -> Channel:
-    return "whatsapp" if name == "whatsapp" else "sms"
