@@ -153,6 +153,9 @@ class World:
     async def settle(self, asked: list[Listed]) -> int:
         return int(await self.act(reconciling.settle_doubtful, asked, self.settings))
 
+    async def ask_about_silent(self, gateway: MessageGateway) -> tuple[int, int]:
+        return await tasks.ask_about_silent(self.database, gateway, self.settings, 1000)
+
     @property
     def application(self) -> Settings:
         return load_settings({"ESE_HOME": "/nonexistent"})

@@ -113,7 +113,7 @@ def test_the_contacts_own_zone_counts_and_an_unknown_one_does_not() -> None:
 def test_a_refusal_comes_before_a_deferral_and_names_its_reason(recipient: Recipient | None, reason: str) -> None:
     midnight = local("2026-05-05 00:30", "America/New_York")
     verdict = judge(
-        recipient, channel="sms", is_approved_template=False, has_missing=True, quiet=NIGHT, now=midnight
+        recipient, channel="sms", is_approved_template=False, unsendable="missing_attribute", quiet=NIGHT, now=midnight
     )  # fmt: skip
     assert verdict == Refused(reason)
     assert reason in REFUSALS
@@ -135,14 +135,14 @@ def test_whatsapp_takes_free_text_only_within_a_day_of_the_persons_own_message(
     heard = NOON - timedelta(hours=hours) if hours is not None else None
     recipient = person(last_inbound_at=heard)
     found = judge(
-        recipient, channel="whatsapp", is_approved_template=approved, has_missing=False, quiet=None, now=NOON
+        recipient, channel="whatsapp", is_approved_template=approved, unsendable=None, quiet=None, now=NOON
     )  # fmt: skip
     assert found == expected
 
 
 def test_who_may_be_written_to_is_kept_waiting_through_the_night() -> None:
     midnight = local("2026-05-05 00:30", "America/New_York")
-    verdict = judge(person(), channel="sms", is_approved_template=False, has_missing=False, quiet=NIGHT, now=midnight)
+    verdict = judge(person(), channel="sms", is_approved_template=False, unsendable=None, quiet=NIGHT, now=midnight)
     assert verdict == Deferred(local("2026-05-05 08:00", "America/New_York"))
 
 

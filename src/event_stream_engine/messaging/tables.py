@@ -290,3 +290,12 @@ campaign_causes = Table(
     Column("count", BigInteger, nullable=False),
     _at("last_at", required=True),
 )
+
+campaign_endings = Table(
+    "campaign_endings",
+    metadata,
+    Column("campaign_id", Uuid, ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("codes", ARRAY(Integer), nullable=False),
+    _now("updated_at"),
+)

@@ -28,8 +28,8 @@ from event_stream_engine.messaging.model.campaigns import (
     Status,
 )
 from event_stream_engine.messaging.model.contacts import checked_timezone
-from event_stream_engine.messaging.model.templates import required_placeholders
 from event_stream_engine.messaging.store import campaigns as store
+from event_stream_engine.messaging.store import endings
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store import preflight as gate
 from event_stream_engine.web.auth import Principal
@@ -145,6 +145,7 @@ async def resume_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) 
     campaign = await locked_campaign(tx, campaign_id)
     if campaign.status != "paused":
         campaign.to("paused", clock.now())
+    await endings.forget(tx, campaign_id)
     return await _moved(tx, campaign, campaign.to("running", clock.now()), by, "campaign.resume")
 
 
@@ -169,8 +170,8 @@ async def freeze_audience(tx: Transaction, campaign_id: UUID) -> None:
     frozen = campaign.frozen or {}
     decided = gate.verdict(
         channel=frozen["channel"],
+        body=frozen["body"],
         is_approved_template=frozen["content_sid"] is not None,
-        required=required_placeholders(frozen["body"]),
         now=now,
     )
     verdicts = await ledger.freeze_audience(tx, campaign_id, rule, decided)

@@ -64,8 +64,8 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     required = required_placeholders(template.body)
     decided = store.verdict(
         channel=template.channel,
+        body=template.body,
         is_approved_template=template.content_sid is not None,
-        required=required,
         now=clock.now(),
     )
     verdicts = await store.by_verdict(tx, rule, decided)
@@ -91,7 +91,7 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
             for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
         ],
     )
-    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking)]
+    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking), *_unsendable(verdicts)]
     return found
 
 
@@ -151,6 +151,25 @@ def _without_value(lacking: dict[str, int]) -> list[Problem]:
             f"Write {{{name}|…}} in the template, with what stands there instead, to include them.",
         )
         for name, count in lacking.items()
+    ]
+
+
+_UNSENDABLE = {
+    "variable_empty": "a variable of the WhatsApp template would be empty, which Twilio refuses. Write {name|…} in the "
+    "template, with what stands there instead.",
+    "variable_multiline": "a variable of the WhatsApp template would have line breaks, tabs or more than four spaces "
+    "in a row, which WhatsApp refuses. Correct these attributes of the contacts.",
+    "text_empty": "their text would be empty. Give the template a text of its own.",
+    "text_too_long": "their text would be longer than 1,600 characters. Shorten the template, or these attributes of "
+    "the contacts.",
+}
+
+
+def _unsendable(verdicts: dict[str, int]) -> list[Problem]:
+    return [
+        Problem("warning", reason, f"{count:,} {'person is' if count == 1 else 'people are'} left out: {why}")
+        for reason, why in _UNSENDABLE.items()
+        if (count := verdicts.get(reason))
     ]
 
 

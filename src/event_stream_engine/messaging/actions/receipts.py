@@ -10,6 +10,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import StatusCallbackReceived
+from event_stream_engine.messaging.actions.pausing import watch
 from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance
 from event_stream_engine.messaging.store import messages as ledger
@@ -54,6 +55,7 @@ async def apply_receipts(tx: Transaction, callbacks: Sequence[StatusCallbackRece
     final = {step.message.id: step for step in steps}
     await ledger.save(tx, [step.message for step in final.values()], clock.now())
     await outbox.record_many(tx, [step.event for step in steps])
+    await watch(tx, "receipt", steps)
     await learn_from(tx, list(final.values()))
 
 

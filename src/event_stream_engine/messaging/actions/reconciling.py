@@ -14,6 +14,7 @@ from uuid import UUID
 
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.actions.pausing import watch
 from event_stream_engine.messaging.actions.sending import save_steps
 from event_stream_engine.messaging.gateway import Channel, FoundMessage, GatewayUnavailable, MessageGateway
 from event_stream_engine.messaging.model.matching import ListedMessage, Missing, OpenMessage, conclude
@@ -132,6 +133,7 @@ async def _settle_of(
         free = [item for item in listed if item.sid not in owned]
         steps += _conclude(open_rows[phone], free, told, attempts, settings, now)
     await save_steps(tx, steps, now)
+    await watch(tx, "receipt", steps)
     return len(steps)
 
 
@@ -209,6 +211,7 @@ async def settle_silent(tx: Transaction, fetched: Fetched, settings: MessagingSe
         if step is not None:
             steps.append(step)
     await save_steps(tx, steps, now)
+    await watch(tx, "receipt", steps)
     await ledger.give_back_silent(tx, fetched.unanswered, _silent_before(settings, now) - timedelta(seconds=1))
 
 

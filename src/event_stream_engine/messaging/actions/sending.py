@@ -17,7 +17,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import MessagesClaimed
-from event_stream_engine.messaging.actions.campaigns import pause_campaign
+from event_stream_engine.messaging.actions.pausing import pause_at_once, watch
 from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.gateway import (
     Accepted,
@@ -30,10 +30,10 @@ from event_stream_engine.messaging.gateway import (
     Throttled,
     Unknown,
 )
-from event_stream_engine.messaging.model.campaigns import Campaign, CampaignState
+from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.model.compliance import Allowed, Deferred, QuietHours, judge
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
-from event_stream_engine.messaging.model.templates import content_variables, render
+from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
 from event_stream_engine.messaging.store import campaigns as campaigns_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store.messages import Claimable, Claimed
@@ -149,33 +149,30 @@ async def _without_busy(tx: Transaction, plan: SendPlan, due: list[Claimable], n
 def _decide(item: Claimable, plan: SendPlan, now: datetime) -> Outgoing | Step:
     message = item.message
     rendered = render(plan.body, item.attributes, message.phone)
+    variables = content_variables(plan.body, item.attributes, message.phone) if plan.content_sid else None
     verdict = judge(
         item.recipient,
         channel=plan.channel,
         is_approved_template=plan.content_sid is not None,
-        has_missing=bool(rendered.missing),
+        unsendable=unsendable(rendered, variables),
         quiet=plan.quiet,
         now=now,
     )
     if isinstance(verdict, Allowed):
-        return Outgoing(message.id, message.attempt + 1, _request(plan, message, rendered.text, item.attributes))
+        return Outgoing(message.id, message.attempt + 1, _request(plan, message, rendered.text, variables))
     if isinstance(verdict, Deferred):
         return settle(message, "deferred", now, reason="quiet_hours", due_at=verdict.until)
     return settle(message, "refused", now, reason=verdict.reason)
 
 
-def _request(plan: SendPlan, message: Message, text: str, attributes: dict[str, str]) -> OutgoingMessage:
-    variables = None
-    if plan.content_sid:
-        numbered = content_variables(plan.body, attributes, message.phone)
-        variables = msgspec.json.encode(numbered).decode()
+def _request(plan: SendPlan, message: Message, text: str, variables: dict[str, str] | None) -> OutgoingMessage:
     return OutgoingMessage(
         to=message.phone,
         sender=plan.sender_address,
         channel=plan.channel,
         body=text,
         content_sid=plan.content_sid,
-        content_variables=variables,
+        content_variables=None if variables is None else msgspec.json.encode(variables).decode(),
         status_callback=plan.callback.format(message.id),
     )
 
@@ -185,13 +182,14 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
 
     A receipt that came first has moved its message on already: it stays. An answer to a claim that another sender
     has taken over since counts only if it is an acceptance. A fault of the account or the sender pauses the
-    campaign and leaves the recipient in the queue.
+    campaign at once and leaves the recipient in the queue; one that may be this recipient's fails the message, and
+    pauses the campaign when most of the last messages failed alike.
     """
     now = clock.now()
     locked = await ledger.lock(tx, [item.outgoing.id for item in sent])
     steps: list[Step] = []
     held: list[UUID] = []
-    faults: dict[UUID, str] = {}
+    faults: dict[UUID, int] = {}
     for item in sent:
         message = locked.get(item.outgoing.id)
         if message is None:
@@ -199,7 +197,7 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
         if message.attempt != item.outgoing.attempt and not isinstance(item.outcome, Accepted):
             continue
         fault = _fault(item.outcome)
-        if fault and message.campaign_id and message.status == "sending":
+        if fault is not None and message.campaign_id and message.status == "sending":
             faults[message.campaign_id] = fault
             steps.append(settle(message, "queued", now, reason="campaign_paused"))
             continue
@@ -208,25 +206,18 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
             steps.append(step)
         if step is not None and isinstance(item.outcome, Held):
             held.append(message.id)
-    for campaign_id, reason in sorted(faults.items()):
-        await _pause_if_running(tx, campaign_id, reason)
+    await pause_at_once(tx, faults)
+    await watch(tx, "answer", steps)
     await save_steps(tx, steps, now)
     await ledger.take_attempt_back(tx, held)
 
 
-def _fault(outcome: SendOutcome) -> str | None:
-    """Why the next message would fail alike; None when only this recipient is concerned."""
+def _fault(outcome: SendOutcome) -> int | None:
+    """The code for which the next message would fail alike; None when it may concern this recipient only."""
     if not isinstance(outcome, Rejected):
         return None
     error = describe(outcome.code)
-    return f"{error.title}. {error.what_to_do}" if error.pause != "none" else None
-
-
-async def _pause_if_running(tx: Transaction, campaign_id: UUID, reason: str) -> None:
-    try:
-        await pause_campaign(tx, campaign_id, by=None, reason=reason)
-    except CampaignState:
-        return  # another lane paused it, or a person stopped it
+    return outcome.code if error.pause != "none" and error.pause_when == "at_once" else None
 
 
 def _after(message: Message, outcome: SendOutcome, now: datetime, settings: MessagingSettings) -> Step | None:

@@ -14,14 +14,23 @@ REFUSALS: dict[str, str] = {
     "no_consent": "Consent unknown",
     "channel_blocked": "Number cannot receive this channel",
     "missing_attribute": "A placeholder has no value",
+    "variable_empty": "A variable of the WhatsApp template is empty",
+    "variable_multiline": "A variable of the WhatsApp template has line breaks, tabs or wide gaps",
+    "text_empty": "The text is empty",
+    "text_too_long": "The text is longer than 1,600 characters",
     "outside_window": "Outside WhatsApp's 24-hour window, and the template is not approved",
     "contact_deleted": "The contact was deleted",
+}
+
+REASONS: dict[str, str] = REFUSALS | {
+    "other_message_under_way": "Waits until another message to this person has left",
+    "outcome_unclear": "Twilio does not show whether it was sent",
 }
 
 
 def reason_title(code: str | None) -> str | None:
     """A message's reason in words."""
-    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
+    return REASONS.get(code, code.replace("_", " ").capitalize()) if code else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +80,22 @@ def judge(
     *,
     channel: str,
     is_approved_template: bool,
-    has_missing: bool,
+    unsendable: str | None,
     quiet: QuietHours | None,
     now: datetime,
 ) -> Verdict:
-    """The one gate. Refusals come before deferral: who must not be written to is not kept waiting."""
+    """The one gate. Refusals come before deferral: who must not be written to is not kept waiting.
+
+    `unsendable` says what is wrong with the text that this person would get (`templates.unsendable`).
+    """
     if recipient is None:
         return Refused("contact_deleted")
     if recipient.consent != "opted_in":
         return Refused({"stopped": "stopped", "opted_out": "opted_out"}.get(recipient.consent, "no_consent"))
     if channel in recipient.blocked_channels:
         return Refused("channel_blocked")
-    if has_missing:
-        return Refused("missing_attribute")
+    if unsendable is not None:
+        return Refused(unsendable)
     if channel == "whatsapp" and not is_approved_template and not _window_open(recipient, now):
         return Refused("outside_window")
     until = quiet_until(quiet, recipient.timezone, now) if quiet else None

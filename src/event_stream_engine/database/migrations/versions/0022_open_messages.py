@@ -1,4 +1,5 @@
-"""Which people have a message under way, and from which sender a test message left."""
+"""Which people have a message under way, from which sender a test message left, and how the last messages of a campaign
+ended."""
 
 from alembic import op
 
@@ -7,6 +8,16 @@ down_revision = "0021"
 
 STATEMENTS = """
 ALTER TABLE messages ADD COLUMN test_sender text;
+
+CREATE TABLE campaign_endings (
+    campaign_id uuid NOT NULL,
+    kind text NOT NULL,
+    codes integer[] NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_campaign_endings PRIMARY KEY (campaign_id, kind),
+    CONSTRAINT fk_campaign_endings_campaign_id_campaigns
+        FOREIGN KEY (campaign_id) REFERENCES campaigns ON DELETE CASCADE
+);
 
 CREATE INDEX ix_messages_open_phone ON messages (phone) WHERE status IN ('sending', 'unknown')
 """
