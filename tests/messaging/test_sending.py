@@ -362,7 +362,9 @@ async def test_a_launched_campaign_cannot_be_launched_again(world: World) -> Non
     campaign = await world.launched(1)
     with pytest.raises(CampaignState) as refused:
         await world.act(campaigns.launch_campaign, campaign, by=BY)
-    assert refused.value.detail == "This campaign is running already. Pause or cancel it."
+    assert (
+        refused.value.detail == "This campaign is running already, so it cannot be launched again. Pause or cancel it."
+    )
 
 
 async def test_a_test_message_respects_a_stop_and_says_what_became_of_it(

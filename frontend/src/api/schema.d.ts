@@ -1711,7 +1711,7 @@ export interface paths {
         get: operations["get_campaign"];
         put?: never;
         post?: never;
-        /** Delete a draft */
+        /** Delete a draft or scheduled campaign */
         delete: operations["remove_campaign"];
         options?: never;
         head?: never;

@@ -78,7 +78,12 @@ async def change_campaign(
     return await _answer(tx, response, changed)
 
 
-@router.delete("/{campaign_id}", status_code=204, summary="Delete a draft", dependencies=[needs("campaigns:write")])
+@router.delete(
+    "/{campaign_id}",
+    status_code=204,
+    summary="Delete a draft or scheduled campaign",
+    dependencies=[needs("campaigns:write")],
+)
 async def remove_campaign(campaign_id: UUID, by: Account, tx: Tx) -> None:
     await actions.remove_campaign(tx, campaign_id, by=by)
 
