@@ -173,10 +173,12 @@ async def test_the_expected_finish_counts_the_quiet_hours_of_everybody(world: Wo
         await world.add_contact(number)
     night = (time(21), time(8))
     campaign = await world.draft(quiet_hours=night, messages_per_second=2)
-    with clock.frozen(datetime(2026, 3, 10, 23, tzinfo=UTC)):
+    with clock.frozen(datetime(2026, 3, 11, 6, tzinfo=UTC)):
         found = await world.act(preflight.preflight, campaign)
     assert found.quiet_now == 4
-    assert found.expected_finish == datetime(2026, 3, 11, 8, 0, 2, tzinfo=UTC)
+    assert found.expected_finish == datetime(2026, 3, 11, 15, 0, 2, tzinfo=UTC), (
+        "08:00 in California, where their numbers are"
+    )
     assert (found.expected_seconds, found.sending_seconds) == (9 * 3600 + 2, 2.0)
 
 

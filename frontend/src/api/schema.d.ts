@@ -5282,6 +5282,16 @@ export interface components {
             expected_finish: string;
             /** Quiet Now */
             quiet_now: number;
+            /**
+             * Without Zone
+             * @description People who would get it and have no time zone of their own.
+             */
+            without_zone: number;
+            /**
+             * Zone From Phone
+             * @description Of these, how many have a phone number that tells it.
+             */
+            zone_from_phone: number;
             /** Previews */
             previews: components["schemas"]["PreflightPreview"][];
             /** Problems */

@@ -117,7 +117,7 @@ function Settings({ campaign, onStep }: { campaign: Campaign; onStep: (step: Ste
         ["Template", <span key="t">{campaign.template?.name ?? "Chosen"} {edit("template", "template")}</span>],
         ["Sender", <span key="s">{campaign.sender ? `${campaign.sender.name}, ${campaign.sender.address}` : "Chosen"} {edit("delivery", "sender")}</span>],
         ["Rate", rate(campaign)],
-        ["Quiet hours", campaign.quiet_hours ? `${campaign.quiet_hours.start} to ${campaign.quiet_hours.end}, each person’s own time` : "None"],
+        ["Quiet hours", campaign.quiet_hours ? `${campaign.quiet_hours.start} to ${campaign.quiet_hours.end}, each person’s own time, else that of their number` : "None"],
       ]}
     />
   );

@@ -31,8 +31,9 @@ from event_stream_engine.messaging.gateway import (
     Unknown,
 )
 from event_stream_engine.messaging.model.campaigns import Campaign
-from event_stream_engine.messaging.model.compliance import Allowed, Deferred, QuietHours, judge
+from event_stream_engine.messaging.model.compliance import Allowed, Deferred, judge
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
+from event_stream_engine.messaging.model.quiet import QuietHours
 from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
 from event_stream_engine.messaging.store import campaigns as campaigns_store
 from event_stream_engine.messaging.store import messages as ledger

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from event_stream_engine.errors import Conflict, Invalid, NotFound
-from event_stream_engine.messaging.model.compliance import QuietHours
+from event_stream_engine.messaging.model.quiet import QuietHours
 
 Status = Literal["draft", "scheduled", "running", "paused", "completed", "canceled"]
 

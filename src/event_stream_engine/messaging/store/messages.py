@@ -103,7 +103,9 @@ async def lock_due(tx: Transaction, campaign_id: UUID, now: datetime, limit: int
 def _claimable(row: Any) -> Claimable:
     recipient = None
     if row["known"] is not None:
-        recipient = Recipient(row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"])
+        recipient = Recipient(
+            row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"], row["phone"]
+        )
     return Claimable(_message(row), recipient, row["attributes"] or {})
 
 

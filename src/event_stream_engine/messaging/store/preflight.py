@@ -80,14 +80,14 @@ async def without_value(tx: Transaction, rule: Rule, decided: Any, required: Seq
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-async def zones(tx: Transaction, rule: Rule, decided: Any) -> dict[str | None, int]:
-    """The time zones of those who would get a message."""
-    query = (
-        select(contacts.c.timezone, func.count())
-        .where(and_(clause(rule), decided == _ALLOWED))
-        .group_by(contacts.c.timezone)
-    )
-    return {row[0]: row[1] for row in await tx.execute(query)}
+async def zones(tx: Transaction, rule: Rule, decided: Any, prefix_length: int) -> list[tuple[str | None, str, int]]:
+    """Where those are who would get a message: their own zone, else None and the beginning of their numbers, with how
+    many they are."""
+    own = func.nullif(contacts.c.timezone, "")
+    prefix = case((own.is_(None), func.left(contacts.c.phone, prefix_length)), else_="")
+    inner = select(own.label("zone"), prefix.label("prefix")).where(and_(clause(rule), decided == _ALLOWED)).subquery()
+    query = select(inner.c.zone, inner.c.prefix, func.count()).group_by(inner.c.zone, inner.c.prefix)
+    return [(row[0], row[1], row[2]) for row in await tx.execute(query)]
 
 
 async def recipients(tx: Transaction, rule: Rule, decided: Any, limit: int) -> list[Any]:
