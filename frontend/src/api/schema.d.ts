@@ -6054,7 +6054,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "given_up" | "circuit_open" | "not_known";
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "other_message" | "sender_limit" | "given_up" | "circuit_open" | "not_known";
             /** Message */
             message: string;
             /** Goes On */

@@ -32,7 +32,7 @@ from event_stream_engine.messaging.gateway import (
 )
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.model.compliance import Allowed, Deferred, judge
-from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
+from event_stream_engine.messaging.model.messages import FROM_PROVIDER, OTHER_UNDER_WAY, Message, Step, advance, settle
 from event_stream_engine.messaging.model.quiet import QuietHours
 from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
 from event_stream_engine.messaging.store import campaigns as campaigns_store
@@ -43,7 +43,6 @@ from event_stream_engine.settings import MessagingSettings
 
 ATTEMPTS_MAX = 20
 CIRCUIT_OPEN = "circuit_open"
-OTHER_UNDER_WAY = "other_message_under_way"
 _RETRY_SECONDS = (1, 2, 5, 10, 30, 60)
 _LOOK_AGAIN = timedelta(seconds=2)  # after it a person to whom another message is under way is tried again
 
