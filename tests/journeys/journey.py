@@ -2,7 +2,9 @@
 
 Starts a platform of its own, launches through the public API, kills the API, the relay, the consumers, a worker, its
 parent and the clock with SIGKILL while messages leave, lets one person write STOP, and compares every message with
-the sandbox's ledger. The last line of its output is the verdict; the exit status is 0 only when it is clean.
+the sandbox's ledger. Then two WhatsApp campaigns go to the same people from the same sender, while answers get lost
+and no receipt comes; each is compared with the ledger, too. The last line of its output is the verdict; the exit
+status is 0 only when it is clean.
 """
 
 import sys
@@ -17,6 +19,8 @@ RECIPIENTS = 2000
 PER_SECOND = 40
 GOES_ON = 20  # so many more accepted messages prove that a killed process's work goes on
 SENDING_SECONDS_MAX = 100.0
+ON_WHATSAPP = 300
+ASKING_SECONDS_MAX = 240.0
 SETTINGS = {
     "ESE_SEND_LEASE_SECONDS": "15",
     "ESE_SEND_UNKNOWN_GRACE_SECONDS": "3",
@@ -54,10 +58,25 @@ def _journey(platform: RunningPlatform) -> story.Verdict:
     story.wait_settled(platform, campaign, SENDING_SECONDS_MAX)
     _tell(f"every message has its outcome: {_shown(story.counts(platform.api, campaign))}")
     verdict = story.compare(platform, campaign, stopped=stopped)
+    verdict.add(_two_campaigns(platform, recipients[:ON_WHATSAPP]))
     holds, proof = platform.verify()
     _tell(f"ese verify: {proof.strip().splitlines()[-1]}")
     if not holds:
         verdict.problems.append(proof)
+    return verdict
+
+
+def _two_campaigns(platform: RunningPlatform, recipients: list[str]) -> story.Verdict:
+    """What became of each is found out by asking Twilio alone."""
+    platform.sandbox.put("/sandbox/faults", story.SILENCE)
+    campaigns = story.launch_on_whatsapp(platform, recipients, ("Winter", "Advent"), per_second=PER_SECOND)
+    _tell(f"two WhatsApp campaigns to the same {len(recipients)} people launched; receipts are lost")
+    verdict = story.Verdict(0, 0, 0, 0)
+    for campaign in campaigns:
+        story.wait_settled(platform, campaign, ASKING_SECONDS_MAX)
+        _tell(f"every message has its outcome: {_shown(story.counts(platform.api, campaign))}")
+    for campaign in campaigns:
+        verdict.add(story.compare(platform, campaign))
     return verdict
 
 

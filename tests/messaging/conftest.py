@@ -17,14 +17,28 @@ from event_stream_engine import clock, encryption
 from event_stream_engine.database import Database
 from event_stream_engine.events import messaging as events
 from event_stream_engine.ids import new_id
-from event_stream_engine.messaging.actions import campaigns, contacts, counting, inbound, receipts, senders, sending
+from event_stream_engine.messaging import tasks
+from event_stream_engine.messaging.actions import (
+    campaigns,
+    contacts,
+    counting,
+    inbound,
+    receipts,
+    reconciling,
+    senders,
+    sending,
+    test_send,
+)
 from event_stream_engine.messaging.actions import templates as template_actions
+from event_stream_engine.messaging.actions.reconciling import Listed
 from event_stream_engine.messaging.actions.sending import Claim, SendPlan, Sent
+from event_stream_engine.messaging.actions.test_send import TestSent
 from event_stream_engine.messaging.gateway import MessageGateway
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.store import counting as counters
+from event_stream_engine.messaging.store import senders as senders_store
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
-from event_stream_engine.settings import MessagingSettings
+from event_stream_engine.settings import MessagingSettings, Settings, load_settings
 from event_stream_engine.web.auth import Principal
 from tests.sandbox.conftest import Receiver, Webhook, calm, gateway_to, receiver, start_sandbox
 
@@ -62,15 +76,24 @@ class World:
         self.contacts[contact.phone] = contact.id
         return contact.id
 
-    async def draft(self, *, body: str = "Hi {name|there}", channel: Any = "sms", **given: Any) -> UUID:
-        """A campaign to all contacts."""
+    async def draft(
+        self,
+        *,
+        body: str = "Hi {name|there}",
+        channel: Any = "sms",
+        content_sid: str | None = None,
+        per_second: int = 100,
+        **given: Any,
+    ) -> UUID:
+        """A campaign to all contacts. Campaigns with one `address` share its sender."""
         async with self.database.transaction() as tx:
             tag = str(new_id())
-            change = template_actions.TemplateChange(name=tag, channel=channel, body=body)
+            change = template_actions.TemplateChange(name=tag, channel=channel, body=body, content_sid=content_sid)
             template = await template_actions.add_template(tx, change, by=BY)
             address = given.pop("address", SENDER)
-            sender = senders.SenderChange(name=tag, channel=channel, address=address, messages_per_second=100)
-            added = await senders.add_sender(tx, sender, by=BY)
+            sender = senders.SenderChange(name=tag, channel=channel, address=address, messages_per_second=per_second)
+            known = [s for s in await senders_store.all_senders(tx) if (s.channel, s.address) == (channel, address)]
+            added = known[0] if known else await senders.add_sender(tx, sender, by=BY)
             values = {"name": tag, "template_id": template.id, "sender_id": added.id, "timezone": "UTC", **given}
             campaign = await campaigns.add_campaign(
                 tx, campaigns.CampaignChange(given=frozenset(values), **values), by=BY
@@ -120,10 +143,30 @@ class World:
         return len(claim.outgoing)
 
     async def recover(self) -> int:
-        return int(await self.act(sending.recover_abandoned, self.settings, 1000))
+        return int(await self.act(reconciling.recover_abandoned, self.settings, 1000))
 
     async def reconcile(self, gateway: MessageGateway) -> int:
-        return int(await self.act(sending.reconcile, gateway, 1000))
+        return await tasks.reconcile(self.database, gateway, self.settings, 1000)
+
+    async def ask(self, gateway: MessageGateway) -> list[Listed]:
+        """The first two parts of `reconcile`; `settle` is the third."""
+        return await reconciling.look_for(gateway, await self.act(reconciling.take_doubtful, 1000))
+
+    async def settle(self, asked: list[Listed]) -> int:
+        return int(await self.act(reconciling.settle_doubtful, asked, self.settings))
+
+    async def ask_about_silent(self, gateway: MessageGateway) -> tuple[int, int]:
+        return await tasks.ask_about_silent(self.database, gateway, self.settings, 1000)
+
+    @property
+    def application(self) -> Settings:
+        return load_settings({"ESE_HOME": "/nonexistent"})
+
+    async def send_test(self, campaign_id: UUID, number: int, gateway: MessageGateway, settings: Settings) -> TestSent:
+        claimed = await self.act(test_send.claim_test, campaign_id, phone(number), settings, by=BY)
+        outcome = await gateway.send(claimed.request)
+        sent: TestSent = await self.act(test_send.settle_test, claimed, outcome)
+        return sent
 
     async def apply_callbacks(self, webhooks: Sequence[Webhook]) -> None:
         """The receipts as they came, in one batch: kept by the webhook, applied by the consumer."""

@@ -1,7 +1,9 @@
 """What preflight counts is what the gate decides, contact by contact."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -9,11 +11,13 @@ from sqlalchemy import select, update
 from event_stream_engine import clock
 from event_stream_engine.messaging.actions import campaigns, preflight
 from event_stream_engine.messaging.model.compliance import Recipient, Refused, judge
-from event_stream_engine.messaging.model.templates import render, required_placeholders
+from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
 from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.store import preflight as store
 from event_stream_engine.messaging.tables import contacts
+from event_stream_engine.messaging.twilio.client import TwilioGateway
 from tests.messaging.conftest import BY, World, phone
+from tests.sandbox.conftest import StartSandbox
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 CONSENTS = ("opted_in", "opted_out", "stopped", "unknown")
@@ -40,7 +44,7 @@ async def test_the_gate_and_preflights_sql_give_each_contact_the_same_verdict(ev
         people = list(await tx.execute(select(contacts)))
         for channel, approved in itertools.product(("sms", "whatsapp"), (True, False)):
             decided = store.verdict(
-                channel=channel, is_approved_template=approved, required=required_placeholders(BODY), now=NOW
+                channel=channel, body=BODY, is_approved_template=approved, now=NOW
             )  # fmt: skip
             rows = await tx.execute(select(contacts.c.id, decided))
             sql = {row[0]: row[1] for row in rows}
@@ -49,13 +53,78 @@ async def test_the_gate_and_preflights_sql_give_each_contact_the_same_verdict(ev
                     Recipient(person.consent, None, tuple(person.blocked_channels), person.last_inbound_at),
                     channel=channel,
                     is_approved_template=approved,
-                    has_missing=bool(render(BODY, person.attributes, person.phone).missing),
+                    unsendable=_unsendable(BODY, person, approved),
                     quiet=None,
                     now=NOW,
                 )
                 expected = verdict.reason if isinstance(verdict, Refused) else "allowed"
                 assert sql[person.id] == expected, (channel, approved, person)
     assert len(people) == len(CONSENTS) * len(BLOCKED) * len(NAMES) * len(HEARD)
+
+
+def _unsendable(body: str, person: Any, is_template: bool) -> str | None:
+    variables = content_variables(body, person.attributes, person.phone) if is_template else None
+    return unsendable(render(body, person.attributes, person.phone), variables)
+
+
+VALUES = (
+    None,
+    "",
+    "Ana",
+    " ",
+    "\u00a0",
+    "a\nb",
+    "a\tb",
+    "a    b",
+    "a     b",
+    "\u2028",
+    "é" * 1590,
+    "x" * 1600,
+    "x" * 2000,
+)
+BODIES = (
+    "Hi {a}", "{a|}", "{a|}{b|}", "{a|x}{b|y}", "{a|}, {b|}", "{a|}{a|x}{b}", "{phone}{a|}", " {a| } {b|}", "plain",
+    "{a|x}" * 2, "{a|1}{a}", "{b|}\n{a|none}",
+)  # fmt: skip
+
+
+async def test_the_gate_and_preflights_sql_measure_each_text_alike(world: World) -> None:
+    """Empty, blank, long and multi-line values, with and without defaults, as SMS and as an approved template."""
+    for number, (a, b) in enumerate(itertools.product(VALUES, VALUES)):
+        attributes = {name: value for name, value in (("a", a), ("b", b)) if value is not None}
+        async with world.database.transaction() as tx:
+            row = {"phone": phone(number), "consent": "opted_in", "attributes": attributes}
+            await tx.execute(contacts.insert().values(**row))
+    reasons = set()
+    async with world.database.transaction() as tx:
+        people = list(await tx.execute(select(contacts)))
+        for body, approved in itertools.product(BODIES, (True, False)):
+            channel = "whatsapp" if approved else "sms"
+            decided = store.verdict(channel=channel, body=body, is_approved_template=approved, now=NOW)
+            sql = {row[0]: row[1] for row in await tx.execute(select(contacts.c.id, decided))}
+            expected = {person.id: _unsendable(body, person, approved) or "allowed" for person in people}
+            assert sql == expected, (body, approved)
+            reasons |= set(expected.values())
+    assert reasons == {
+        "allowed", "missing_attribute", "variable_empty", "variable_multiline", "text_empty", "text_too_long",
+    }  # fmt: skip
+
+
+async def test_one_persons_text_that_cannot_be_sent_stops_nobody_else(
+    world: World, start_sandbox: StartSandbox, gateway_to: Callable[..., TwilioGateway]
+) -> None:
+    sandbox = await start_sandbox()
+    await world.add_contact(1, note="x" * 2000)
+    await world.add_contact(2, note="short")
+    campaign = await world.draft(body="Hi: {note|none}")
+    found = await world.act(preflight.preflight, campaign)
+    assert [(e["reason"], e["count"]) for e in found.exclusions] == [("text_too_long", 1)]
+    assert next(p.message for p in found.problems if p.code == "text_too_long").startswith("1 person is left out")
+    await world.launch(campaign)
+    await world.send_round(campaign, gateway_to(sandbox.url))
+    assert await world.statuses(campaign) == {"refused": 1, "accepted": 1}
+    assert (await world.campaign(campaign)).status == "running"
+    await world.assert_counted(campaign)
 
 
 @pytest.mark.parametrize("channel", ["sms", "whatsapp"])
@@ -104,10 +173,12 @@ async def test_the_expected_finish_counts_the_quiet_hours_of_everybody(world: Wo
         await world.add_contact(number)
     night = (time(21), time(8))
     campaign = await world.draft(quiet_hours=night, messages_per_second=2)
-    with clock.frozen(datetime(2026, 3, 10, 23, tzinfo=UTC)):
+    with clock.frozen(datetime(2026, 3, 11, 6, tzinfo=UTC)):
         found = await world.act(preflight.preflight, campaign)
     assert found.quiet_now == 4
-    assert found.expected_finish == datetime(2026, 3, 11, 8, 0, 2, tzinfo=UTC)
+    assert found.expected_finish == datetime(2026, 3, 11, 15, 0, 2, tzinfo=UTC), (
+        "08:00 in California, where their numbers are"
+    )
     assert (found.expected_seconds, found.sending_seconds) == (9 * 3600 + 2, 2.0)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from event_stream_engine import clock
 from event_stream_engine.entrypoints.sandbox.ledger import LedgerFilter
-from event_stream_engine.messaging.actions import campaigns, contacts, sending, test_send
+from event_stream_engine.messaging.actions import campaigns, contacts, sending
 from event_stream_engine.messaging.actions.sending import Sent
 from event_stream_engine.messaging.gateway import Accepted, NotSent, Rejected, Throttled
 from event_stream_engine.messaging.model.campaigns import CampaignState
@@ -362,7 +362,9 @@ async def test_a_launched_campaign_cannot_be_launched_again(world: World) -> Non
     campaign = await world.launched(1)
     with pytest.raises(CampaignState) as refused:
         await world.act(campaigns.launch_campaign, campaign, by=BY)
-    assert refused.value.detail == "This campaign is running already. Pause or cancel it."
+    assert (
+        refused.value.detail == "This campaign is running already, so it cannot be launched again. Pause or cancel it."
+    )
 
 
 async def test_a_test_message_respects_a_stop_and_says_what_became_of_it(
@@ -372,11 +374,11 @@ async def test_a_test_message_respects_a_stop_and_says_what_became_of_it(
     gateway, settings = gateway_to(sandbox.url), load_settings({"ESE_HOME": "/nonexistent"})
     await world.add_contact(1, name="Bo")
     campaign = await world.draft()
-    sent = await world.act(test_send.send_test, campaign, phone(1), gateway, settings, by=BY)
+    sent = await world.send_test(campaign, 1, gateway, settings)
     assert sent.status == "accepted"
     await world.hear(1, "STOP")
     with pytest.raises(ConsentLocked):
-        await world.act(test_send.send_test, campaign, phone(1), gateway, settings, by=BY)
+        await world.send_test(campaign, 1, gateway, settings)
     assert sandbox.account.ledger.accepted == 1
 
 

@@ -86,16 +86,17 @@ async def test_while_every_worker_leaves_twilio_alone_it_says_so_and_when_it_is_
 
 
 async def test_quiet_hours_say_when_they_end(world: World) -> None:
-    with clock.frozen(datetime(2026, 3, 1, 23, 0, tzinfo=UTC)):
+    """22:00 to 08:00 in California, where their numbers are."""
+    with clock.frozen(datetime(2026, 3, 2, 7, 0, tzinfo=UTC)):
         campaign = await world.launched(3, quiet_hours=(time(22), time(8)))
         await world.claim(campaign)
         await world.count()
         assert await world.statuses(campaign) == {"deferred": 3}
-    with clock.frozen(datetime(2026, 3, 2, 1, 0, tzinfo=UTC)):
+    with clock.frozen(datetime(2026, 3, 2, 9, 0, tzinfo=UTC)):
         await world.act(_moved_last, clock.now() - timedelta(hours=2))
         found = await look(world, campaign, alive(*NEEDED))
         assert found is not None
-        assert (found.reason, found.resumes_at) == ("quiet_hours", datetime(2026, 3, 2, 8, tzinfo=UTC))
+        assert (found.reason, found.resumes_at) == ("quiet_hours", datetime(2026, 3, 2, 16, tzinfo=UTC))
         held = Circuits()
         held.breaker(SENDING).force_open()
         assert await look(world, campaign, alive(*NEEDED), [here("work", held)]) == found, "nobody is due before"
@@ -157,3 +158,15 @@ def test_however_long_it_took_the_points_are_bounded() -> None:
     spans = [timedelta(seconds=s) for s in (1, 359, 360, 3600, 86_400, 86_400 * 14)]
     assert [width_for(span) for span in spans] == [1, 1, 2, 15, 300, 3600]
     assert all(span.total_seconds() / width_for(span) < POINTS_MAX for span in spans)
+
+
+async def test_behind_another_campaigns_message_to_the_same_people_it_says_so(world: World) -> None:
+    first = await world.launched(3)
+    second = await world.draft(body="Another")
+    await world.launch(second)
+    await world.claim(first)
+    await world.claim(second)
+    with later(16):
+        found = await look(world, second, alive(*NEEDED))
+    assert found is not None
+    assert (found.reason, found.waiting) == ("other_message", 3)

@@ -1760,7 +1760,7 @@ export interface paths {
         get: operations["get_campaign"];
         put?: never;
         post?: never;
-        /** Delete a draft */
+        /** Delete a draft or scheduled campaign */
         delete: operations["remove_campaign"];
         options?: never;
         head?: never;
@@ -1907,7 +1907,7 @@ export interface paths {
         put?: never;
         /**
          * Send one message to yourself
-         * @description Rendered with the contact of that number, if there is one. STOP is honoured here too.
+         * @description Rendered with the contact of that number, if there is one. STOP is honored here too.
          */
         post: operations["send_test"];
         delete?: never;
@@ -5666,6 +5666,16 @@ export interface components {
             expected_finish: string;
             /** Quiet Now */
             quiet_now: number;
+            /**
+             * Without Zone
+             * @description People who would get it and have no time zone of their own.
+             */
+            without_zone: number;
+            /**
+             * Zone From Phone
+             * @description Of these, how many have a phone number that tells it.
+             */
+            zone_from_phone: number;
             /** Previews */
             previews: components["schemas"]["PreflightPreview"][];
             /** Problems */
@@ -6461,7 +6471,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "sender_limit" | "inbound_unknown" | "given_up" | "circuit_open" | "not_known";
+            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "other_message" | "sender_limit" | "inbound_unknown" | "given_up" | "circuit_open" | "not_known";
             /** Message */
             message: string;
             /** Goes On */

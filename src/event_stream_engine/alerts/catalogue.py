@@ -106,6 +106,16 @@ RULES: tuple[Rule, ...] = (
         5 * MINUTE, (DATABASE,),
     ),
     Rule(
+        "EseCampaignFailing", "ticket", Level(Selector("ese_campaign_failed_ratio"), ">", 0.5, ("campaign",)),
+        "Most messages of campaign {campaign} fail", "More than half of the messages with an outcome did not arrive.",
+        MINUTE, (DATABASE,),
+    ),
+    Rule(
+        "EseCampaignPaused", "ticket", Level(Selector("ese_campaign_paused_by_platform"), "==", 1, ("campaign",)),
+        "The platform paused campaign {campaign}",
+        "Its messages fail for a reason that concerns more than one person; the rest of them waits.", 0, (DATABASE,),
+    ),
+    Rule(
         "EseBufferFull", "page", Level(Selector("ese_monitoring_buffer_fill_ratio"), ">", 0.8, ("buffer",)),
         "The {buffer} buffer is almost full", "Soon the least worthy events are dropped, and counted.", MINUTE,
     ),

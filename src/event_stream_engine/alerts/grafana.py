@@ -72,6 +72,9 @@ SECTIONS: tuple[Section, ...] = (
     )),
     Section("Messages", (
         Panel("Messages by status", (("max by (status) (ese_messages)", "{{status}}"),), least=0),
+        Panel("Campaigns whose messages fail", (
+            ("max by (campaign) (ese_campaign_failed_ratio)", "{{campaign}}"),
+        ), "percentunit", least=0),
         Panel("Answers of Twilio, a second", _counted("ese_send_outcomes_total", "outcome"), "eps"),
         Panel("Callbacks, a second", _counted("ese_webhooks_total", "kind, result"), "eps"),
         Panel("Chores that wait", (("max by (queue) (ese_queue_chores)", "{{queue}}"),), least=0),

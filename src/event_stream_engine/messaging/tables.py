@@ -215,6 +215,7 @@ messages = Table(
     Column("error_code", Integer),
     Column("provider_sid", Text, unique=True),
     Column("body", Text),
+    Column("test_sender", Text),
     Column("attempt", SmallInteger, nullable=False, server_default=_ZERO),
     Column("polls", SmallInteger, nullable=False, server_default=_ZERO),
     _at("due_at"),
@@ -366,4 +367,13 @@ campaign_causes = Table(
     Column("code", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
     _at("last_at", required=True),
+)
+
+campaign_endings = Table(
+    "campaign_endings",
+    metadata,
+    Column("campaign_id", Uuid, ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("codes", ARRAY(Integer), nullable=False),
+    _now("updated_at"),
 )

@@ -12,16 +12,18 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
+from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging import erasure_tasks, import_tasks, inbound_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
-from event_stream_engine.messaging.actions import sending
+from event_stream_engine.messaging.actions import reconciling, sending
 from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
 from event_stream_engine.messaging.gateway import GatewayUnavailable, MessageGateway, NotSent
 from event_stream_engine.messaging.pace import Pace
 from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.twilio import gateway_of
+from event_stream_engine.settings import MessagingSettings
 from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
@@ -44,6 +46,7 @@ _LOCK_SECONDS = 10
 _REQUEST_SECONDS = 12  # a little above the gateway's own timeout
 _RECOVER_BATCH = 500
 _ASK_BATCH = 50
+_RECONCILE_BATCH = 20
 
 
 @chore("messaging.send_campaign", queue="sending")
@@ -162,7 +165,7 @@ async def dispatch(runtime: Runtime) -> None:
 async def recover(runtime: Runtime) -> None:
     """Settle messages whose sender died, and those whose answer was lost, by asking Twilio."""
     async with runtime.database.transaction() as tx:
-        found = await sending.recover_abandoned(tx, runtime.settings.messaging, _RECOVER_BATCH)
+        found = await reconciling.recover_abandoned(tx, runtime.settings.messaging, _RECOVER_BATCH)
     if found:
         log.warning("messages of a silent sender will be reconciled", count=found)
     await _reconcile(runtime)
@@ -173,14 +176,27 @@ async def _reconcile(runtime: Runtime) -> None:
     ends = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < ends:
         try:
-            async with runtime.database.transaction() as tx:
-                settled = await sending.reconcile(tx, gateway, 20)
+            settled = await reconcile(runtime.database, gateway, runtime.settings.messaging, _RECONCILE_BATCH)
         except GatewayUnavailable as error:
             log.warning("Twilio does not answer, unknown messages wait", error=error.detail)
             return
         if settled == 0:
             return
         log.info("unknown messages reconciled", count=settled)
+
+
+async def reconcile(database: Database, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
+    """Ask Twilio about unknown messages and settle each; how many.
+
+    Raises `GatewayUnavailable` when it does not answer; the messages stay as they are and are asked about again.
+    """
+    async with database.transaction() as tx:
+        doubtful = await reconciling.take_doubtful(tx, limit)
+    if not doubtful:
+        return 0
+    listed = await reconciling.look_for(gateway, doubtful)
+    async with database.transaction() as tx:
+        return await reconciling.settle_doubtful(tx, listed, settings)
 
 
 @every(30)
@@ -190,12 +206,23 @@ async def ask_silent(runtime: Runtime) -> None:
     gateway = gateway_of(runtime.settings, runtime.shared)
     ends = time.monotonic() + ASKING_SECONDS
     while time.monotonic() < ends:
-        try:
-            async with runtime.database.transaction() as tx:
-                asked = await sending.ask_silent(tx, gateway, runtime.settings.messaging, _ASK_BATCH)
-        except GatewayUnavailable as error:
-            log.warning("Twilio does not answer, silent messages wait", error=error.detail)
-            return
+        asked, unanswered = await ask_about_silent(runtime.database, gateway, runtime.settings.messaging, _ASK_BATCH)
+        if unanswered:
+            log.warning("Twilio does not answer, silent messages wait", count=unanswered)
         if asked == 0:
             return
         log.info("asked Twilio about silent messages", count=asked)
+
+
+async def ask_about_silent(
+    database: Database, gateway: MessageGateway, settings: MessagingSettings, limit: int
+) -> tuple[int, int]:
+    """Ask Twilio about messages whose receipts stopped coming: how many it answered for, and how many not."""
+    async with database.transaction() as tx:
+        silent = await reconciling.take_silent(tx, settings, limit)
+    if not silent:
+        return 0, 0
+    fetched = await reconciling.fetch_all(gateway, silent)
+    async with database.transaction() as tx:
+        await reconciling.settle_silent(tx, fetched, settings)
+    return len(fetched.answers), len(fetched.unanswered)

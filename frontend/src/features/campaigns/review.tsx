@@ -84,7 +84,7 @@ function Figures({ data, campaign }: { data: Preflight; campaign: Campaign }) {
 }
 
 /** Who is left out, each reason in the colour of that state of consent, the same each time. */
-const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: "bad", no_consent: "neutral", missing_attribute: "accent" };
+const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: "bad", no_consent: "neutral", missing_attribute: "accent", variable_empty: "accent", variable_multiline: "accent", text_empty: "accent", text_too_long: "accent" };
 
 function Exclusions({ data }: { data: Preflight }) {
   const left: Part[] = data.exclusions.map((entry) => ({ id: entry.reason, label: entry.detail ? `${entry.title}: ${entry.detail}` : entry.title, value: entry.count, tone: reasonTones[entry.reason] ?? "info" }));
@@ -117,7 +117,7 @@ function Settings({ campaign, onStep }: { campaign: Campaign; onStep: (step: Ste
         ["Template", <span key="t">{campaign.template?.name ?? "Chosen"} {edit("template", "template")}</span>],
         ["Sender", <span key="s">{campaign.sender ? `${campaign.sender.name}, ${campaign.sender.address}` : "Chosen"} {edit("delivery", "sender")}</span>],
         ["Rate", rate(campaign)],
-        ["Quiet hours", campaign.quiet_hours ? `${campaign.quiet_hours.start} to ${campaign.quiet_hours.end}, each person’s own time` : "None"],
+        ["Quiet hours", campaign.quiet_hours ? `${campaign.quiet_hours.start} to ${campaign.quiet_hours.end}, each person’s own time, else that of their number` : "None"],
       ]}
     />
   );

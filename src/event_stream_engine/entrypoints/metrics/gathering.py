@@ -79,6 +79,18 @@ def _families(found: Figures) -> list[GaugeMetricFamily]:
     return [
         labelled("ese_messages", "Messages of all campaigns, by status", "status", found.messages),
         labelled("ese_campaign_progress_ratio", "Share of the audience that is settled", "campaign", progress),
+        labelled(
+            "ese_campaign_failed_ratio",
+            "Share of failed ones among the messages with an outcome, from 20 on",
+            "campaign",
+            dict(found.failing),
+        ),
+        labelled(
+            "ese_campaign_paused_by_platform",
+            "1 for a campaign that the platform paused because its messages fail",
+            "campaign",
+            dict.fromkeys(found.paused, 1.0),
+        ),
         labelled("ese_inbound_messages_24h", "What people wrote in the last day, by kind", "kind", found.inbound),
         GaugeMetricFamily(
             "ese_inbound_list_age_seconds",

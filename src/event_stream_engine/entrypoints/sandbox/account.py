@@ -35,6 +35,7 @@ class Account:
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.faults: Faults = config.faults
+        self.templates: dict[str, str] = dict(config.templates)
         self.clock = ScaledClock(config.clock_scale)
         self.journal = Journal(config.journal)
         self.ledger = Ledger(self.journal, messages_max=config.messages_max, pairs_max=config.pairs_max)
@@ -53,9 +54,11 @@ class Account:
     async def open(self) -> None:
         """Read the journal, take up the messages that were under way, and start sending callbacks."""
         lines = list(self.journal.read())
-        self.senders.restore(self.mailbox.restore(self.ledger.restore(lines)))
+        foreign = self.mailbox.restore(self.ledger.restore(lines))
+        self.templates.update({sid: body for kind, sid, body, *_ in foreign if kind == "t"})
+        self.senders.restore([line for line in foreign if line[0] != "t"])
         self.journal.open()
-        shortest = [*self.ledger.lines(), *self.mailbox.lines(), *self.senders.lines()]
+        shortest = [*self._template_lines(), *self.ledger.lines(), *self.mailbox.lines(), *self.senders.lines()]
         if len(lines) > COMPACT_FACTOR * len(shortest) or self.ledger.forgotten:
             self.journal.replace(shortest)
         self.dispatcher.start()
@@ -67,8 +70,18 @@ class Account:
         await self.dispatcher.close()
         self.journal.close()
 
+    def register_templates(self, texts: dict[str, str]) -> None:
+        """Give templates their texts; what was accepted before keeps its own."""
+        self.templates.update(texts)
+        for sid, body in texts.items():
+            self.journal.append("t", sid, body)
+
+    def _template_lines(self) -> list[tuple[object, ...]]:
+        return [("t", sid, body) for sid, body in self.templates.items()]
+
     def reset(self) -> None:
-        """Forget every message, opt-out and conversation; the faults stay."""
+        """Forget every message, opt-out, conversation and registered template; the faults stay."""
+        self.templates = dict(self.config.templates)
         self.dispatcher.forget_waiting()
         self.activity.abandon()
         self.activity = Activity()

@@ -25,7 +25,8 @@ class SandboxConfig:
     With `webhook_secret` webhooks are signed as a Webhooks Rule with a SharedKey has it (HMAC-SHA256).
     `webhook_fallback_url` is shown by the API and never called.
     `clock_scale` 60 lets an hour of queue or delay pass in a minute. `senders` empty admits every well-formed
-    sender. `services` names the numbers behind a Messaging Service; an unlisted one gets one made-up number.
+    sender. `templates` are texts with `{{1}}` by Content SID; more are registered at `/sandbox/templates`.
+    `services` names the numbers behind a Messaging Service; an unlisted one gets one made-up number.
     `journal` is the append-only file that survives a restart; None keeps nothing.
     Past `messages_max` the oldest messages' details are forgotten (their counts stay); past `pairs_max`
     distinct (recipient, sender) pairs new messages are refused with 503: a count that forgets is no judge.
@@ -43,6 +44,7 @@ class SandboxConfig:
     seed: int = 1
     clock_scale: float = 1.0
     senders: frozenset[str] = frozenset()
+    templates: dict[str, str] = field(default_factory=dict)
     services: dict[str, tuple[str, ...]] = field(default_factory=dict)
     journal: Path | None = None
     messages_max: int = 300_000

@@ -1,9 +1,9 @@
-"""The sandbox's own endpoints under `/sandbox`: ledger, faults, inbound injection, reset, quiet, status.
+"""The sandbox's own endpoints under `/sandbox`: ledger, faults, templates, inbound injection, reset, quiet, status.
 
 They need no credentials: the sandbox listens on loopback and holds nothing but pretence.
 """
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from event_stream_engine.wording import of_msgspec
 
 ITEMS_MAX = 100_000
 QUIET_SECONDS_MAX = 300.0
+ContentSid = Annotated[str, msgspec.Meta(pattern="^HX[0-9a-fA-F]{32}$")]
 T = TypeVar("T")
 
 
@@ -31,6 +32,7 @@ def build_control(account: Account) -> Starlette:
             Route("/sandbox", control.status),
             Route("/sandbox/ledger", control.ledger),
             Route("/sandbox/faults", control.faults, methods=["GET", "PUT"]),
+            Route("/sandbox/templates", control.templates, methods=["GET", "PUT"]),
             Route("/sandbox/inbound", control.inbound, methods=["POST"]),
             Route("/sandbox/quiet", control.quiet),
             Route("/sandbox/reset", control.reset, methods=["POST"]),
@@ -83,6 +85,14 @@ class Control:
             except msgspec.MsgspecError as error:
                 raise HTTPException(422, _said(error)) from error
         return _json(account.faults)
+
+    async def templates(self, request: Request) -> Response:
+        """PUT adds or replaces the texts of WhatsApp templates: `{"HX…": "Hi {{1}}"}`. The list of messages shows a
+        registered template's text with its variables; of any other template the SID and the variables as they came."""
+        account = self._account
+        if request.method == "PUT":
+            account.register_templates(_decoded(await request.body(), dict[ContentSid, str]))
+        return _json(account.templates)
 
     async def inbound(self, request: Request) -> Response:
         wanted = _decoded(await request.body(), InboundRequest)

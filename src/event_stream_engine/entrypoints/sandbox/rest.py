@@ -128,7 +128,7 @@ class Rest:
 
     async def _admit(self, receive: Receive, send: Send) -> None:
         account = self._account
-        request = validate_create(await read_form(receive), account.senders.owns)
+        request = validate_create(await read_form(receive), account.senders.owns, account.templates)
         attempt = account.attempt(request.to, request.body)
         fate = account.fate(request.to, request.body, attempt)
         fault = fate.reply_fault

@@ -5,7 +5,7 @@ Numbers are checked by shape only: whether a well-formed one is assigned, no loc
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -22,6 +22,8 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}").fullmatch
 _SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}").fullmatch
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}").fullmatch
 _CONTENT = re.compile(r"HX[0-9a-fA-F]{32}").fullmatch
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_UNFIT = re.compile(r"[\r\n\t]| {5}").search
 _HOST = re.compile(r"[A-Za-z0-9.\-:]+").fullmatch
 
 
@@ -86,8 +88,10 @@ def magic_failure(to: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def validate_create(pairs: list[tuple[str, str]], owns: Callable[[str], bool]) -> CreateRequest:
-    """Check a create request's form. Raises `ApiError`."""
+def validate_create(
+    pairs: list[tuple[str, str]], owns: Callable[[str], bool], templates: Mapping[str, str]
+) -> CreateRequest:
+    """Check a create request's form; `templates` are the texts by Content SID. Raises `ApiError`."""
     form = dict(reversed(pairs))
     to, from_, service = form.get("To", ""), form.get("From") or None, form.get("MessagingServiceSid") or None
     media = tuple(value for name, value in pairs if name == "MediaUrl" and value)
@@ -95,7 +99,7 @@ def validate_create(pairs: list[tuple[str, str]], owns: Callable[[str], bool]) -
         raise ApiError(21604, "A 'To' phone number is required.")
     if from_ is None and service is None:
         raise ApiError(21603, "A 'From' phone number is required.")
-    body, is_template = _content(form, media)
+    body, is_template = _content(form, media, templates)
     _check_to(to)
     if service is not None:
         _check_service(service)
@@ -113,15 +117,13 @@ def validate_create(pairs: list[tuple[str, str]], owns: Callable[[str], bool]) -
     )
 
 
-def _content(form: dict[str, str], media: tuple[str, ...]) -> tuple[str, bool]:
-    """The text, and whether a template made it. Templates are unknown here: SID and variables stand in."""
+def _content(form: dict[str, str], media: tuple[str, ...], templates: Mapping[str, str]) -> tuple[str, bool]:
+    """The text as it will be listed, and whether a template made it."""
     sid = form.get("ContentSid")
     if sid:
         if not _CONTENT(sid):
             raise ApiError(21655, "The ContentSid Parameter is invalid")
-        variables = form.get("ContentVariables", "")
-        _check_variables(variables)
-        return f"{sid} {variables}".strip(), True
+        return _rendered(sid, form.get("ContentVariables", ""), templates), True
     body = form.get("Body", "")
     if not body and not media:
         raise ApiError(21602, "Message body is required.")
@@ -132,13 +134,25 @@ def _content(form: dict[str, str], media: tuple[str, ...]) -> tuple[str, bool]:
     return body, False
 
 
-def _check_variables(variables: str) -> None:
-    if not variables:
-        return
+def _rendered(sid: str, variables: str, templates: Mapping[str, str]) -> str:
+    """The text of a known template with its variables; of an unknown one, its SID and the variables as they came."""
+    given = _variables(variables)
+    if sid not in templates:
+        return f"{sid} {variables}".strip()
+    return _VARIABLE.sub(lambda match: given.get(match[1], match[0]), templates[sid])
+
+
+def _variables(text: str) -> dict[str, str]:
+    """https://www.twilio.com/docs/api/errors/21656: empty values, line breaks, tabs, more than four spaces."""
+    if not text:
+        return {}
     try:
-        msgspec.json.decode(variables, type=dict[str, str])
+        given = msgspec.json.decode(text, type=dict[str, str])
     except msgspec.MsgspecError as error:
         raise ApiError(21656, "The ContentVariables Parameter is invalid") from error
+    if any(not value.strip() or _UNFIT(value) for value in given.values()):
+        raise ApiError(21656, "The ContentVariables Parameter is invalid")
+    return given
 
 
 def _check_to(to: str) -> None:

@@ -28,8 +28,8 @@ from event_stream_engine.messaging.model.campaigns import (
     Status,
 )
 from event_stream_engine.messaging.model.contacts import checked_timezone
-from event_stream_engine.messaging.model.templates import required_placeholders
 from event_stream_engine.messaging.store import campaigns as store
+from event_stream_engine.messaging.store import endings
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store import preflight as gate
 from event_stream_engine.web.auth import Principal
@@ -82,7 +82,7 @@ async def change_campaign(
     """Only before its launch. Raises `CampaignNotFound`, `CampaignState`, `Stale`, or as `add_campaign`."""
     campaign = await locked_campaign(tx, campaign_id)
     require_version(if_match, campaign.version)
-    campaign.require_editable()
+    campaign.require("change")
     changed = replace(campaign, **given.values(), version=campaign.version + 1)
     await _check_parts(tx, changed)
     await store.save(tx, changed)
@@ -92,11 +92,9 @@ async def change_campaign(
 
 
 async def remove_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) -> None:
-    """Only a draft. Raises `CampaignNotFound` or `CampaignState`."""
+    """Only before its launch. Raises `CampaignNotFound` or `CampaignState`."""
     campaign = await locked_campaign(tx, campaign_id)
-    if campaign.status == "scheduled":
-        campaign = campaign.to("draft", clock.now())
-    campaign.require_editable()
+    campaign.require("delete")
     await store.remove(tx, campaign_id)
     await audit.record(tx, by.account_id, "campaign.remove", campaign_id, {"name": campaign.name})
     await announce(tx, campaign)
@@ -108,7 +106,7 @@ async def launch_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal |
     Raises `CampaignNotFound`, `CampaignState`, or `CampaignNotReady` naming what is missing.
     """
     campaign = await locked_campaign(tx, campaign_id)
-    campaign = campaign.to("running", clock.now())
+    campaign = campaign.launch(clock.now())
     campaign = replace(campaign, frozen=await frozen_parts(tx, campaign))
     await store.save(tx, campaign)
     await outbox.record(tx, CampaignLaunched(campaign_id=str(campaign_id)))
@@ -120,15 +118,15 @@ async def launch_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal |
 async def schedule_campaign(tx: Transaction, campaign_id: UUID, at: datetime, *, by: Principal) -> Campaign:
     """Launch it at `at` (aware). Raises as `launch_campaign`, or `Invalid` for the time."""
     campaign = await locked_campaign(tx, campaign_id)
-    await frozen_parts(tx, campaign)
     scheduled = campaign.schedule(at, clock.now())
+    await frozen_parts(tx, campaign)
     return await _moved(tx, campaign, scheduled, by, "campaign.schedule")
 
 
 async def unschedule_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) -> Campaign:
     """Back to a draft. Raises `CampaignNotFound` or `CampaignState`."""
     campaign = await locked_campaign(tx, campaign_id)
-    return await _moved(tx, campaign, campaign.to("draft", clock.now()), by, "campaign.unschedule")
+    return await _moved(tx, campaign, campaign.unschedule(), by, "campaign.unschedule")
 
 
 async def pause_campaign(
@@ -136,22 +134,22 @@ async def pause_campaign(
 ) -> Campaign:
     """No message is claimed after this commits. Raises `CampaignNotFound` or `CampaignState`."""
     campaign = await locked_campaign(tx, campaign_id)
-    paused = campaign.to("paused", clock.now(), reason=reason)
+    paused = campaign.pause(reason)
     return await _moved(tx, campaign, paused, by, "campaign.pause")
 
 
 async def resume_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) -> Campaign:
     """Raises `CampaignNotFound` or `CampaignState`; a draft is launched, not resumed."""
     campaign = await locked_campaign(tx, campaign_id)
-    if campaign.status != "paused":
-        campaign.to("paused", clock.now())
-    return await _moved(tx, campaign, campaign.to("running", clock.now()), by, "campaign.resume")
+    resumed = campaign.resume(clock.now())
+    await endings.forget(tx, campaign_id)
+    return await _moved(tx, campaign, resumed, by, "campaign.resume")
 
 
 async def cancel_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) -> Campaign:
     """What nobody claimed yet is never sent. Raises `CampaignNotFound` or `CampaignState`."""
     campaign = await locked_campaign(tx, campaign_id)
-    canceled = campaign.to("canceled", clock.now())
+    canceled = campaign.cancel(clock.now())
     queued, deferred = await ledger.cancel_waiting(tx, campaign_id, clock.now())
     if queued or deferred:
         await outbox.record(tx, MessagesCanceled(campaign_id=str(campaign_id), queued=queued, deferred=deferred))
@@ -169,8 +167,8 @@ async def freeze_audience(tx: Transaction, campaign_id: UUID) -> None:
     frozen = campaign.frozen or {}
     decided = gate.verdict(
         channel=frozen["channel"],
+        body=frozen["body"],
         is_approved_template=frozen["content_sid"] is not None,
-        required=required_placeholders(frozen["body"]),
         now=now,
     )
     verdicts = await ledger.freeze_audience(tx, campaign_id, rule, decided)
@@ -187,7 +185,7 @@ async def launch_due(tx: Transaction) -> list[UUID]:
             launched.append(campaign_id)
         except CampaignNotReady as problem:
             campaign = await locked_campaign(tx, campaign_id)
-            draft = replace(campaign.to("draft", clock.now()), pause_reason=problem.detail)
+            draft = replace(campaign.unschedule(), pause_reason=problem.detail)
             await _moved(tx, campaign, draft, None, "campaign.launch_refused")
     return launched
 
@@ -197,7 +195,7 @@ async def complete_campaign(tx: Transaction, campaign_id: UUID) -> bool:
     campaign = await locked_campaign(tx, campaign_id)
     if campaign.status != "running":
         return False
-    await _moved(tx, campaign, campaign.to("completed", clock.now()), None, None)
+    await _moved(tx, campaign, campaign.complete(clock.now()), None, None)
     return True
 
 

@@ -1,5 +1,7 @@
 """Preflight: what a launch would do, before it does it."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,8 +15,9 @@ from event_stream_engine.messaging.actions.segments import rule_of
 from event_stream_engine.messaging.actions.senders import find_sender
 from event_stream_engine.messaging.actions.templates import find_template
 from event_stream_engine.messaging.model.campaigns import Campaign, CampaignNotReady
-from event_stream_engine.messaging.model.compliance import REFUSALS, quiet_until
+from event_stream_engine.messaging.model.compliance import REFUSALS
 from event_stream_engine.messaging.model.finish import expected_finish
+from event_stream_engine.messaging.model.quiet import PREFIX_LENGTH, quiet_until, zones_of
 from event_stream_engine.messaging.model.templates import Template, render, required_placeholders
 from event_stream_engine.messaging.store import preflight as store
 
@@ -37,7 +40,8 @@ class Problem:
 class Preflight:
     """`sms_segments` is None for WhatsApp, and `total` an estimate where `is_estimate`. `expected_seconds` go by until
     `expected_finish`, when the last message has left: the rate and everybody's quiet hours decide; `sending_seconds`
-    is what the rate alone would take.
+    is what the rate alone would take. `without_zone` people have no time zone of their own; for `zone_from_phone` of
+    them their number tells it.
     """
 
     audience: int
@@ -48,6 +52,8 @@ class Preflight:
     sending_seconds: float
     expected_finish: datetime
     quiet_now: int
+    without_zone: int
+    zone_from_phone: int
     previews: list[dict[str, Any]]
     problems: list[Problem] = field(default_factory=list)
 
@@ -64,19 +70,19 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     required = required_placeholders(template.body)
     decided = store.verdict(
         channel=template.channel,
+        body=template.body,
         is_approved_template=template.content_sid is not None,
-        required=required,
         now=clock.now(),
     )
     verdicts = await store.by_verdict(tx, rule, decided)
     eligible = verdicts.pop("allowed", 0)
     lacking = await store.without_value(tx, rule, decided, required) if "missing_attribute" in verdicts else {}
-    zones = await store.zones(tx, rule, decided)
+    places = _places(await store.zones(tx, rule, decided, PREFIX_LENGTH))
     recipients = await store.recipients(tx, rule, decided, MEASURED_MAX)
     texts = [render(template.body, row.attributes, row.phone).text for row in recipients]
     rate = await _rate(tx, campaign)
     start = max(clock.now(), campaign.scheduled_at or clock.now())
-    finish = expected_finish(zones, rate, campaign.quiet_hours, start)
+    finish = expected_finish(places.people, rate, campaign.quiet_hours, start)
     found = Preflight(
         audience=eligible + sum(verdicts.values()),
         eligible=eligible,
@@ -85,13 +91,15 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
         expected_seconds=round((finish - start).total_seconds(), 1),
         sending_seconds=round(eligible / rate, 1) if rate else 0.0,
         expected_finish=finish,
-        quiet_now=_quiet(campaign, zones),
+        quiet_now=_quiet(campaign, places.people),
+        without_zone=places.without_zone,
+        zone_from_phone=places.from_phone,
         previews=[
             {"contact_id": row.id, "phone": row.phone, "text": text}
             for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
         ],
     )
-    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking)]
+    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking), *_unsendable(verdicts)]
     return found
 
 
@@ -133,13 +141,33 @@ async def _rate(tx: Transaction, campaign: Campaign) -> int | None:
     return min(rates) if rates else None
 
 
-def _quiet(campaign: Campaign, zones: dict[str | None, int]) -> int:
+@dataclass
+class _Places:
+    """How many people are in each set of candidate zones; `()` are those of whom nothing is known."""
+
+    people: Counter[tuple[str, ...]]
+    without_zone: int
+    from_phone: int
+
+
+def _places(rows: Sequence[tuple[str | None, str, int]]) -> _Places:
+    found = _Places(Counter(), 0, 0)
+    for own, prefix, count in rows:
+        zones = zones_of(own, prefix)
+        found.people[zones] += count
+        if own is None:
+            found.without_zone += count
+            found.from_phone += count if zones else 0
+    return found
+
+
+def _quiet(campaign: Campaign, people: Mapping[tuple[str, ...], int]) -> int:
     """How many would be held back at this moment."""
     quiet = campaign.quiet_hours
     if quiet is None:
         return 0
     now = clock.now()
-    return sum(count for zone, count in zones.items() if quiet_until(quiet, zone, now))
+    return sum(count for zones, count in people.items() if quiet_until(quiet, zones, now))
 
 
 def _without_value(lacking: dict[str, int]) -> list[Problem]:
@@ -152,6 +180,40 @@ def _without_value(lacking: dict[str, int]) -> list[Problem]:
         )
         for name, count in lacking.items()
     ]
+
+
+_UNSENDABLE = {
+    "variable_empty": "a variable of the WhatsApp template would be empty, which Twilio refuses. Write {name|…} in the "
+    "template, with what stands there instead.",
+    "variable_multiline": "a variable of the WhatsApp template would have line breaks, tabs or more than four spaces "
+    "in a row, which WhatsApp refuses. Correct these attributes of the contacts.",
+    "text_empty": "their text would be empty. Give the template a text of its own.",
+    "text_too_long": "their text would be longer than 1,600 characters. Shorten the template, or these attributes of "
+    "the contacts.",
+}
+
+
+def _unsendable(verdicts: dict[str, int]) -> list[Problem]:
+    return [
+        Problem("warning", reason, f"{count:,} {'person is' if count == 1 else 'people are'} left out: {why}")
+        for reason, why in _UNSENDABLE.items()
+        if (count := verdicts.get(reason))
+    ]
+
+
+def _zones_unknown(campaign: Campaign, found: Preflight) -> str:
+    """By which clock people without a time zone of their own are kept from messages at night."""
+    said = f"{_people(found.without_zone)} no time zone. "
+    if found.zone_from_phone:
+        said += (
+            f"For {found.zone_from_phone:,} it is taken from the phone number; where that allows several, all count. "
+        )
+    rest = found.without_zone - found.zone_from_phone
+    return (said + (f"For {rest:,} the campaign's zone counts: {campaign.timezone}." if rest else "")).strip()
+
+
+def _people(count: int) -> str:
+    return f"{count:,} {'person has' if count == 1 else 'people have'}"
 
 
 async def _problems(tx: Transaction, campaign: Campaign, template: Template, found: Preflight) -> list[Problem]:
@@ -174,7 +236,9 @@ async def _problems(tx: Transaction, campaign: Campaign, template: Template, fou
     if campaign.quiet_hours is None:
         message = "No quiet hours are set: messages may arrive at night."
         problems.append(Problem("warning", "no_quiet_hours", message))
-    elif found.quiet_now:
+    elif found.without_zone:
+        problems.append(Problem("warning", "zones_unknown", _zones_unknown(campaign, found)))
+    if campaign.quiet_hours is not None and found.quiet_now:
         message = f"It is quiet time for {found.quiet_now:,} people: theirs leave when it ends."
         problems.append(Problem("warning", "quiet_now", message))
     return problems

@@ -1,6 +1,6 @@
 """Twilio's status callbacks: kept as they come, applied later, in any order, any number of times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import StatusCallbackReceived
+from event_stream_engine.messaging.actions.pausing import watch
 from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance
 from event_stream_engine.messaging.store import messages as ledger
@@ -32,13 +33,14 @@ async def apply_receipts(tx: Transaction, callbacks: Sequence[StatusCallbackRece
     """Move the messages that the callbacks tell of; a callback about nobody's message is only kept."""
     by_id = await ledger.lock(tx, [UUID(c.message_id) for c in callbacks if c.message_id])
     by_sid = await ledger.lock_by_sid(tx, [c.sid for c in callbacks if not c.message_id])
+    owners = await ledger.sid_owners(tx, [c.sid for c in callbacks if _is_first(c, by_id)])
     current: dict[UUID, Message] = {}
     steps: list[Step] = []
     rows = []
     for callback in callbacks:
         message = by_id.get(UUID(callback.message_id)) if callback.message_id else by_sid.get(callback.sid)
-        if message is not None and message.provider_sid not in (None, callback.sid):
-            message = None  # another message's receipt under our id: somebody replays or forges
+        if message is not None and _is_foreign(callback, message, owners):
+            message = None  # another message's receipt under our id: replayed, forged, or matched to the wrong message
         rows.append(_row(callback, message))
         status = FROM_PROVIDER.get(callback.status)
         if message is None or status is None:
@@ -53,7 +55,19 @@ async def apply_receipts(tx: Transaction, callbacks: Sequence[StatusCallbackRece
     final = {step.message.id: step for step in steps}
     await ledger.save(tx, [step.message for step in final.values()], clock.now())
     await outbox.record_many(tx, [step.event for step in steps])
+    await watch(tx, "receipt", steps)
     await learn_from(tx, list(final.values()))
+
+
+def _is_first(callback: StatusCallbackReceived, by_id: Mapping[UUID, Message]) -> bool:
+    """Whether it tells us the id that Twilio gave to the message."""
+    message = by_id.get(UUID(callback.message_id)) if callback.message_id else None
+    return message is not None and message.provider_sid is None
+
+
+def _is_foreign(callback: StatusCallbackReceived, message: Message, owners: Mapping[str, UUID]) -> bool:
+    owner = owners.get(callback.sid)
+    return message.provider_sid not in (None, callback.sid) or owner not in (None, message.id)
 
 
 def _row(callback: StatusCallbackReceived, message: Message | None) -> tuple[object, ...]:

@@ -1,15 +1,14 @@
-"""Sending: claim, record, recover, reconcile.
+"""Sending: claim and record.
 
 The claim is committed before the first request leaves; the record after the answers came. Whatever happens in
 between leaves messages in `sending` under a lease: when it expires they become `unknown`, and an unknown message
-is sent again only when Twilio, asked after a grace, does not have it.
+is sent again only when Twilio, asked after a grace, does not have it (`reconciling`). As long as a message may be under
+way, no other is claimed for the same person from the same sender: what Twilio then lists can only be this one's.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -18,16 +17,13 @@ from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import MessagesClaimed
-from event_stream_engine.messaging.actions.campaigns import pause_campaign
+from event_stream_engine.messaging.actions.pausing import pause_at_once, watch
 from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.actions.suppressions import suppressed
 from event_stream_engine.messaging.gateway import (
     Accepted,
     Channel,
-    FoundMessage,
-    GatewayUnavailable,
     Held,
-    MessageGateway,
     NotSent,
     OutgoingMessage,
     Rejected,
@@ -35,10 +31,11 @@ from event_stream_engine.messaging.gateway import (
     Throttled,
     Unknown,
 )
-from event_stream_engine.messaging.model.campaigns import Campaign, CampaignState
-from event_stream_engine.messaging.model.compliance import Allowed, Deferred, QuietHours, judge
-from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
-from event_stream_engine.messaging.model.templates import content_variables, render
+from event_stream_engine.messaging.model.campaigns import Campaign
+from event_stream_engine.messaging.model.compliance import Allowed, Deferred, judge
+from event_stream_engine.messaging.model.messages import FROM_PROVIDER, OTHER_UNDER_WAY, Message, Step, advance, settle
+from event_stream_engine.messaging.model.quiet import QuietHours
+from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
 from event_stream_engine.messaging.store import campaigns as campaigns_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.store.messages import Claimable, Claimed
@@ -46,10 +43,9 @@ from event_stream_engine.messaging.twilio.errors import describe
 from event_stream_engine.settings import MessagingSettings
 
 ATTEMPTS_MAX = 20
-POLLS_MAX = 5
 CIRCUIT_OPEN = "circuit_open"
 _RETRY_SECONDS = (1, 2, 5, 10, 30, 60)
-_FIND_SLACK = timedelta(minutes=2)  # our clock against Twilio's
+_LOOK_AGAIN = timedelta(seconds=2)  # after it a person to whom another message is under way is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +75,11 @@ class SendPlan:
             status_callback(origin),
         )
 
+    @property
+    def sender(self) -> str:
+        """`channel:address`."""
+        return f"{self.channel}:{self.sender_address}"
+
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A claimed message and the request that carries it; `attempt` is the fence of this claim."""
@@ -97,7 +98,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim found: `outgoing` must now be sent; `settled` were refused or deferred."""
+    """What one claim found: `outgoing` must now be sent; `settled` were refused, deferred, or put off because another
+    message to the same person is under way."""
 
     outgoing: list[Outgoing]
     settled: int
@@ -114,7 +116,9 @@ def status_callback(origin: str) -> str:
 async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: MessagingSettings) -> Claim:
     """Take up to `limit` due messages, ask the gate about each, and write the claim."""
     now = clock.now()
-    found = await ledger.lock_due(tx, plan.campaign_id, now, limit)
+    await ledger.lock_sender(tx, plan.sender)
+    due = await ledger.lock_due(tx, plan.campaign_id, now, limit)
+    found = await _without_busy(tx, plan, due, now)
     no_more = await suppressed(tx, (item.message.phone for item in found)) if found else {}
     outgoing: list[Outgoing] = []
     steps: list[Step] = []
@@ -125,7 +129,7 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
             steps.append(sent_or_step)
         else:
             outgoing.append(sent_or_step)
-    await _save_steps(tx, steps, now)
+    await save_steps(tx, steps, now)
     if outgoing:
         claimed = [Claimed(o.id, o.request.body or "") for o in outgoing]
         await ledger.save_claimed(tx, claimed, now + timedelta(seconds=settings.lease_seconds), now)
@@ -133,39 +137,45 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
         before = [item.message.status for item in found if item.message.id in taken]
         queued, deferred = before.count("queued"), before.count("deferred")
         await outbox.record(tx, MessagesClaimed(campaign_id=str(plan.campaign_id), queued=queued, deferred=deferred))
-    return Claim(outgoing, len(steps))
+    return Claim(outgoing, len(steps) + len(due) - len(found))
+
+
+async def _without_busy(tx: Transaction, plan: SendPlan, due: list[Claimable], now: datetime) -> list[Claimable]:
+    """Put off those to whom another message from this sender may be under way."""
+    phones = sorted({item.message.phone for item in due})
+    busy = await ledger.busy_phones(tx, phones, plan.sender) if phones else set()
+    put_off = [item.message.id for item in due if item.message.phone in busy]
+    await ledger.postpone(tx, put_off, now + _LOOK_AGAIN, OTHER_UNDER_WAY, now)
+    return [item for item in due if item.message.phone not in busy]
 
 
 def _decide(item: Claimable, plan: SendPlan, now: datetime) -> Outgoing | Step:
     message = item.message
     rendered = render(plan.body, item.attributes, message.phone)
+    variables = content_variables(plan.body, item.attributes, message.phone) if plan.content_sid else None
     verdict = judge(
         item.recipient,
         channel=plan.channel,
         is_approved_template=plan.content_sid is not None,
-        has_missing=bool(rendered.missing),
+        unsendable=unsendable(rendered, variables),
         quiet=plan.quiet,
         now=now,
     )
     if isinstance(verdict, Allowed):
-        return Outgoing(message.id, message.attempt + 1, _request(plan, message, rendered.text, item.attributes))
+        return Outgoing(message.id, message.attempt + 1, _request(plan, message, rendered.text, variables))
     if isinstance(verdict, Deferred):
         return settle(message, "deferred", now, reason="quiet_hours", due_at=verdict.until)
     return settle(message, "refused", now, reason=verdict.reason)
 
 
-def _request(plan: SendPlan, message: Message, text: str, attributes: dict[str, str]) -> OutgoingMessage:
-    variables = None
-    if plan.content_sid:
-        numbered = content_variables(plan.body, attributes, message.phone)
-        variables = msgspec.json.encode(numbered).decode()
+def _request(plan: SendPlan, message: Message, text: str, variables: dict[str, str] | None) -> OutgoingMessage:
     return OutgoingMessage(
         to=message.phone,
         sender=plan.sender_address,
         channel=plan.channel,
         body=text,
         content_sid=plan.content_sid,
-        content_variables=variables,
+        content_variables=None if variables is None else msgspec.json.encode(variables).decode(),
         status_callback=plan.callback.format(message.id),
     )
 
@@ -175,13 +185,14 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
 
     A receipt that came first has moved its message on already: it stays. An answer to a claim that another sender
     has taken over since counts only if it is an acceptance. A fault of the account or the sender pauses the
-    campaign and leaves the recipient in the queue.
+    campaign at once and leaves the recipient in the queue; one that may be this recipient's fails the message, and
+    pauses the campaign when most of the last messages failed alike.
     """
     now = clock.now()
     locked = await ledger.lock(tx, [item.outgoing.id for item in sent])
     steps: list[Step] = []
     held: list[UUID] = []
-    faults: dict[UUID, str] = {}
+    faults: dict[UUID, int] = {}
     for item in sent:
         message = locked.get(item.outgoing.id)
         if message is None:
@@ -189,7 +200,7 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
         if message.attempt != item.outgoing.attempt and not isinstance(item.outcome, Accepted):
             continue
         fault = _fault(item.outcome)
-        if fault and message.campaign_id and message.status == "sending":
+        if fault is not None and message.campaign_id and message.status == "sending":
             faults[message.campaign_id] = fault
             steps.append(settle(message, "queued", now, reason="campaign_paused"))
             continue
@@ -198,25 +209,18 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
             steps.append(step)
         if step is not None and isinstance(item.outcome, Held):
             held.append(message.id)
-    for campaign_id, reason in sorted(faults.items()):
-        await _pause_if_running(tx, campaign_id, reason)
-    await _save_steps(tx, steps, now)
+    await pause_at_once(tx, faults)
+    await watch(tx, "answer", steps)
+    await save_steps(tx, steps, now)
     await ledger.take_attempt_back(tx, held)
 
 
-def _fault(outcome: SendOutcome) -> str | None:
-    """Why the next message would fail alike; None when only this recipient is concerned."""
+def _fault(outcome: SendOutcome) -> int | None:
+    """The code for which the next message would fail alike; None when it may concern this recipient only."""
     if not isinstance(outcome, Rejected):
         return None
     error = describe(outcome.code)
-    return f"{error.title}. {error.what_to_do}" if error.pause != "none" else None
-
-
-async def _pause_if_running(tx: Transaction, campaign_id: UUID, reason: str) -> None:
-    try:
-        await pause_campaign(tx, campaign_id, by=None, reason=reason)
-    except CampaignState:
-        return  # another lane paused it, or a person stopped it
+    return outcome.code if error.pause != "none" and error.pause_when == "at_once" else None
 
 
 def _after(message: Message, outcome: SendOutcome, now: datetime, settings: MessagingSettings) -> Step | None:
@@ -245,81 +249,8 @@ def _again(message: Message, outcome: Throttled | NotSent, now: datetime) -> Ste
     return settle(message, "queued", now, reason=reason, due_at=now + timedelta(seconds=pause))
 
 
-async def recover_abandoned(tx: Transaction, settings: MessagingSettings, limit: int) -> int:
-    """Messages whose lease expired: nobody knows whether they left. How many."""
-    now = clock.now()
-    due = now + timedelta(seconds=settings.unknown_grace_seconds)
-    abandoned = await ledger.lock_abandoned(tx, now, limit)
-    steps = [settle(m, "unknown", now, reason="sender_crashed", due_at=due) for m in abandoned]
-    await _save_steps(tx, steps, now)
-    return len(steps)
-
-
-async def reconcile(tx: Transaction, gateway: MessageGateway, limit: int) -> int:
-    """Ask Twilio about unknown messages and settle each; how many.
-
-    Raises `GatewayUnavailable` (nothing is concluded from silence); the rows stay as they are.
-    """
-    now = clock.now()
-    doubtful = await ledger.lock_doubtful(tx, now, limit)
-    taken: set[str] = set()
-    steps: list[Step] = []
-    for item in doubtful:
-        since = item.claimed_at - _FIND_SLACK
-        listed = await gateway.find(
-            to=item.message.phone, sender=item.sender, channel=_channel(item.channel), sent_after=since
-        )
-        candidates = [m for m in listed if item.is_whatsapp_template or m.body == item.body]
-        theirs = await ledger.known_sids(tx, [m.sid for m in candidates])
-        free = [m for m in candidates if m.sid not in theirs and m.sid not in taken]
-        step = _found(item.message, free[-1], now) if free else None
-        if step is not None:
-            taken.add(free[-1].sid)
-        steps.append(step or settle(item.message, "queued", now, reason="not_sent"))
-    await _save_steps(tx, steps, now)
-    return len(steps)
-
-
-async def ask_silent(tx: Transaction, gateway: MessageGateway, settings: MessagingSettings, limit: int) -> int:
-    """Ask Twilio about messages whose receipts stopped coming, all at once; how many it told about.
-
-    Raises `GatewayUnavailable` when it told about none. The ones it did not answer for are asked about again.
-    """
-    now = clock.now()
-    before = now - timedelta(minutes=settings.stale_minutes)
-    silent = await ledger.lock_silent(tx, before, POLLS_MAX, limit)
-    answers = await asyncio.gather(*(_fetched(gateway, message) for message in silent))
-    failures = [answer for answer in answers if isinstance(answer, GatewayUnavailable)]
-    if failures and len(failures) == len(silent):
-        raise failures[0]
-    steps: list[Step] = []
-    asked: list[UUID] = []
-    for message, answer in zip(silent, answers, strict=True):
-        if isinstance(answer, GatewayUnavailable):
-            continue
-        asked.append(message.id)
-        step = _found(message, answer, now) if answer else None
-        if step is not None:
-            steps.append(step)
-    await _save_steps(tx, steps, now)
-    if asked:
-        await ledger.count_poll(tx, asked, now)
-    return len(asked)
-
-
-async def _fetched(gateway: MessageGateway, message: Message) -> FoundMessage | GatewayUnavailable | None:
-    try:
-        return await gateway.fetch(message.provider_sid or "")
-    except GatewayUnavailable as error:
-        return error
-
-
-def _found(message: Message, found: FoundMessage, now: datetime) -> Step | None:
-    status = FROM_PROVIDER.get(found.status, "accepted")
-    return advance(message, status, now, sid=found.sid, error_code=found.error_code)
-
-
-async def _save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+async def save_steps(tx: Transaction, steps: Sequence[Step], now: datetime) -> None:
+    """Write the moves of locked messages, record them, and apply what their errors say about the contacts."""
     steps = await _not_back_into_a_canceled_campaign(tx, steps)
     await ledger.save(tx, [step.message for step in steps], now)
     await outbox.record_many(tx, [step.event for step in steps])
@@ -339,7 +270,3 @@ async def _not_back_into_a_canceled_campaign(tx: Transaction, steps: Sequence[St
 def _canceled(step: Step) -> Step:
     message = msgspec.structs.replace(step.message, status="canceled", due_at=None)
     return Step(message, msgspec.structs.replace(step.event, status="canceled"))
-
-
-def _channel(name: Any) -> Channel:
-    return "whatsapp" if name == "whatsapp" else "sms"

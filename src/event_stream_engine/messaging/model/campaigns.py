@@ -6,23 +6,36 @@ from typing import Any, Literal
 from uuid import UUID
 
 from event_stream_engine.errors import Conflict, Invalid, NotFound
-from event_stream_engine.messaging.model.compliance import QuietHours
+from event_stream_engine.messaging.model.quiet import QuietHours
 
 Status = Literal["draft", "scheduled", "running", "paused", "completed", "canceled"]
 
 SCHEDULE_AHEAD_MAX = timedelta(days=366)
 
-_FROM: dict[str, tuple[Status, ...]] = {
-    "scheduled": ("draft", "scheduled"),
-    "draft": ("scheduled",),
-    "running": ("draft", "scheduled", "paused"),
-    "paused": ("running",),
-    "completed": ("running",),
-    "canceled": ("scheduled", "running", "paused"),
+Verb = Literal["launch", "schedule", "unschedule", "pause", "resume", "cancel", "complete", "change", "delete"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a verb is allowed, the state it leads to (None: the state stays), and how a refusal names it."""
+
+    allowed: tuple[Status, ...]
+    leads_to: Status | None
+    refused: str
+
+
+_RULES: dict[Verb, Rule] = {
+    "launch": Rule(("draft", "scheduled"), "running", "launched"),
+    "schedule": Rule(("draft", "scheduled"), "scheduled", "scheduled"),
+    "unschedule": Rule(("scheduled",), "draft", "taken back to a draft"),
+    "pause": Rule(("running",), "paused", "paused"),
+    "resume": Rule(("paused",), "running", "resumed"),
+    "cancel": Rule(("scheduled", "running", "paused"), "canceled", "canceled"),
+    "complete": Rule(("running",), "completed", "completed"),
+    "change": Rule(("draft", "scheduled"), None, "changed"),
+    "delete": Rule(("draft", "scheduled"), None, "deleted"),
 }
-
-
-_SAID: dict[Status, str] = {
+_STATES: dict[Status, str] = {
     "draft": "a draft",
     "scheduled": "scheduled",
     "running": "running",
@@ -30,21 +43,30 @@ _SAID: dict[Status, str] = {
     "completed": "completed",
     "canceled": "canceled",
 }
-_STEPS: dict[Status, str] = {
-    "draft": "taken back to a draft",
-    "scheduled": "scheduled",
-    "running": "launched or resumed",
-    "paused": "paused",
-    "completed": "completed",
-    "canceled": "canceled",
-}
-_WAYS: dict[Status, str] = {
+_OPTIONS: dict[Status, str] = {
     "draft": "Launch or schedule it, or delete it.",
     "scheduled": "Launch it now, change its time, or take it back to a draft.",
     "running": "Pause or cancel it.",
     "paused": "Resume or cancel it.",
     "completed": "It is over: duplicate it to send again.",
     "canceled": "It is over: duplicate it to send again.",
+}
+# What to do where the state's own options miss what the person wants.
+_INSTEAD: dict[tuple[Verb, Status], str] = {
+    ("resume", "draft"): "Launch it instead.",
+    ("resume", "scheduled"): "Launch it now, or wait for its time.",
+    ("launch", "paused"): "Resume it instead.",
+    ("pause", "draft"): "Nothing is being sent.",
+    ("pause", "scheduled"): "Take it back to a draft, and it does not start.",
+    ("cancel", "draft"): "Delete it instead.",
+    ("change", "running"): "Duplicate it, and change the copy.",
+    ("change", "paused"): "Duplicate it, and change the copy.",
+    ("change", "completed"): "Duplicate it, and change the copy.",
+    ("change", "canceled"): "Duplicate it, and change the copy.",
+    ("delete", "running"): "Cancel it instead; its report is kept.",
+    ("delete", "paused"): "Cancel it instead; its report is kept.",
+    ("delete", "completed"): "Its report is kept.",
+    ("delete", "canceled"): "Its report is kept.",
 }
 
 
@@ -119,34 +141,45 @@ class Campaign:
             return None
         return QuietHours(self.quiet_start, self.quiet_end, self.timezone)
 
-    def to(self, status: Status, at: datetime, *, reason: str | None = None) -> "Campaign":
-        """The campaign in its next state. Raises `CampaignState`."""
-        if self.status not in _FROM[status]:
-            raise CampaignState(self._refusal(status))
-        return replace(
-            self,
-            status=status,
-            pause_reason=reason if status == "paused" else None,
-            launched_at=self.launched_at or (at if status == "running" else None),
-            resumed_at=at if self.status == "paused" and status == "running" else self.resumed_at,
-            completed_at=at if status in ("completed", "canceled") else None,
-            scheduled_at=None if status == "draft" else self.scheduled_at,
-            version=self.version + 1,
-        )
+    def require(self, verb: Verb) -> None:
+        """Raises `CampaignState`, which names the verb, the present state, and what to do."""
+        rule = _RULES[verb]
+        if self.status in rule.allowed:
+            return
+        instead = _INSTEAD.get((verb, self.status), _OPTIONS[self.status])
+        state = _STATES[self.status]
+        if self.status == rule.leads_to:
+            raise CampaignState(f"This campaign is {state} already, so it cannot be {rule.refused} again. {instead}")
+        raise CampaignState(f"This campaign is {state}, so it cannot be {rule.refused}. {instead}")
 
-    def _refusal(self, status: Status) -> str:
-        """What is so, and what can be done instead."""
-        if self.status == status:
-            return f"This campaign is {_SAID[status]} already. {_WAYS[self.status]}"
-        return f"This campaign is {_SAID[self.status]}, so it cannot be {_STEPS[status]}. {_WAYS[self.status]}"
+    def launch(self, at: datetime) -> "Campaign":
+        """Raises `CampaignState`, as each verb does."""
+        return replace(self._moved("launch"), launched_at=at)
 
     def schedule(self, at: datetime, now: datetime) -> "Campaign":
         """Raises `Invalid` for a time that has passed or is more than a year away, or `CampaignState`."""
+        scheduled = self._moved("schedule")
         if not now < at <= now + SCHEDULE_AHEAD_MAX:
             raise Invalid.field("at", "Choose a time between now and a year from now.")
-        return replace(self.to("scheduled", now), scheduled_at=at)
+        return replace(scheduled, scheduled_at=at)
 
-    def require_editable(self) -> None:
-        """Raises `CampaignState` once messages may have left."""
-        if self.status not in ("draft", "scheduled"):
-            raise CampaignState(f"A {self.status} campaign cannot be changed. Duplicate it instead.")
+    def unschedule(self) -> "Campaign":
+        return replace(self._moved("unschedule"), scheduled_at=None)
+
+    def pause(self, reason: str | None = None) -> "Campaign":
+        """`reason` is None when a person pauses it."""
+        return replace(self._moved("pause"), pause_reason=reason)
+
+    def resume(self, at: datetime) -> "Campaign":
+        return replace(self._moved("resume"), resumed_at=at)
+
+    def cancel(self, at: datetime) -> "Campaign":
+        return replace(self._moved("cancel"), completed_at=at)
+
+    def complete(self, at: datetime) -> "Campaign":
+        return replace(self._moved("complete"), completed_at=at)
+
+    def _moved(self, verb: Verb) -> "Campaign":
+        self.require(verb)
+        status = _RULES[verb].leads_to or self.status
+        return replace(self, status=status, pause_reason=None, version=self.version + 1)

@@ -1,10 +1,9 @@
 """May this message leave now? Asked once per message, when it is claimed, with the contact as it is then."""
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
-from event_stream_engine.messaging.model.contacts import is_timezone
+from event_stream_engine.messaging.model.quiet import QuietHours, quiet_until, zones_of
 
 SERVICE_WINDOW = timedelta(hours=24)  # WhatsApp: free text only within 24 h of the person's last message
 
@@ -14,23 +13,23 @@ REFUSALS: dict[str, str] = {
     "no_consent": "Consent unknown",
     "channel_blocked": "Number cannot receive this channel",
     "missing_attribute": "A placeholder has no value",
+    "variable_empty": "A variable of the WhatsApp template is empty",
+    "variable_multiline": "A variable of the WhatsApp template has line breaks, tabs or wide gaps",
+    "text_empty": "The text is empty",
+    "text_too_long": "The text is longer than 1,600 characters",
     "outside_window": "Outside WhatsApp's 24-hour window, and the template is not approved",
     "contact_deleted": "The contact was deleted",
+}
+
+REASONS: dict[str, str] = REFUSALS | {
+    "other_message_under_way": "Waits until another message to this person has left",
+    "outcome_unclear": "Twilio does not show whether it was sent",
 }
 
 
 def reason_title(code: str | None) -> str | None:
     """A message's reason in words."""
-    return REFUSALS.get(code, code.replace("_", " ").capitalize()) if code else None
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """Local times between which nothing is sent; may pass midnight. `start` is quiet, `end` is not."""
-
-    start: time
-    end: time
-    fallback_zone: str
+    return REASONS.get(code, code.replace("_", " ").capitalize()) if code else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ class Recipient:
     timezone: str | None
     blocked_channels: tuple[str, ...]
     last_inbound_at: datetime | None
+    phone: str = ""
 
 
 def judge(
@@ -71,50 +71,26 @@ def judge(
     *,
     channel: str,
     is_approved_template: bool,
-    has_missing: bool,
+    unsendable: str | None,
     quiet: QuietHours | None,
     now: datetime,
 ) -> Verdict:
-    """The one gate. Refusals come before deferral: who must not be written to is not kept waiting."""
+    """The one gate. Refusals come before deferral: who must not be written to is not kept waiting.
+
+    `unsendable` says what is wrong with the text that this person would get (`templates.unsendable`).
+    """
     if recipient is None:
         return Refused("contact_deleted")
     if recipient.consent != "opted_in":
         return Refused({"stopped": "stopped", "opted_out": "opted_out"}.get(recipient.consent, "no_consent"))
     if channel in recipient.blocked_channels:
         return Refused("channel_blocked")
-    if has_missing:
-        return Refused("missing_attribute")
+    if unsendable is not None:
+        return Refused(unsendable)
     if channel == "whatsapp" and not is_approved_template and not _window_open(recipient, now):
         return Refused("outside_window")
-    until = quiet_until(quiet, recipient.timezone, now) if quiet else None
+    until = quiet_until(quiet, zones_of(recipient.timezone, recipient.phone), now) if quiet else None
     return Deferred(until) if until else ALLOWED
-
-
-def quiet_until(quiet: QuietHours, zone: str | None, now: datetime) -> datetime | None:
-    """When the quiet hours around `now` end in the contact's zone (the campaign's if unknown); None if not quiet."""
-    tz = ZoneInfo(zone if zone and is_timezone(zone) else quiet.fallback_zone)
-    local = now.astimezone(tz)
-    clock = local.time().replace(tzinfo=None)
-    if quiet.start == quiet.end:
-        return None
-    if quiet.start < quiet.end:
-        is_quiet, ends_tomorrow = quiet.start <= clock < quiet.end, False
-    else:
-        is_quiet = clock >= quiet.start or clock < quiet.end
-        ends_tomorrow = clock >= quiet.start
-    if not is_quiet:
-        return None
-    day = local.date() + timedelta(days=1) if ends_tomorrow else local.date()
-    return datetime.combine(day, quiet.end, tz).astimezone(now.tzinfo)
-
-
-def quiet_from(quiet: QuietHours, zone: str | None, now: datetime) -> datetime:
-    """When the next quiet hours begin in the contact's zone (the campaign's if unknown); `now` is not quiet."""
-    tz = ZoneInfo(zone if zone and is_timezone(zone) else quiet.fallback_zone)
-    local = now.astimezone(tz)
-    today = datetime.combine(local.date(), quiet.start, tz)
-    begins = today if today > local else datetime.combine(local.date() + timedelta(days=1), quiet.start, tz)
-    return begins.astimezone(now.tzinfo)
 
 
 def _window_open(recipient: Recipient, now: datetime) -> bool:

@@ -1,9 +1,10 @@
 """When a campaign would be through: its rate, and the quiet hours of the people it is for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from event_stream_engine.messaging.model.compliance import QuietHours, quiet_from, quiet_until
+from event_stream_engine.messaging.model.quiet import QuietHours, quiet_from, quiet_until
 
 AHEAD_MAX = timedelta(days=366)
 """A finish is worked out up to a year ahead; what takes longer is said to take a year."""
@@ -13,9 +14,9 @@ _STEP = timedelta(minutes=1)  # a clock that is put forward or back must not hol
 
 @dataclass
 class _Zone:
-    """People of one clock. `changes` is when their quiet hours next begin or end."""
+    """People of the same candidate zones. `changes` is when their quiet hours next begin or end."""
 
-    zone: str | None
+    zones: tuple[str, ...]
     left: float
     is_quiet: bool = False
     changes: datetime | None = None
@@ -23,17 +24,17 @@ class _Zone:
     def look(self, quiet: QuietHours | None, now: datetime) -> None:
         if quiet is None or quiet.start == quiet.end:
             return
-        until = quiet_until(quiet, self.zone, now)
+        until = quiet_until(quiet, self.zones, now)
         self.is_quiet = until is not None
-        self.changes = max(until or quiet_from(quiet, self.zone, now), now + _STEP)
+        self.changes = max(until or quiet_from(quiet, self.zones, now), now + _STEP)
 
 
 def expected_finish(
-    people: dict[str | None, int], rate: float | None, quiet: QuietHours | None, start: datetime
+    people: Mapping[tuple[str, ...], int], rate: float | None, quiet: QuietHours | None, start: datetime
 ) -> datetime:
-    """When the last of `people` (how many of each time zone) would be sent to, at `rate` messages a second from
-    `start` (aware) on. Who is in quiet hours waits for their end; the others share the rate. Without a rate only the
-    quiet hours count.
+    """When the last of `people` (how many of each set of candidate zones) would be sent to, at `rate` messages a second
+    from `start` (aware) on. Who is in quiet hours waits for their end; the others share the rate. Without a rate only
+    the quiet hours count.
     """
     zones = [_Zone(zone, float(count)) for zone, count in people.items() if count]
     now, end = start, start

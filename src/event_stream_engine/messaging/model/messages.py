@@ -16,6 +16,9 @@ Status = Literal[
 ]  # fmt: skip
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+OTHER_UNDER_WAY = "other_message_under_way"
+"""Why a message waits: another to the same person from the same sender may be under way."""
+
 WAITING = ("queued", "deferred")
 OPEN = ("queued", "deferred", "sending", "unknown")
 """While a campaign has messages in these, it is not completed."""

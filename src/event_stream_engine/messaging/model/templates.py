@@ -15,6 +15,14 @@ from event_stream_engine.errors import Conflict, Invalid, NotFound
 BODY_MAX = 1600  # Twilio's limit on Body (error 21617)
 BUILT_IN = ("phone",)
 
+BLANK = " \t\n\r\x0b\x0c\x85\xa0\u2028\u2029\u3000"
+"""A text of these alone is empty (Twilio's error 21602)."""
+
+BREAKS = "\t\n\r\x0b\x0c\x85\u2028\u2029"
+WIDE_GAP = " " * 5
+"""Meta refuses template variables with line breaks, tabs, or more than four spaces in a row (Twilio's errors 21656 and
+63030). They are not replaced: a text that arrives in another form than it was written is not what was approved."""
+
 _PLACEHOLDER = re.compile(r"\{([^\W\d]\w{0,63})(?:\|([^{}]*))?\}")
 
 
@@ -78,6 +86,33 @@ def render(body: str, attributes: dict[str, str], phone: str) -> Rendered:
         return match.group(0)
 
     return Rendered(_PLACEHOLDER.sub(fill, body), tuple(missing))
+
+
+def unsendable(rendered: Rendered, variables: dict[str, str] | None) -> str | None:
+    """Why Twilio would refuse this text, as a key of `REFUSALS`; `variables` are those of an approved template.
+
+    `store.preflight.verdict` decides the same in SQL.
+    """
+    if rendered.missing:
+        return "missing_attribute"
+    values = variables.values() if variables else ()
+    if any(not value.strip(BLANK) for value in values):
+        return "variable_empty"
+    if any(WIDE_GAP in value or any(mark in value for mark in BREAKS) for value in values):
+        return "variable_multiline"
+    if not rendered.text.strip(BLANK):
+        return "text_empty"
+    return "text_too_long" if len(rendered.text) > BODY_MAX else None
+
+
+def pieces(body: str) -> list[str | tuple[str, str | None]]:
+    """The body as literal texts and (placeholder, its default), in their order."""
+    found: list[str | tuple[str, str | None]] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(body):
+        found += [body[end : match.start()], (match.group(1), match.group(2))]
+        end = match.end()
+    return [piece for piece in [*found, body[end:]] if piece != ""]
 
 
 def content_variables(body: str, attributes: dict[str, str], phone: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.model.compliance import REFUSALS
+from event_stream_engine.messaging.model.compliance import REFUSALS, reason_title
 from event_stream_engine.messaging.model.messages import OPEN, STATUSES
 from event_stream_engine.messaging.reports.timeline import span_of, timeline
 from event_stream_engine.messaging.tables import campaign_causes, campaign_counts
@@ -84,12 +84,16 @@ Causes = dict[tuple[str, str], int]
 CAUSES_SHOWN = 50
 
 
+_NEVER_LEFT = "It never left: include these people in another campaign."
+_ADVICE = {"outcome_unclear": "Look in Twilio's log for messages to these people before you write to them again."}
+
+
 def _errors(causes: Causes) -> list[dict[str, Any]]:
     errors = []
     for code, count in _most(causes, "error"):
         known = describe(int(code)) if code.isdigit() else None
-        title = known.title if known else code.replace("_", " ").capitalize()
-        advice = known.what_to_do if known else "It never left: include these people in another campaign."
+        title = known.title if known else reason_title(code)
+        advice = known.what_to_do if known else _ADVICE.get(code, _NEVER_LEFT)
         errors.append({"code": code, "title": title, "what_to_do": advice, "count": count})
     return errors
 

@@ -11,10 +11,14 @@ CAMPAIGNS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Figures:
-    """`campaigns`: name and the share of the audience whose fate is settled, of those that run."""
+    """`campaigns`: id and the share of the audience whose fate is settled, of those that run. `failing`: id and the
+    share of failed ones among the messages with an outcome, of those under way or over since a few hours, from 20
+    outcomes on. `paused`: ids of campaigns that the platform paused."""
 
     messages: dict[str, int]
     campaigns: list[tuple[str, float]]
+    failing: list[tuple[str, float]]
+    paused: list[str]
     inbound: dict[str, int]
     imports: dict[str, int]
     import_rows: dict[str, int]
@@ -26,11 +30,13 @@ async def figures(tx: Transaction) -> Figures:
     """Counted by the database's own counters, not by looking at each message."""
     messages = dict((await tx.execute(text(_MESSAGES))).one()._mapping)
     campaigns = [(row[0], float(row[1])) for row in await tx.execute(text(_RUNNING), {"most": CAMPAIGNS_SHOWN})]
+    failing = [(row[0], float(row[1])) for row in await tx.execute(text(_FAILING), {"most": CAMPAIGNS_SHOWN})]
+    paused = [row[0] for row in await tx.execute(text(_PAUSED), {"most": CAMPAIGNS_SHOWN})]
     inbound = {row[0]: row[1] for row in await tx.execute(text(_INBOUND))}
     imports = {row[0]: row[1] for row in await tx.execute(text(_IMPORTS))}
     rows = dict((await tx.execute(text(_IMPORT_ROWS))).one()._mapping)
     age = (await tx.execute(text(_LIST_AGE))).scalar_one()
-    return Figures(messages, campaigns, inbound, imports, rows, float(age))
+    return Figures(messages, campaigns, failing, paused, inbound, imports, rows, float(age))
 
 
 _MESSAGES = """
@@ -48,6 +54,19 @@ SELECT c.id::text, CASE WHEN n.audience = 0 THEN 0
     ELSE 1 - (n.queued + n.deferred + n.sending + n.unknown)::float8 / n.audience END
 FROM campaigns c JOIN campaign_counts n ON n.campaign_id = c.id
 WHERE c.status = 'running' ORDER BY c.launched_at DESC LIMIT :most
+"""
+
+_FAILING = """
+SELECT c.id::text, (n.failed + n.undelivered)::float8 / (n.failed + n.undelivered + n.delivered + n.read) AS share
+FROM campaigns c JOIN campaign_counts n ON n.campaign_id = c.id
+WHERE (c.status IN ('running', 'paused') OR c.completed_at > now() - interval '6 hours')
+  AND n.failed + n.undelivered + n.delivered + n.read >= 20
+ORDER BY share DESC, c.launched_at DESC LIMIT :most
+"""
+
+_PAUSED = """
+SELECT id::text FROM campaigns WHERE status = 'paused' AND pause_reason IS NOT NULL
+ORDER BY launched_at DESC LIMIT :most
 """
 
 _INBOUND = """

@@ -14,13 +14,14 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import LeftAlone, Told, left_alone
 from event_stream_engine.live.heartbeats import Heard
 from event_stream_engine.messaging.actions.listing import FAILING_SECONDS_MAX, must_wait
+from event_stream_engine.messaging.model.messages import OTHER_UNDER_WAY
 from event_stream_engine.messaging.twilio.guarded import SENDING
 
 AFTER = timedelta(seconds=15)
 
 Reason = Literal[
     "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
-    "asking_twilio", "sender_limit", "inbound_unknown", "given_up", "circuit_open", "not_known",
+    "asking_twilio", "other_message", "sender_limit", "inbound_unknown", "given_up", "circuit_open", "not_known",
 ]  # fmt: skip
 
 COMMANDS = {
@@ -115,7 +116,7 @@ def _why(row: Any, missing: list[str], waits: bool, now: datetime) -> Standstill
         reason, message = _REASONS[name]
         goes_on = f"It goes on by itself once a {COMMANDS[name]} runs; nothing is lost meanwhile."
         return Standstill(row.last_at, row.open, reason, message, goes_on)
-    if row.due_at is not None and row.due_at > now:
+    if row.next_reason == OTHER_UNDER_WAY or (row.due_at is not None and row.due_at > now):
         return _later(row)
     if row.waiting == 0 and row.asked > 0:
         message = f"What became of the last {row.asked:,} is not known yet: Twilio is being asked."
@@ -135,6 +136,13 @@ def _why(row: Any, missing: list[str], waits: bool, now: datetime) -> Standstill
 
 def _later(row: Any) -> Standstill:
     """Everybody who waits has a time before which nothing is sent to them."""
+    if row.next_reason == OTHER_UNDER_WAY:
+        message = (
+            "Another message to the same people, from the same sender, is under way: one at a time leaves to a person."
+        )
+        return Standstill(
+            row.last_at, row.open, "other_message", message, "It goes on once Twilio has told of that one."
+        )
     if row.next_status == "deferred":
         message = f"It is quiet time for all {row.waiting:,} who wait."
         return Standstill(row.last_at, row.open, "quiet_hours", message, "The first quiet hours end then.", row.due_at)

@@ -11,11 +11,13 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.actions import campaigns as actions
 from event_stream_engine.messaging.actions import preflight as preflight_action
 from event_stream_engine.messaging.actions import test_send
+from event_stream_engine.messaging.gateway import Held
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
+from event_stream_engine.resilience import CircuitOpen
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
@@ -76,7 +78,12 @@ async def change_campaign(
     return await _answer(tx, response, changed)
 
 
-@router.delete("/{campaign_id}", status_code=204, summary="Delete a draft", dependencies=[needs("campaigns:write")])
+@router.delete(
+    "/{campaign_id}",
+    status_code=204,
+    summary="Delete a draft or scheduled campaign",
+    dependencies=[needs("campaigns:write")],
+)
 async def remove_campaign(campaign_id: UUID, by: Account, tx: Tx) -> None:
     await actions.remove_campaign(tx, campaign_id, by=by)
 
@@ -129,11 +136,17 @@ async def cancel(campaign_id: UUID, by: Account, tx: Tx, response: Response) -> 
     dependencies=[needs("campaigns:launch")],
 )
 async def send_test(
-    campaign_id: UUID, body: schemas.TestSendInput, by: Account, tx: Tx, platform: ThePlatform
+    campaign_id: UUID, body: schemas.TestSendInput, by: Account, platform: ThePlatform
 ) -> schemas.TestSend:
-    """Rendered with the contact of that number, if there is one. STOP is honoured here too."""
+    """Rendered with the contact of that number, if there is one. STOP is honored here too."""
     gateway = gateway_of(platform.settings, platform.shared)
-    sent = await test_send.send_test(tx, campaign_id, body.phone, gateway, platform.settings, by=by)
+    async with platform.database.transaction(fail_fast=True) as tx:
+        claimed = await test_send.claim_test(tx, campaign_id, body.phone, platform.settings, by=by)
+    outcome = await gateway.send(claimed.request)
+    async with platform.database.transaction() as tx:
+        sent = await test_send.settle_test(tx, claimed, outcome)
+    if isinstance(outcome, Held):
+        raise CircuitOpen("Twilio", outcome.retry_after)
     return schemas.TestSend(message_id=sent.message_id, status=sent.status, detail=sent.detail)
 
 

@@ -331,6 +331,8 @@ class Preflight(Shape):
     sending_seconds: float = Field(description="What the rate alone takes: it counts messages, not SMS segments.")
     expected_finish: datetime
     quiet_now: int
+    without_zone: int = Field(description="People who would get it and have no time zone of their own.")
+    zone_from_phone: int = Field(description="Of these, how many have a phone number that tells it.")
     previews: list[PreflightPreview]
     problems: list[PreflightProblem]
     can_launch: bool

@@ -68,6 +68,11 @@ async def due(tx: Transaction, now: datetime) -> list[UUID]:
     return [row[0] for row in await tx.execute(query)]
 
 
+async def running(tx: Transaction) -> list[UUID]:
+    query = select(campaigns.c.id).where(campaigns.c.status == "running").order_by(campaigns.c.id)
+    return [row[0] for row in await tx.execute(query)]
+
+
 async def sending_now(tx: Transaction, now: datetime) -> list[UUID]:
     """Running campaigns that have a message due."""
     rows = await tx.execute(text(_SENDING_NOW), {"now": now})

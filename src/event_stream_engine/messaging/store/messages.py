@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, case, func, insert, literal, select, text
+from sqlalchemy import Uuid, case, delete, func, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine.database import Transaction, raw
@@ -61,9 +61,20 @@ async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule, decide
     return {row[0]: row[1] for row in rows}
 
 
-async def add_test_message(tx: Transaction, message_id: UUID, phone: str, body: str, lease_until: datetime) -> None:
-    row = {"id": message_id, "phone": phone, "body": body, "status": "sending", "lease_until": lease_until}
+async def add_test_message(
+    tx: Transaction, message_id: UUID, phone: str, body: str, sender: str, lease_until: datetime, now: datetime
+) -> None:
+    """A claimed message without a campaign; `sender` is `channel:address`."""
+    row = {
+        "id": message_id, "phone": phone, "body": body, "test_sender": sender, "status": "sending", "attempt": 1,
+        "lease_until": lease_until, "claimed_at": now,
+    }  # fmt: skip
     await tx.execute(insert(messages).values(**row))
+
+
+async def remove_test_message(tx: Transaction, message_id: UUID) -> None:
+    """It was not handed over, and nothing remains of it."""
+    await tx.execute(delete(messages).where(messages.c.id == message_id, messages.c.campaign_id.is_(None)))
 
 
 _CLAIM = f"""
@@ -92,7 +103,9 @@ async def lock_due(tx: Transaction, campaign_id: UUID, now: datetime, limit: int
 def _claimable(row: Any) -> Claimable:
     recipient = None
     if row["known"] is not None:
-        recipient = Recipient(row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"])
+        recipient = Recipient(
+            row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"], row["phone"]
+        )
     return Claimable(_message(row), recipient, row["attributes"] or {})
 
 
@@ -196,68 +209,133 @@ async def lock_abandoned(tx: Transaction, now: datetime, limit: int) -> list[Mes
     return [_message(row) for row in await connection.fetch(_LOCK_ABANDONED, now, limit)]
 
 
+_SENDER = "coalesce(m.test_sender, (k.frozen ->> 'channel') || ':' || (k.frozen ->> 'sender_address'))"
+
+_OPEN_COLUMNS = f"""
+{_COLUMNS}, m.body, m.claimed_at, m.updated_at, {_SENDER} AS sender, k.frozen ->> 'content_sid' AS content_sid
+"""
+
+
 @dataclass(frozen=True, slots=True)
-class Doubtful:
-    """An unknown message and how to recognise it among what Twilio accepted."""
+class OpenRow:
+    """A message that may be under way, and how to recognize it among what Twilio accepted. `sender` is
+    `channel:address`; None for a test message of an earlier release."""
 
     message: Message
     body: str
-    sender: str
-    channel: str
+    sender: str | None
     claimed_at: datetime
-    is_whatsapp_template: bool
+    is_template: bool
+
+
+def _open_row(row: Any) -> OpenRow:
+    sender = row["sender"]
+    is_test = row["campaign_id"] is None
+    is_template = bool(row["content_sid"]) or (is_test and str(sender).startswith("whatsapp:"))
+    claimed_at = row["claimed_at"] or row["updated_at"]
+    return OpenRow(_message(row), row["body"] or "", sender, claimed_at, is_template)
 
 
 _LOCK_DOUBTFUL = f"""
-SELECT {_COLUMNS}, m.body, m.claimed_at, c.frozen FROM messages m JOIN campaigns c ON c.id = m.campaign_id
-WHERE m.status = 'unknown' AND m.due_at <= $1
-ORDER BY m.due_at, m.id LIMIT $2 FOR UPDATE OF m SKIP LOCKED
+WITH due AS (
+    SELECT id FROM messages WHERE status = 'unknown' AND due_at <= $1
+    ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE messages m SET due_at = $3 FROM due WHERE m.id = due.id RETURNING m.*
+)
+SELECT {_OPEN_COLUMNS} FROM taken m LEFT JOIN campaigns k ON k.id = m.campaign_id ORDER BY m.claimed_at, m.id
 """  # noqa: S608
 
 
-async def lock_doubtful(tx: Transaction, now: datetime, limit: int) -> list[Doubtful]:
-    """Unknown messages whose request can no longer be under way."""
+async def take_doubtful(tx: Transaction, now: datetime, until: datetime, limit: int) -> list[OpenRow]:
+    """Unknown messages whose request can no longer be under way; none is given out a second time before `until`."""
     connection = await raw(tx)
-    return [
-        Doubtful(
-            _message(row),
-            row["body"],
-            row["frozen"]["sender_address"],
-            row["frozen"]["channel"],
-            row["claimed_at"],
-            bool(row["frozen"]["content_sid"]),
-        )
-        for row in await connection.fetch(_LOCK_DOUBTFUL, now, limit)
-    ]
+    return [_open_row(row) for row in await connection.fetch(_LOCK_DOUBTFUL, now, limit, until)]
 
 
-async def known_sids(tx: Transaction, sids: Sequence[str]) -> set[str]:
-    """Those of Twilio's ids that already belong to a message of ours."""
-    rows = await tx.execute(
-        text("SELECT provider_sid FROM messages WHERE provider_sid = ANY (CAST(:sids AS text[]))"),
-        {"sids": list(sids)},
-    )
-    return {row[0] for row in rows}
-
-
-_LOCK_SILENT = f"""
-SELECT {_COLUMNS} FROM messages m
-WHERE m.status IN ('accepted', 'sent') AND m.updated_at < $1 AND m.polls < $2 AND m.provider_sid IS NOT NULL
-ORDER BY m.updated_at LIMIT $3 FOR UPDATE SKIP LOCKED
+_OPEN_OF = f"""
+SELECT {_OPEN_COLUMNS} FROM messages m LEFT JOIN campaigns k ON k.id = m.campaign_id
+WHERE m.phone = ANY ($1::text[]) AND m.status IN ('sending', 'unknown') ORDER BY m.id FOR UPDATE OF m
 """  # noqa: S608
 
 
-async def lock_silent(tx: Transaction, before: datetime, polls_max: int, limit: int) -> list[Message]:
-    """Messages on their way of which nothing was heard since `before` and that were not asked for too often."""
+async def lock_open_of(tx: Transaction, phones: Sequence[str]) -> list[OpenRow]:
+    """Lock every message to these people that may be under way."""
     connection = await raw(tx)
-    return [_message(row) for row in await connection.fetch(_LOCK_SILENT, before, polls_max, limit)]
+    return [_open_row(row) for row in await connection.fetch(_OPEN_OF, phones)]
 
 
-async def count_poll(tx: Transaction, ids: Sequence[UUID], now: datetime) -> None:
+_BUSY = f"""
+SELECT DISTINCT m.phone FROM messages m LEFT JOIN campaigns k ON k.id = m.campaign_id
+WHERE m.phone = ANY ($1::text[]) AND m.status IN ('sending', 'unknown') AND {_SENDER} = $2
+"""  # noqa: S608
+
+
+async def busy_phones(tx: Transaction, phones: Sequence[str], sender: str) -> set[str]:
+    """Those people to whom a message from this sender (`channel:address`) may be under way."""
     connection = await raw(tx)
-    await connection.execute(
-        "UPDATE messages SET polls = polls + 1, updated_at = $2 WHERE id = ANY ($1::uuid[])", ids, now
-    )
+    return {row["phone"] for row in await connection.fetch(_BUSY, phones, sender)}
+
+
+_POSTPONE = """
+UPDATE messages SET due_at = $2, reason = $3, updated_at = $4 WHERE id = ANY ($1::uuid[])
+"""
+
+
+async def postpone(tx: Transaction, ids: Sequence[UUID], until: datetime, reason: str, now: datetime) -> None:
+    """Waiting messages that wait on; their rows are locked by this transaction."""
+    if ids:
+        await (await raw(tx)).execute(_POSTPONE, ids, until, reason, now)
+
+
+async def lock_sender(tx: Transaction, sender: str) -> None:
+    """Until this transaction ends, nobody else claims or settles a message of this sender (`channel:address`)."""
+    await (await raw(tx)).execute("SELECT pg_advisory_xact_lock(hashtextextended('sender:' || $1, 0))", sender)
+
+
+async def receipt_owners(tx: Transaction, sids: Sequence[str]) -> dict[str, UUID]:
+    """The message that a callback named as the owner of each of Twilio's ids; ids without such a callback are left
+    out."""
+    query = """
+    SELECT DISTINCT sid, message_id FROM delivery_receipts
+    WHERE sid = ANY ($1::text[]) AND message_id IS NOT NULL
+    """
+    return {row["sid"]: row["message_id"] for row in await (await raw(tx)).fetch(query, list(sids))}
+
+
+async def sid_owners(tx: Transaction, sids: Sequence[str]) -> dict[str, UUID]:
+    """The message that has each of Twilio's ids; ids that no message has are left out."""
+    query = "SELECT provider_sid, id FROM messages WHERE provider_sid = ANY ($1::text[])"
+    return {row["provider_sid"]: row["id"] for row in await (await raw(tx)).fetch(query, list(sids))}
+
+
+_TAKE_SILENT = f"""
+WITH silent AS (
+    SELECT id FROM messages
+    WHERE status IN ('accepted', 'sent') AND updated_at < $1 AND polls < $2 AND provider_sid IS NOT NULL
+    ORDER BY updated_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages m SET polls = m.polls + 1, updated_at = $4 FROM silent WHERE m.id = silent.id RETURNING {_COLUMNS}
+"""  # noqa: S608
+
+
+async def take_silent(tx: Transaction, before: datetime, polls_max: int, limit: int, now: datetime) -> list[Message]:
+    """Messages on their way without news since `before` that were not asked about too often. Taking one counts as
+    asking: it is not given out again before it has been silent as long once more."""
+    connection = await raw(tx)
+    return [_message(row) for row in await connection.fetch(_TAKE_SILENT, before, polls_max, limit, now)]
+
+
+_GIVE_BACK_SILENT = """
+UPDATE messages SET polls = greatest(polls - 1, 0), updated_at = $2
+WHERE id = ANY ($1::uuid[]) AND status IN ('accepted', 'sent')
+"""
+
+
+async def give_back_silent(tx: Transaction, ids: Sequence[UUID], before: datetime) -> None:
+    """They got no answer: the question is not counted, and may be put again at once."""
+    if ids:
+        await (await raw(tx)).execute(_GIVE_BACK_SILENT, ids, before)
 
 
 _CANCEL = """

@@ -192,8 +192,8 @@ class TwilioGateway:
         for _ in range(FIND_PAGES_MAX):
             page = _decode_reply(await self._get(url), _decode_page)
             for item in page.messages:
-                if is_service and item.messaging_service_sid != sender:
-                    continue
+                if item.messaging_service_sid != (sender if is_service else None):
+                    continue  # a service's message shows the number that the service chose
                 message = _found(item)
                 if message.date_created >= since:
                     found.append(message)

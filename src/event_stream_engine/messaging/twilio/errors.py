@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 Reaction: TypeAlias = Literal["retry", "backoff", "no_retry", "defer"]
 Suppression: TypeAlias = Literal["none", "opt_out", "invalid_number", "block_channel"]
 PauseScope: TypeAlias = Literal["none", "campaign", "account"]
+PauseWhen: TypeAlias = Literal["at_once", "mostly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,10 @@ class TwilioError:
 
     `reaction`: `retry` once or twice after hours; `backoff` in seconds, no attempt burned; `defer` to a later
     day or window; `no_retry`. `suppression` is what the contact learns from it. `pause` is who stops sending:
-    `campaign` because the next message would fail alike, `account` because every campaign would.
+    `campaign` because the next message would fail alike, `account` because every campaign would. `pause_when`: an
+    answer with a fault of the account or the sender pauses `at_once`; `mostly` is for codes that one recipient's data
+    can cause: that recipient fails, and sending stops when most of the last ones failed alike. A code that comes in a
+    receipt always counts as `mostly`.
     """
 
     code: int
@@ -26,6 +30,7 @@ class TwilioError:
     reaction: Reaction = "no_retry"
     suppression: Suppression = "none"
     pause: PauseScope = "none"
+    pause_when: PauseWhen = "at_once"
 
 
 def describe(code: int) -> TwilioError:
@@ -129,15 +134,18 @@ _RECIPIENT = _table(
 )  # fmt: skip
 
 _CONTENT = _table(
-    _E(21602, "The message is empty", "Give the template a text.", pause="campaign"),
-    _E(21617, "The text is longer than 1600 characters", "Shorten the template.", pause="campaign"),
+    _E(21602, "The message is empty", "Give the template a text of its own beside its placeholders.",
+       pause="campaign", pause_when="mostly"),
+    _E(21617, "The text is longer than 1600 characters", "Shorten the template, or the attributes that it takes in.",
+       pause="campaign", pause_when="mostly"),
     _E(21609, "The callback address is not valid",
        "Set the public address of this platform to a host name without underscores.", pause="campaign"),
     _E(21654, "A template is required here", "Choose an approved WhatsApp template.", pause="campaign"),
     _E(21655, "The template's Content SID is not valid", "Check the template's Content SID (HX…).",
        pause="campaign"),
     _E(21656, "The template's variables are not valid",
-       "Compare the template's placeholders with the variables that Twilio expects.", pause="campaign"),
+       "Give each placeholder a text that stands in for an empty value, and take line breaks out of the attributes.",
+       pause="campaign", pause_when="mostly"),
     _E(30007, "Filtered as spam by the carrier",
        "Rework the text: name your brand, avoid link shorteners and capitals, and check the registration."),
     _E(63026, "Filtered by WhatsApp", "Rework the text and check the template's category."),
@@ -150,9 +158,11 @@ _CONTENT = _table(
     _E(63027, "The template does not exist in this language",
        "Check the template's language and approval.", pause="campaign"),
     _E(63028, "The template got the wrong number of variables",
-       "Compare the template's placeholders with the variables that Twilio expects.", pause="campaign"),
+       "Compare the template's placeholders with the variables that Twilio expects.",
+       pause="campaign", pause_when="mostly"),
     _E(63030, "The template's variables have a wrong form",
-       "Remove line breaks and tabs from the variables and check their types.", pause="campaign"),
+       "Remove line breaks and tabs from the variables and check their types.",
+       pause="campaign", pause_when="mostly"),
     _E(63041, "Meta paused the template", "Improve the template's quality or choose another.",
        pause="campaign"),
 )  # fmt: skip
