@@ -83,6 +83,18 @@ async def test_a_stop_is_for_both_of_two_contacts_that_are_spellings_of_one_line
     assert await state(world) == {"+541123456781": ("stopped", True), "+5491123456781": ("stopped", True)}
 
 
+async def test_an_opt_out_by_the_team_is_for_both_too(world: World) -> None:
+    await add(world, "+541123456781")
+    async with world.database.transaction() as tx:
+        row = await tx.execute(
+            text("INSERT INTO contacts (phone, consent) VALUES ('+5491123456781', 'opted_in') RETURNING id")
+        )
+        other = row.scalar_one()
+    change = contacts.ContactChange(consent="opted_out")
+    await world.act(contacts.change_contact, other, change, by=BY, if_match=None)
+    assert await state(world) == {"+541123456781": ("opted_out", False), "+5491123456781": ("opted_out", False)}
+
+
 @pytest.mark.parametrize(
     ("number", "all_of_them"),
     [

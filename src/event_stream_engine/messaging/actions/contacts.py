@@ -91,9 +91,7 @@ async def change_contact(
     tx: Transaction, contact_id: UUID, given: ContactChange, *, by: Principal, if_match: str | None
 ) -> Contact:
     """Raises `ContactNotFound`, `ConsentLocked`, `ContactExists`, `Stale` or `Invalid`."""
-    contact = await store.contact_for_update(tx, contact_id)
-    if contact is None:
-        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    contact, others = await _line_of(tx, contact_id)
     require_version(if_match, contact.version)
     now = clock.now()
     changed = replace(contact, updated_at=now, version=contact.version + 1)
@@ -118,9 +116,36 @@ async def change_contact(
         if kept is not None and contact.consent != "stopped":
             changed = await _keep_consent(tx, changed, kept, previous=contact.consent)
     await store.save(tx, changed)
+    if given.consent in ("opted_out", "stopped"):
+        await _opt_out_too(tx, others, given.consent, by=by.account_id)
     await _changed(tx, contact.id)
     await audit.record(tx, by.account_id, "contact.change", contact.id, {"fields": _given(given)})
     return changed
+
+
+async def _line_of(tx: Transaction, contact_id: UUID) -> tuple[Contact, list[Contact]]:
+    """The contact, and those whose numbers are other spellings of its line, all locked. Raises `ContactNotFound`."""
+    known = await store.contact(tx, contact_id)
+    line = await store.contacts_by_phone_for_update(tx, known.phone) if known else []
+    contact = next((one for one in line if one.id == contact_id), None)
+    if contact is None:
+        raise ContactNotFound("This contact does not exist. It may have been deleted.")
+    return contact, [one for one in line if one.id != contact_id]
+
+
+async def _opt_out_too(tx: Transaction, others: list[Contact], consent: Consent, *, by: UUID) -> None:
+    """Who does not want messages does not want them on another spelling of the number."""
+    now = clock.now()
+    for other in others:
+        if other.consent in ("stopped", consent):
+            continue
+        changed = replace(
+            other, consent=consent, consent_source="staff", consent_changed_at=now, updated_at=now,
+            version=other.version + 1,
+        )  # fmt: skip
+        await store.save(tx, changed)
+        await change_consent(tx, other, other.consent, consent, source="staff", by=by)
+        await _changed(tx, other.id)
 
 
 async def remove_contact(tx: Transaction, contact_id: UUID, *, by: Principal) -> None:
