@@ -84,7 +84,7 @@ function Figures({ data, campaign }: { data: Preflight; campaign: Campaign }) {
 }
 
 /** Who is left out, each reason in the colour of that state of consent, the same each time. */
-const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: "bad", no_consent: "neutral", missing_attribute: "accent", variable_empty: "accent", variable_multiline: "accent", text_empty: "accent", text_too_long: "accent" };
+const reasonTones: Record<string, Part["tone"]> = { opted_out: "warn", stopped: "bad", no_consent: "neutral", missing_attribute: "accent", variable_empty: "warn", variable_multiline: "neutral", text_empty: "bad" };
 
 function Exclusions({ data }: { data: Preflight }) {
   const left: Part[] = data.exclusions.map((entry) => ({ id: entry.reason, label: entry.detail ? `${entry.title}: ${entry.detail}` : entry.title, value: entry.count, tone: reasonTones[entry.reason] ?? "info" }));

@@ -163,7 +163,7 @@ export function DeliveryStep({ draft, change }: StepProps) {
               <TextField label="Until" type="time" value={draft.quiet_end} onChange={(quiet_end) => change({ quiet_end })} />
             </div>
           )}
-          <ComboBox label="Time zone of people whose own is not known, and whose number does not tell it" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} />
+          <ComboBox label="Time zone where contact and number tell none" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} />
         </div>
       </Card>
     </div>

@@ -140,9 +140,9 @@ async def pause_campaign(
 
 async def resume_campaign(tx: Transaction, campaign_id: UUID, *, by: Principal) -> Campaign:
     """Raises `CampaignNotFound` or `CampaignState`; a draft is launched, not resumed."""
+    await endings.forget(tx, campaign_id)  # before the campaign is locked, as `pausing.watch` does
     campaign = await locked_campaign(tx, campaign_id)
     resumed = campaign.resume(clock.now())
-    await endings.forget(tx, campaign_id)
     return await _moved(tx, campaign, resumed, by, "campaign.resume")
 
 

@@ -203,13 +203,16 @@ def _unsendable(verdicts: dict[str, int]) -> list[Problem]:
 
 def _zones_unknown(campaign: Campaign, found: Preflight) -> str:
     """By which clock people without a time zone of their own are kept from messages at night."""
-    said = f"{_people(found.without_zone)} no time zone. "
+    said = [f"{_people(found.without_zone)} no time zone."]
     if found.zone_from_phone:
-        said += (
-            f"For {found.zone_from_phone:,} it is taken from the phone number; where that allows several, all count. "
+        said.append(
+            f"For {found.zone_from_phone:,} it comes from the phone number; a number that fits several zones waits "
+            "until it is day in all of them."
         )
     rest = found.without_zone - found.zone_from_phone
-    return (said + (f"For {rest:,} the campaign's zone counts: {campaign.timezone}." if rest else "")).strip()
+    if rest:
+        said.append(f"For {rest:,} the campaign's zone counts: {campaign.timezone}.")
+    return " ".join(said)
 
 
 def _people(count: int) -> str:

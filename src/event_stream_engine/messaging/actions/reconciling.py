@@ -105,17 +105,19 @@ async def settle_doubtful(tx: Transaction, asked: Sequence[Listed], settings: Me
     by_sender: dict[str, list[Listed]] = defaultdict(list)
     for item in asked:
         by_sender[item.row.sender or ""].append(item)
-    settled = 0
+    steps: list[Step] = []
     for sender in sorted(by_sender):
         await ledger.lock_sender(tx, sender)
-        settled += await _settle_of(tx, sender, by_sender[sender], settings, now)
-    return settled
+        steps += await _settle_of(tx, sender, by_sender[sender], settings, now)
+    await watch(tx, "receipt", steps)
+    await save_steps(tx, steps, now)
+    return len(steps)
 
 
 async def _settle_of(
     tx: Transaction, sender: str, asked: Sequence[Listed], settings: MessagingSettings, now: datetime
-) -> int:
-    """All of one sender. The lists of one person are equal or overlap: the longest has everything."""
+) -> list[Step]:
+    """The moves of one sender's messages. The lists of one person are equal or overlap: the longest has everything."""
     open_rows: dict[str, list[OpenRow]] = defaultdict(list)
     for row in await ledger.lock_open_of(tx, sorted({item.row.message.phone for item in asked})):
         if (row.sender or "") == sender:
@@ -132,9 +134,7 @@ async def _settle_of(
     for phone, listed in lists.items():
         free = [item for item in listed if item.sid not in owned]
         steps += _conclude(open_rows[phone], free, told, attempts, settings, now)
-    await save_steps(tx, steps, now)
-    await watch(tx, "receipt", steps)
-    return len(steps)
+    return steps
 
 
 def _conclude(

@@ -17,7 +17,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import MessagesClaimed
-from event_stream_engine.messaging.actions.pausing import pause_at_once, watch
+from event_stream_engine.messaging.actions.pausing import watch
 from event_stream_engine.messaging.actions.suppressing import learn_from
 from event_stream_engine.messaging.actions.suppressions import suppressed
 from event_stream_engine.messaging.gateway import (
@@ -209,8 +209,7 @@ async def record_outcomes(tx: Transaction, sent: Sequence[Sent], settings: Messa
             steps.append(step)
         if step is not None and isinstance(item.outcome, Held):
             held.append(message.id)
-    await pause_at_once(tx, faults)
-    await watch(tx, "answer", steps)
+    await watch(tx, "answer", steps, at_once=faults)
     await save_steps(tx, steps, now)
     await ledger.take_attempt_back(tx, held)
 
