@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from event_stream_engine.database import Database, metadata, migrate
 from event_stream_engine.database.engine import async_url
 from event_stream_engine.database.migrating import MIGRATIONS
-from tests.conftest import Addresses, execute, in_database
+from tests.conftest import Addresses, drop, execute, in_database
 
 # Every module that declares tables, so that the metadata is whole.
 TABLES = (
@@ -33,7 +33,7 @@ KINDS = {"add_table", "remove_table", "add_column", "remove_column", "modify_typ
 async def empty_url(servers: Addresses) -> AsyncIterator[str]:
     await execute(servers.database_url, "CREATE DATABASE ese_migrations")
     yield in_database(servers.database_url, "ese_migrations")
-    await execute(servers.database_url, "DROP DATABASE ese_migrations WITH (FORCE)")
+    await drop(servers.database_url, "ese_migrations")
 
 
 def differences(connection: Connection) -> list[str]:

@@ -19,7 +19,7 @@ from event_stream_engine.entrypoints.bootstrap import refuse_older_schema
 from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
 from event_stream_engine.settings import load_settings
-from tests.conftest import Addresses, execute, in_database
+from tests.conftest import Addresses, drop, execute, in_database
 from tests.faults.scene import until
 
 BEFORE_SESSIONS = "0013"
@@ -36,7 +36,7 @@ async def former_url(servers: Addresses) -> AsyncIterator[str]:
         await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), BEFORE_SESSIONS))
     await engine.dispose()
     yield url
-    await execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    await drop(servers.database_url, name)
 
 
 async def test_who_was_signed_in_stays_signed_in(former_url: str) -> None:

@@ -25,7 +25,7 @@ from event_stream_engine.database import migrate
 from event_stream_engine.embedded import ports
 from event_stream_engine.entrypoints.api import openapi
 from event_stream_engine.entrypoints.supervisor import probe
-from tests.conftest import Addresses, execute, in_database
+from tests.conftest import Addresses, drop, execute, in_database
 from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
 
 EXAMPLES = 15
@@ -61,7 +61,7 @@ def server(servers: Addresses) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(20)
-    asyncio.run(execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(drop(servers.database_url, name))
 
 
 def _serve(database_url: str, redis_url: str, port: int, home: Path) -> "subprocess.Popen[bytes]":
