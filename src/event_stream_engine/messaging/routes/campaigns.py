@@ -7,6 +7,8 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
+from event_stream_engine.backbone import life
+from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.actions import campaigns as actions
 from event_stream_engine.messaging.actions import preflight as preflight_action
@@ -133,6 +135,12 @@ async def send_test(
 ) -> schemas.TestSend:
     """Rendered with the contact of that number, if there is one. STOP is honoured here too."""
     gateway = gateway_of(platform.settings, platform.shared)
+    effects = effects_of(platform.settings, platform.database, platform.redis, platform.shared)
+    seen = await effects.look()
+    try:
+        await life.require_normal(tx, seen)
+    except life.MarkRefused:
+        await effects.refused()
     sent = await test_send.send_test(tx, campaign_id, body.phone, gateway, platform.settings, by=by)
     return schemas.TestSend(message_id=sent.message_id, status=sent.status, detail=sent.detail)
 
