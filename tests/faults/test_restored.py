@@ -15,19 +15,26 @@ from event_stream_engine import clock, jobs
 from event_stream_engine.backbone import life
 from event_stream_engine.backbone.effects import FOLDER, Effects, WitnessUnavailable
 from event_stream_engine.backbone.life import EffectsHeld
-from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.relay import Relay, generation
+from event_stream_engine.backbone.streams.redis import RedisStreams, connect
+from event_stream_engine.backbone.verify import verify
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.restore import releasing
 from event_stream_engine.entrypoints.sandbox.inbound import InboundRequest, receive_inbound
 from event_stream_engine.entrypoints.sandbox.serve import SandboxServer
+from event_stream_engine.identity.actions import mails
+from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging.actions import sending
 from event_stream_engine.messaging.actions.sending import SendPlan
 from event_stream_engine.messaging.gateway import MessageGateway
 from event_stream_engine.messaging.tasks import send_slice
 from event_stream_engine.messaging.twilio import gateway_of
+from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
+from tests.backbone.conftest import SETTINGS, working
 from tests.conftest import execute
+from tests.faults.scene import until
 from tests.messaging.conftest import SENDER, World, calm, phone, receiver, start_sandbox, world
 from tests.messaging.test_provider_outage import inbound_is_known, reached
 from tests.sandbox.conftest import StartSandbox, free_port
@@ -145,6 +152,9 @@ async def test_a_restored_database_sends_nothing_twice_and_heeds_each_stop_of_th
     effects = place.effects()
     done = await releasing.release(effects, place.gateway, "the backup is all there is", "ana")
     assert (done.inbound_applied, done.campaigns) == (1, 1)
+    async with world.database.transaction() as tx:
+        audited = await tx.execute(text("SELECT count(*) FROM audit_entries WHERE action = 'restore.release'"))
+        assert audited.scalar_one() == 1
     for _ in range(2):
         assert await place.send(campaign, PEOPLE) <= PEOPLE - BEFORE - SINCE - 1
         await execute(place.url, "UPDATE messages SET due_at = now() WHERE status = 'unknown'")
@@ -240,3 +250,64 @@ async def test_a_held_sender_ends_its_round(place: Place) -> None:
         assert [(one.id, one.open_messages) for one in found.campaigns] == [(campaign, PEOPLE)]
         assert (await tx.execute(text("SELECT known_until <= now() FROM platform_life"))).scalar_one()
     assert found.known_until <= clock.now()
+
+
+async def test_a_relay_takes_no_tick_of_a_database_behind_the_witness(place: Place) -> None:
+    """Nothing was sent, and the streams are lost: the newest tick alone says that something is missing, such as a
+    STOP. `ese verify` does not hold, although the log and the streams agree."""
+    await place.world.add_contact(1)
+    known = await published(place)
+    await place.back_up()
+    await place.world.add_contact(2)
+    newest = await published(place, after=known)
+    await place.restore()
+    await place.lose("redis")
+    known = (await place.life()).tick
+    assert known < newest
+    streams = RedisStreams(connect(place.settings.redis_url))
+    async with working(Relay(place.world.database, streams, SETTINGS, effects=place.effects())):
+        await until(lambda: held(place))
+    row = await place.life()
+    assert (row.tick, row.stops_relay) == (known, True)
+    proof = await verify(place.world.database, streams, [])
+    assert (proof.holds, proof.held) == (False, row.reason)
+
+
+async def published(place: Place, *, after: int = 0) -> int:
+    """A relay took a tick later than `after` and told the witness; the newest tick."""
+    effects = place.effects()
+    streams = RedisStreams(connect(place.settings.redis_url))
+    async with working(Relay(place.world.database, streams, SETTINGS, effects=effects)):
+
+        async def told() -> bool:
+            tick = (await place.life()).tick
+            return effects.known is not None and after < tick == effects.known.tick
+
+        await until(told)
+    return (await place.life()).tick
+
+
+async def held(place: Place) -> bool:
+    return (await place.life()).is_held
+
+
+async def test_accepting_the_log_alone_keeps_sending_held(place: Place) -> None:
+    campaign = await place.world.launched(PEOPLE)
+    await place.send(campaign, BEFORE)
+    async with place.world.database.transaction() as tx:
+        await life.hold(tx, "for this test")
+        await generation.accept(tx, "ana", "the streams are to go on")
+    row = await place.life()
+    assert (row.is_held, row.stops_relay) == (True, False)
+    with pytest.raises(EffectsHeld):
+        await place.send(campaign, BEFORE)
+
+
+async def test_a_mail_waits_while_sending_is_held(place: Place) -> None:
+    async with place.world.database.transaction() as tx:
+        await mails.notify(tx, "ana@example.org", "password_changed")
+        await life.hold(tx, "for this test")
+    with pytest.raises(EffectsHeld):
+        await send_due(place.effects(), place.settings, Breaker("smtp"))
+    async with place.world.database.transaction() as tx:
+        assert (await tx.execute(text("SELECT attempts FROM mails"))).scalar_one() == 0

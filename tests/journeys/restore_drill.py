@@ -86,7 +86,7 @@ def _drill(platform: RunningPlatform, *, streams: str) -> Result:
     shutil.rmtree(data)
     shutil.move(backup, data)
     if streams == "lost":
-        shutil.rmtree(data.parent / "valkey")
+        shutil.rmtree(data.parents[1] / "valkey")
     platform.start()
     before = _taken(platform, campaign)
     _tell(f"the backup is back; {sum(before.values())} messages have left")

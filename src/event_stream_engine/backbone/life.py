@@ -158,13 +158,13 @@ WHERE lineage = CAST(:lineage AS uuid) AND (life > :life OR (life = :life AND ma
 
 _HOLD = f"""
 UPDATE platform_life
-SET state = 'held', reason = :reason, since = clock_timestamp(), held_life = life,
+SET state = 'held', reason = :reason, since = statement_timestamp(), held_life = life,
     witness = coalesce(CAST(:witness AS jsonb), witness),
     known_until = coalesce(
         CASE WHEN state = 'held' THEN known_until END,
-        greatest(marked_at, to_timestamp(nullif({_TICK}, 0) / 1000.0)),
+        least(statement_timestamp(), greatest(marked_at, to_timestamp(nullif({_TICK}, 0) / 1000.0))),
         (SELECT min(created_at) FROM campaigns),
-        clock_timestamp())
+        statement_timestamp())
 WHERE state = 'normal' OR held_life < life
 """  # noqa: S608
 
