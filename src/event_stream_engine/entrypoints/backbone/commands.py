@@ -145,6 +145,7 @@ def accept_generation(by: str, reason: str) -> None:
             return number
 
     typer.echo(f"Generation {run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
+    typer.echo("If sending is held, it stays held until `ese restore release`.")
 
 
 def run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:
