@@ -1,12 +1,12 @@
 # Each target says after ## what it does; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format bench peers journey faults soak outage docs types clean
+.PHONY: help up test lint format bench peers journey restore-drill faults soak outage docs types clean
 SHELL := /bin/sh
 BIN := .venv/bin
 prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 up: ## Install what is missing, start everything, print a sign-in link (Ctrl-C stops it)
 	@$(prepare)
@@ -41,6 +41,10 @@ peers: ## Install the public relays that bench compares with, into .ese/peers (2
 journey: ## Run a campaign of 2,000 people, kill every process meanwhile, account for each message
 	@$(prepare) --development --no-ui
 	@exec $(BIN)/python -m tests.journeys.journey
+
+restore-drill: ## Put a backup back in mid-campaign and account for each message and STOP (ONLY=kept or lost: the streams)
+	@$(prepare) --development --no-ui
+	@exec $(BIN)/python -m tests.journeys.restore_drill $(ONLY)
 
 faults: ## Break the backbone at random under load, from seeds (ONLY=short for three minutes, SEEDS="4 8 15" to choose)
 	@$(prepare) --development --no-ui

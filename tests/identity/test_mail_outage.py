@@ -12,9 +12,9 @@ from event_stream_engine import clock
 from event_stream_engine.database import Database
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.smtp import BREAKER
-from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.resilience import Breaker, State
 from event_stream_engine.settings import Settings
+from tests.identity.conftest import send_mails
 from tests.identity.mail_server import MailServer
 from tests.messaging.conftest import later
 from tests.resilience.test_breaker import Time
@@ -58,14 +58,14 @@ async def test_a_server_that_is_away_costs_five_attempts_and_one_probe_at_a_time
 ) -> None:
     time = Time()
     breaker = Breaker(BREAKER, clock=time, uniform=lambda _, high: high)
-    await send_due(database, settings, breaker)
+    await send_mails(database, settings, breaker)
     assert breaker.state == State.OPEN
     assert Counter(await attempts(database)) == {1: 5, 0: MAILS - 5}
-    await send_due(database, settings, breaker)
+    await send_mails(database, settings, breaker)
     assert sum(await attempts(database)) == 5, "while it is open nothing is tried"
     for failed in range(1, mails.ATTEMPTS_MAX + 2):
         time.now += 300
-        await send_due(database, settings, breaker)
+        await send_mails(database, settings, breaker)
         assert breaker.failures == failed
     assert sum(await attempts(database)) == 5, "a probe is no attempt of a mail"
 
@@ -74,7 +74,7 @@ async def test_a_server_that_is_away_costs_five_attempts_and_one_probe_at_a_time
     time.now += 300
     with later(60):
         for _ in range(4):
-            await send_due(database, settings, breaker)
+            await send_mails(database, settings, breaker)
     listening.close()
     assert breaker.state == State.CLOSED
     assert Counter(mail["To"] for mail in server.mails) == {f"p{number}@example.org": 1 for number in range(MAILS)}
@@ -84,7 +84,7 @@ async def test_a_server_that_is_away_costs_five_attempts_and_one_probe_at_a_time
 async def test_recipients_that_are_refused_open_nothing(database: Database, settings: Settings, port: int) -> None:
     listening = await listen(MailServer(answer="550 No such person"), port)
     breaker = Breaker(BREAKER)
-    await send_due(database, settings, breaker)
+    await send_mails(database, settings, breaker)
     listening.close()
     assert breaker.state == State.CLOSED
     async with database.transaction() as tx:
@@ -99,7 +99,7 @@ async def test_a_mail_that_is_of_no_use_any_more_is_given_up_also_while_the_circ
     breaker = Breaker(BREAKER)
     breaker.force_open()
     with clock.frozen(clock.now() + mails.NOTICE_LIFETIME):
-        await send_due(database, settings, breaker)
+        await send_mails(database, settings, breaker)
     async with database.transaction() as tx:
         found = (await tx.execute(text("SELECT outcome, count(*) FROM mails GROUP BY 1"))).all()
     assert [tuple(row) for row in found] == [("given_up", MAILS)]

@@ -11,10 +11,10 @@ from event_stream_engine import clock
 from event_stream_engine.database import Database
 from event_stream_engine.identity.actions.mails import CONFIRM_LIFETIME
 from event_stream_engine.identity.smtp import BREAKER
-from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.identity.throttling import SPENT_MAX
 from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
+from tests.identity.conftest import send_mails
 from tests.identity.mail_server import MailServer
 from tests.identity.test_accounts import facts
 from tests.identity.test_session_families import audited
@@ -36,7 +36,7 @@ def mailed(mail_server: MailServer, database: Database, settings: Settings) -> C
     """Send what is due; the token of the newest link that was mailed to an address, or None."""
 
     async def token(address: str = NEW) -> str | None:
-        await send_due(database, settings, Breaker(BREAKER))
+        await send_mails(database, settings, Breaker(BREAKER))
         texts = [mail.get_content() for mail in mail_server.mails if mail["To"] == address]  # type: ignore[attr-defined]
         found = [link for said in texts for link in re.findall(r"/confirm-email/link\?token=(\S+)", said)]
         return found[-1] if found else None

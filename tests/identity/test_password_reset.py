@@ -15,9 +15,9 @@ from event_stream_engine.entrypoints.doctor import Verdict, examine
 from event_stream_engine.identity.actions.mails import ATTEMPTS_MAX, RESET_LIFETIME
 from event_stream_engine.identity.letters import Letter
 from event_stream_engine.identity.smtp import BREAKER, MailRefused, Server
-from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
+from tests.identity.conftest import send_mails
 from tests.identity.mail_server import PASSWORD as SMTP_PASSWORD
 from tests.identity.mail_server import USER, MailServer, serving
 from tests.identity.test_session_families import audited
@@ -35,7 +35,7 @@ def settings(with_mail: Settings) -> Settings:
 
 
 async def mailed_token(mail_server: MailServer, database: Database, settings: Settings) -> str:
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     found = re.search(r"/reset-password/link\?token=(\S+)", mail_server.mails[-1].get_content())  # type: ignore[attr-defined]
     assert found
     return found.group(1)
@@ -58,7 +58,7 @@ async def test_a_mailed_link_sets_a_new_password_and_ends_every_session(
     again = await anonymous.post(CONFIRM, json={"token": token, "password": NEW})
     assert (again.status_code, again.json()["code"]) == (409, "link_ended")
     assert len(await audited(database, "account.reset_password")) == 1
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert "password was changed" in mail_server.mails[-1]["Subject"]
 
 
@@ -73,7 +73,7 @@ async def test_asking_for_nobody_answers_the_same_and_sends_nothing(
         for email in ("ana@example.com", "nobody@example.com")
     ]
     assert pages[0] == pages[1]
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert {mail["To"] for mail in mail_server.mails} == {"ana@example.com"}
 
 
@@ -114,7 +114,7 @@ async def test_a_link_asked_for_before_a_change_is_not_sent_after_it(
     await anonymous.post(ASK, json={"email": "ana@example.com"})
     body = {"password": NEW, "current_password": CREDENTIALS["password"]}
     assert (await browser.patch(ME, json=body)).status_code == 200
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert ["password was changed" in mail["Subject"] for mail in mail_server.mails] == [True], "only the notice"
 
 
@@ -143,12 +143,12 @@ async def test_a_mail_that_fails_is_tried_again_and_in_the_end_given_up(
 ) -> None:
     mail_server.answer = "450 later"
     await anonymous.post(ASK, json={"email": "ana@example.com"})
-    await send_due(database, settings, Breaker(BREAKER))
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert await outcomes(database) == [(None, 1)], "not again before the pause is over"
     mail_server.answer = "250 OK"
     with clock.frozen(clock.now() + timedelta(seconds=11)):
-        await send_due(database, settings, Breaker(BREAKER))
+        await send_mails(database, settings, Breaker(BREAKER))
     assert await outcomes(database) == [("sent", 2)]
 
 
@@ -160,7 +160,7 @@ async def test_a_mail_is_given_up_after_its_last_attempt(
     async with database.transaction() as tx:
         last = text("UPDATE mails SET attempts = :last, due_at = now() - interval '1 second'")
         await tx.execute(last, {"last": ATTEMPTS_MAX})
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert await outcomes(database) == [("given_up", ATTEMPTS_MAX)]
 
 
@@ -169,7 +169,7 @@ async def test_a_refused_recipient_is_not_tried_again(
 ) -> None:
     mail_server.answer = "550 no such mailbox"
     await anonymous.post(ASK, json={"email": "ana@example.com"})
-    await send_due(database, settings, Breaker(BREAKER))
+    await send_mails(database, settings, Breaker(BREAKER))
     assert await outcomes(database) == [("refused", 1)]
 
 

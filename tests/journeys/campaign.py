@@ -208,7 +208,7 @@ def compare(platform: RunningPlatform, campaign: Launched, *, stopped: str | Non
     """Counters, report, ledger rows and the sandbox's ledger, message by message."""
     api, name = platform.api, f"/api/v1/reporting/campaigns/{campaign.id}"
     rows = {row["phone"]: row for row in api.everything(f"{name}/recipients")}
-    took = _taken_by_the_sandbox(platform, campaign)
+    took = taken_by_the_sandbox(platform, campaign)
     accounted = sum(_agrees(rows.get(number), took[number]) for number in campaign.recipients)
     duplicate = sum(count - 1 for count in took.values() if count > 1)
     audience = len(campaign.recipients)
@@ -237,7 +237,7 @@ def _check(verdict: Verdict, held: bool, otherwise: str) -> None:
         verdict.problems.append(otherwise)
 
 
-def _taken_by_the_sandbox(platform: RunningPlatform, campaign: Launched) -> Counter[str]:
+def taken_by_the_sandbox(platform: RunningPlatform, campaign: Launched) -> Counter[str]:
     """How many messages of this campaign the sandbox accepted for each number."""
     name = platform.api.get(f"/api/v1/campaigns/{campaign.id}")["name"]
     report = platform.sandbox.get("/sandbox/ledger", group="to", body=f"{name} is here", limit=100_000)

@@ -159,7 +159,7 @@ class RunningPlatform:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("ESE_", "TWILIO_"))}
         for name in ("DATABASE_URL", "REDIS_URL"):
             ours.pop(name, None)
-        environment = {
+        self._environment = {
             **ours,
             "ESE_HOME": str(self.home / ".ese"),
             "ESE_HTTP_PORT": str(http_port),
@@ -168,11 +168,7 @@ class RunningPlatform:
             "PYTHONUNBUFFERED": "1",
             **self.environment,
         }
-        self.process = subprocess.Popen(
-            _UP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._launch()
         try:
             self._sign_in()
         except BaseException:
@@ -181,6 +177,24 @@ class RunningPlatform:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def start(self) -> None:
+        """Again, in the same home and on the same ports; the session goes on."""
+        self.lines.clear()
+        self._launch()
+        self.wait_until("it is ready", lambda: any("is ready" in line for line in list(self.lines)), START_SECONDS_MAX)
+
+    def _launch(self) -> None:
+        self.process = subprocess.Popen(
+            _UP, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def stop(self) -> None:
+        """As Ctrl-C does; what does not end by itself is killed."""
         family = self._family()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -195,7 +209,6 @@ class RunningPlatform:
             self.process.kill()
             self.process.wait(10)
         self._reader.join(10)
-        shutil.rmtree(self.home, ignore_errors=True)
 
     # ---- waiting
 
@@ -220,12 +233,17 @@ class RunningPlatform:
 
     def verify(self) -> tuple[bool, str]:
         """`ese verify` on this platform: whether it holds, and what it printed."""
+        status, printed = self.ese("verify")
+        return status == 0, printed
+
+    def ese(self, *command: str) -> tuple[int, str]:
+        """A command on this platform: its status, and what it printed."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("ESE_", "TWILIO_"))}
         done = subprocess.run(
-            [*_UP[:-1], "verify"], env={**ours, "ESE_HOME": str(self.home / ".ese")}, capture_output=True, text=True,
+            [*_UP[:-1], *command], env={**ours, "ESE_HOME": str(self.home / ".ese")}, capture_output=True, text=True,
             check=False, timeout=120,
         )  # fmt: skip
-        return done.returncode == 0, done.stdout + done.stderr[-2000:]
+        return done.returncode, done.stdout + done.stderr[-2000:]
 
     # ---- its processes
 

@@ -1,7 +1,8 @@
 """An opt-out in free words is in force at once; a person may confirm it or take it back; it is confirmed once."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.effects import Effects
+from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.messaging import inbound_tasks
 from event_stream_engine.messaging.actions import confirmations, keywords, reviews
 from event_stream_engine.messaging.gateway import Accepted, Held, NotSent, Rejected, SendOutcome, Throttled, Unknown
@@ -128,6 +131,13 @@ async def test_a_keyword_of_the_teams_own_counts_from_the_next_reply_on(world: W
 Connect = Callable[..., TwilioGateway]
 
 
+@pytest.fixture
+async def effects(world: World, redis_url: str, tmp_path: Path) -> AsyncIterator[Effects]:
+    client = connect(redis_url)
+    yield Effects(world.database, client, tmp_path)
+    await client.aclose()
+
+
 async def statuses(world: World) -> list[tuple[str, str]]:
     """The confirmations: number and status."""
     query = text("SELECT phone, status FROM opt_out_confirmations ORDER BY phone")
@@ -135,15 +145,15 @@ async def statuses(world: World) -> list[tuple[str, str]]:
 
 
 async def test_an_opt_out_is_confirmed_once_and_in_the_persons_language(
-    world: World, start_sandbox: StartSandbox, gateway_to: Connect
+    world: World, effects: Effects, start_sandbox: StartSandbox, gateway_to: Connect
 ) -> None:
     gateway = gateway_to((await start_sandbox(calm())).url)
     await world.add_contact(1)
     began = clock.now()
     await world.hear(1, "baja por favor")
     await world.hear(1, "baja por favor")
-    await inbound_tasks.send_confirmations(world.database, gateway)
-    await inbound_tasks.send_confirmations(world.database, gateway)
+    await inbound_tasks.send_confirmations(effects, gateway)
+    await inbound_tasks.send_confirmations(effects, gateway)
     sent = await gateway.find(to=phone(1), sender=SENDER, channel="sms", sent_after=began - timedelta(seconds=5))
     assert [message.body for message in sent] == [confirmation_text(None, "es")]
     assert await statuses(world) == [(phone(1), "sent")]
@@ -158,13 +168,13 @@ async def test_twilio_confirms_its_own_keywords_on_sms_only(world: World) -> Non
 
 
 async def test_a_confirmation_that_could_not_be_sent_within_five_minutes_is_not_sent(
-    world: World, start_sandbox: StartSandbox, gateway_to: Connect
+    world: World, effects: Effects, start_sandbox: StartSandbox, gateway_to: Connect
 ) -> None:
     gateway = gateway_to((await start_sandbox(calm())).url)
     await world.add_contact(1)
     await world.hear(1, CERTAIN)
     with later(301):
-        await inbound_tasks.send_confirmations(world.database, gateway)
+        await inbound_tasks.send_confirmations(effects, gateway)
     assert await statuses(world) == [(phone(1), "expired")]
 
 

@@ -2602,6 +2602,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether sending is held, and the gap */
+        get: operations["show_hold"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restore/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release the hold on sending
+         * @description Applies what people wrote in the gap, has Twilio asked before anything is sent that may have been sent, and
+         *     accepts the database's generation. While Twilio does not answer, the hold stays (503 `still_held`).
+         */
+        post: operations["release_hold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sandbox": {
         parameters: {
             query?: never;
@@ -4485,6 +4523,28 @@ export interface components {
             read: number;
         };
         /**
+         * GapCampaign
+         * @description A campaign that is not over; `open_messages` may have been sent in the gap.
+         */
+        GapCampaign: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "scheduled" | "running" | "paused";
+            /** Scheduled At */
+            scheduled_at: string | null;
+            /** Open Messages */
+            open_messages: number;
+        };
+        /**
          * GroupShape
          * @description `lag_events` are committed events that the group hears and has not taken charge of.
          */
@@ -4617,6 +4677,36 @@ export interface components {
             error?: string | null;
             /** By */
             by?: string | null;
+        };
+        /**
+         * HoldShape
+         * @description `known_until`: up to when the database knows what was sent. `witness_*`: what the witness outside PostgreSQL
+         *     knows; null where it is missing or was not asked.
+         */
+        HoldShape: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "normal" | "held";
+            /** Reason */
+            reason: string | null;
+            /** Since */
+            since: string | null;
+            /** Known Until */
+            known_until: string | null;
+            /** Generation */
+            generation: number;
+            /** Claims */
+            claims: number;
+            /** Newest Tick */
+            newest_tick: number;
+            /** Witness Claims */
+            witness_claims: number | null;
+            /** Witness Tick */
+            witness_tick: number | null;
+            /** Campaigns */
+            campaigns: components["schemas"]["GapCampaign"][];
         };
         /**
          * Import
@@ -5976,6 +6066,27 @@ export interface components {
             /** Blockers */
             blockers: components["schemas"]["Blocker"][];
             retention: components["schemas"]["Retention"];
+        };
+        /** ReleaseInput */
+        ReleaseInput: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * ReleaseShape
+         * @description What the release did; `campaigns` are those whose messages are looked for at Twilio before they are sent.
+         */
+        ReleaseShape: {
+            /** Inbound Listed */
+            inbound_listed: number;
+            /** Inbound Applied */
+            inbound_applied: number;
+            /** Campaigns */
+            campaigns: number;
+            /** Mails */
+            mails: number;
+            /** Generation */
+            generation: number;
         };
         /**
          * ReplayIn
@@ -20591,6 +20702,176 @@ export interface operations {
             };
             /** @description The current state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldShape"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleaseShape"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The current state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

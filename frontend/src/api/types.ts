@@ -81,6 +81,8 @@ export type SandboxState = Schemas["SandboxState"];
 
 export type StreamInfo = Schemas["StreamShape"];
 export type RelayInfo = Schemas["RelayShape"];
+export type Hold = Schemas["HoldShape"];
+export type GapCampaign = Schemas["GapCampaign"];
 export type EventItem = Schemas["EventShape"];
 export type EventInfo = Schemas["EventDetail"];
 export type TracedEvent = Schemas["TracedShape"];

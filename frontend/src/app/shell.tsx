@@ -15,6 +15,7 @@ import { useLive } from "../realtime/client";
 import { AccountButton } from "./account-button";
 import { Alarm } from "./alarm";
 import { Bell } from "./bell";
+import { HeldBanner } from "./held-banner";
 import { LiveChip } from "./live-chip";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
@@ -61,6 +62,7 @@ export function Shell() {
           <div className="min-w-0">
             <TopBar onMenu={() => setOverlay("drawer")} onSearch={() => setOverlay("palette")} />
             <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[1680px] px-4 pt-6 pb-16 outline-none sm:px-6 lg:px-8">
+              <HeldBanner />
               <Alarm />
               <Suspense fallback={<Skeleton />}>
                 <Outlet />

@@ -65,6 +65,11 @@ RULES: tuple[Rule, ...] = (
         "The relay refuses a restored database", "The database went back in time: somebody must accept it.",
     ),
     Rule(
+        "EseSendingHeld", "page", Level(Selector("ese_sending_held"), "==", 1),
+        "Sending is held: the database went back in time",
+        "No message and no mail leaves until somebody has looked at the gap and released the hold.",
+    ),
+    Rule(
         "EseTransportFull", "page", Level(Selector("ese_relay_memory_full"), "==", 1),
         "The streams' memory is full", "Nothing is appended any more; the outbox keeps what is committed.", MINUTE,
     ),

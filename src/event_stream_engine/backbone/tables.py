@@ -242,6 +242,26 @@ dead_letters = Table(
     Index(None, "group_name", "event_id"),
 )
 
+platform_life = Table(
+    "platform_life",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, server_default=text("1")),
+    Column("lineage", Uuid),
+    Column("life", Integer, nullable=False),
+    Column("system_identifier", Text, nullable=False),
+    Column("is_new", Boolean, nullable=False),
+    Column("witnessed", Boolean, nullable=False, server_default=text("false")),
+    Column("mark", BigInteger, nullable=False, server_default=text("0")),
+    Column("marked_at", DateTime(timezone=True)),
+    Column("state", Text, nullable=False, server_default=text("'normal'::text")),
+    Column("reason", Text),
+    Column("since", DateTime(timezone=True)),
+    Column("held_life", Integer),
+    Column("known_until", DateTime(timezone=True)),
+    Column("witness", JSONB),
+    Column("released_at", DateTime(timezone=True)),
+)
+
 group_lag = Table(
     "group_lag",
     metadata,

@@ -9,7 +9,7 @@ import math
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone import life, ticks
 from event_stream_engine.backbone.streams import Entry, StreamWriter, position
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.backbone.ticks import Connection
@@ -78,10 +78,12 @@ class GroupProof:
 class Proof:
     streams: list[StreamProof]
     groups: list[GroupProof]
+    held: str | None = None
+    """Why sending is held: the database went back in time, and what agrees with it proves nothing."""
 
     @property
     def holds(self) -> bool:
-        return all(one.holds for one in self.streams) and all(one.holds for one in self.groups)
+        return self.held is None and all(one.holds for one in self.streams) and all(one.holds for one in self.groups)
 
 
 async def verify(database: Database, streams: StreamWriter, groups: Iterable[Group]) -> Proof:
@@ -104,7 +106,9 @@ async def verify(database: Database, streams: StreamWriter, groups: Iterable[Gro
             await connection.execute(_LOG, 0, newest.id, None)
             await connection.execute("ANALYZE verified_log")
             of_groups = [await _group(connection, group, s) for group in groups for s in group.streams]
-    return Proof([walk.proof for walk in walks.values()], of_groups)
+    async with database.transaction() as tx:
+        held = (await life.read(tx)).reason
+    return Proof([walk.proof for walk in walks.values()], of_groups, held)
 
 
 @dataclass

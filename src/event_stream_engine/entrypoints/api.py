@@ -32,6 +32,7 @@ from event_stream_engine.entrypoints.monitoring import breakers, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
+from event_stream_engine.entrypoints.restore import routes as restore
 from event_stream_engine.identity.access import routes as access
 from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.identity.api import write_mail
@@ -202,6 +203,7 @@ def add_routes(app: FastAPI) -> None:
         inbound.router,
         live.router,
         *(streams.router, events.router, groups.router, dead_letters.router, replays.router),
+        restore.router,
         sandbox_panel.router,
     ):
         serve(app, router)

@@ -16,6 +16,7 @@ from event_stream_engine.entrypoints.flags import cli as flags
 from event_stream_engine.entrypoints.inbound import cli as inbound
 from event_stream_engine.entrypoints.keys import cli as keys
 from event_stream_engine.entrypoints.monitoring import cli as breakers
+from event_stream_engine.entrypoints.restore import cli as restore
 from event_stream_engine.entrypoints.typed import By
 from event_stream_engine.errors import EseError
 
@@ -53,6 +54,7 @@ GROUPS = {
     "alerts": alerts.app,
     "breakers": breakers.app,
     "replay": backbone.replays,
+    "restore": restore.app,
     "secrets": stored,
 }
 for name, group in GROUPS.items():

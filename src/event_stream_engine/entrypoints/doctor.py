@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
+from event_stream_engine.backbone import life
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.backbone.streams.opening import open_transport
 from event_stream_engine.database import DATABASE_ERRORS, Database, schema_of
@@ -85,6 +86,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _mail(settings),
         _stored_secrets(settings),
         inbound_webhooks(settings),
+        _sending(settings),
         asyncio.to_thread(platform_finding, running),
     ]
     at_once: list[Callable[[], Finding]] = [
@@ -330,6 +332,23 @@ async def _stored_secrets(settings: Settings) -> Finding:
     except DATABASE_ERRORS as error:
         return Finding("stored secrets", Verdict.NOTE, f"not examined: {str(error)[:80]}", "run `ese migrate`")
     return Finding("stored secrets", Verdict.GOOD, f"{count}, readable")
+
+
+async def _sending(settings: Settings) -> Finding:
+    """Whether a hold is on sending, because the database went back in time."""
+    if settings.database.url is None:
+        return Finding("sending", Verdict.NOTE, "not examined", "the platform must be running")
+    database = Database(settings.database_url, pool_size=1, application="ese-doctor")
+    try:
+        async with database.transaction() as tx:
+            row = await life.read(tx)
+    except DATABASE_ERRORS as error:
+        return Finding("sending", Verdict.NOTE, f"not examined: {str(error)[:80]}", "run `ese migrate`")
+    finally:
+        await database.close()
+    if row.is_held:
+        return Finding("sending", Verdict.MISSING, f"held: {row.reason}", "`ese restore status` shows the gap")
+    return Finding("sending", Verdict.GOOD, "not held")
 
 
 def _port(subject: str, port: int, running: Mapping[str, Any]) -> Finding:

@@ -1,5 +1,6 @@
 """`ese work` and `ese beat`: Celery, started from our settings."""
 
+import asyncio
 import warnings
 from contextlib import AsyncExitStack
 
@@ -7,6 +8,8 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from event_stream_engine import jobs
+from event_stream_engine.backbone.effects import effects_of
+from event_stream_engine.backbone.supervising import end
 from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_chores
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.metrics.publishing import publish_beside
@@ -57,6 +60,9 @@ async def tell_beside(runtime: Runtime) -> None:
     opened = runtime.shared[BESIDE] = AsyncExitStack()
     keeping = kept(runtime.settings, runtime.database, get_flag_manager(), "work", circuits=circuits)
     await opened.enter_async_context(keeping)
+    effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
+    witness = asyncio.create_task(effects.keep())
+    opened.push_async_callback(end, witness)
 
 
 async def tell_no_more(runtime: Runtime) -> None:

@@ -6,7 +6,9 @@ import structlog
 from prometheus_client import Counter
 
 from event_stream_engine import clock
-from event_stream_engine.database import Database, Transaction
+from event_stream_engine.backbone.effects import Effects, effects_of
+from event_stream_engine.backbone.life import EffectsHeld
+from event_stream_engine.database import Transaction
 from event_stream_engine.identity.actions import mails
 from event_stream_engine.identity.smtp import BREAKER, MailRefused, Server
 from event_stream_engine.identity.store import accounts as account_store
@@ -50,14 +52,21 @@ async def send_mail(runtime: Runtime) -> None:
     circuit to the server is open nothing is tried, and that counts as no attempt.
     """
     breaker = circuits_of(runtime.shared).breaker(BREAKER)
-    await send_due(runtime.database, runtime.settings, breaker)
+    effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
+    try:
+        await send_due(effects, runtime.settings, breaker)
+    except EffectsHeld as error:
+        log.warning("mails are held", reason=error.detail)
 
 
-async def send_due(database: Database, settings: Settings, breaker: Breaker) -> None:
-    """One round; a mail that was not sent does not keep the others back."""
+async def send_due(effects: Effects, settings: Settings, breaker: Breaker) -> None:
+    """One round; a mail that was not sent does not keep the others back. Raises `EffectsHeld`."""
+    database = effects.database
     room = mails.BATCH if breaker.room is None else breaker.room
-    async with database.transaction() as tx:
-        due = await mails.take_due(tx, settings.http.origin, room)
+    async with effects.claiming() as claiming:
+        due = await mails.take_due(claiming.tx, settings.http.origin, room)
+        if due:
+            await claiming.mark()
     for mail in due:
         outcome = await _send(mail, Server.of(settings), breaker) if settings.mail.is_configured else "not_configured"
         MAILS.labels(outcome).inc()

@@ -12,6 +12,8 @@ from prometheus_client import Counter
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
+from event_stream_engine.backbone.effects import Effects, effects_of
+from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging.actions import confirmations, inbound, listing
@@ -173,20 +175,26 @@ async def confirm_opt_outs(runtime: Runtime) -> None:
     """Send the confirmations that wait, each at most once."""
     if not runtime.settings.messaging.opt_out_confirmation:
         return
-    await send_confirmations(runtime.database, gateway_of(runtime.settings, runtime.shared))
+    effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
+    try:
+        await send_confirmations(effects, gateway_of(runtime.settings, runtime.shared))
+    except EffectsHeld as error:
+        log.warning("confirmations of opt-outs are held", reason=error.detail)
 
 
-async def send_confirmations(database: Database, gateway: MessageGateway) -> None:
-    """Send what waits, until nothing does or Twilio takes no more."""
+async def send_confirmations(effects: Effects, gateway: MessageGateway) -> None:
+    """Send what waits, until nothing does or Twilio takes no more. Raises `EffectsHeld`, `WitnessUnavailable`."""
     while room := gateway.room(CONFIRMATIONS_AT_ONCE):
-        async with database.transaction() as tx:
-            claimed, late = await confirmations.claim_confirmations(tx, room)
+        async with effects.claiming() as claiming:
+            claimed, late = await confirmations.claim_confirmations(claiming.tx, room)
+            if claimed:
+                await claiming.mark()
         if late:
             CONFIRMATIONS.labels("late").inc(late)
             log.warning("confirmations of opt-outs were not sent in time", count=late)
         if not claimed:
             return
-        statuses = await asyncio.gather(*(_confirm(database, gateway, one) for one in claimed))
+        statuses = await asyncio.gather(*(_confirm(effects.database, gateway, one) for one in claimed))
         if "waiting" in statuses:
             return
 

@@ -201,6 +201,7 @@ campaigns = Table(
     _at("completed_at"),
     _now("created_at"),
     _version(),
+    _at("ask_since"),
 )
 
 messages = Table(

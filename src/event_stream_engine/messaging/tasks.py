@@ -12,6 +12,9 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
+from event_stream_engine.backbone import life
+from event_stream_engine.backbone.effects import Effects, effects_of
+from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging import erasure_tasks, import_tasks, inbound_tasks
@@ -57,6 +60,9 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         return
     try:
         has_more = await send_slice(runtime, UUID(campaign_id), lock)
+    except EffectsHeld as error:
+        log.warning("sending is held", campaign_id=campaign_id, reason=error.detail)
+        return
     finally:
         try:
             await lock.release()
@@ -94,6 +100,7 @@ class Lane:
 
     def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace, lock: "Lock") -> None:
         self._runtime = runtime
+        self._effects: Effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
         self._lock = lock
         self._gateway = gateway
         self._plan = plan
@@ -113,8 +120,10 @@ class Lane:
                 continue
             await self._lock.reacquire()  # its time begins anew; raises when another sender has taken over
             started = time.monotonic()
-            async with self._runtime.database.transaction() as tx:
-                claim = await sending.claim(tx, self._plan, grant.count, self._settings)
+            async with self._effects.claiming() as claiming:
+                claim = await sending.claim(claiming.tx, self._plan, grant.count, self._settings)
+                if claim.outgoing:
+                    await claiming.mark()
             await self._pace.give_back(grant.count - len(claim.outgoing))
             if claim.outgoing:
                 await self._send_and_record(claim.outgoing, started)
@@ -154,7 +163,8 @@ async def dispatch(runtime: Runtime) -> None:
     async with runtime.database.transaction() as tx:
         await campaign_actions.launch_due(tx)
     async with runtime.database.transaction() as tx:
-        waiting = await campaign_store.sending_now(tx, clock.now())
+        is_held = (await life.read(tx)).is_held
+        waiting = [] if is_held else await campaign_store.sending_now(tx, clock.now())
     for campaign_id in waiting:
         if not await runtime.redis.exists(f"ese:sending:{campaign_id}"):
             await start(send_campaign, str(campaign_id), expires=10)

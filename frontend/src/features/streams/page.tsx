@@ -8,12 +8,14 @@ import { Chip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { SimpleTable } from "../../ui/table";
+import { HoldCard } from "./hold";
 import { RelayCard } from "./relay";
 
 export default function Streams() {
   const streams = useQuery(streamsQuery());
   return (
     <div className="grid gap-4">
+      <HoldCard />
       <RelayCard streams={streams.data?.items ?? []} />
       <Card title="Streams" padded={false} aside={streams.data && <Freshness at={streams.dataUpdatedAt} />}>
         <QueryState query={streams} skeleton={<Skeleton rows={5} className="p-4" />}>

@@ -10,7 +10,7 @@ import { Card, Definition, Stat } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 
-const ACCEPT = 'ese backbone accept-generation --by "your name" --reason "why it is right"';
+const RELEASE = 'ese restore release --by "your name" --reason "why it is right"';
 
 /** Who publishes, how far behind, and what holds them up. */
 export function RelayCard({ streams }: { streams: StreamInfo[] }) {
@@ -61,16 +61,16 @@ function Relay({ relay, streams }: { relay: RelayInfo; streams: StreamInfo[] }) 
 const day = (partition: string): string => partition.replace(/^.*_(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3");
 
 function Refused({ why }: { why: string }) {
-  const copy = () => navigator.clipboard.writeText(ACCEPT).then(() => toast.done("Command copied"), toast.failed);
+  const copy = () => navigator.clipboard.writeText(RELEASE).then(() => toast.done("Command copied"), toast.failed);
   return (
     <div role="alert" className="flex gap-3 rounded-md border border-bad bg-bad-soft px-4 py-3 text-md">
       <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />
       <div className="min-w-0">
         <p className="font-semibold">The relay refuses to publish from this database.</p>
         <p className="wrap-anywhere">{why}</p>
-        <p className="mt-2">If this database is the right one, run in its place:</p>
+        <p className="mt-2">If this database is the right one, release the hold on sending here, or run:</p>
         <p className="mt-1 flex items-center gap-2">
-          <code className="rounded-md border border-line-strong bg-solid px-2.5 py-1 font-mono text-sm wrap-anywhere">{ACCEPT}</code>
+          <code className="rounded-md border border-line-strong bg-solid px-2.5 py-1 font-mono text-sm wrap-anywhere">{RELEASE}</code>
           {"clipboard" in navigator && (
             <IconButton label="Copy the command" onPress={() => void copy()}>
               <Copy />

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Gauge
 
-from event_stream_engine.backbone import ticks
+from event_stream_engine.backbone import life, ticks
+from event_stream_engine.backbone.effects import Effects, WitnessUnavailable
+from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.backbone.packing import packed as packed_batch
 from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import generation, housekeeping, positions
@@ -25,7 +27,7 @@ from event_stream_engine.backbone.relay.positions import Status
 from event_stream_engine.backbone.streams import Packed, StreamBusy, StreamRefused, StreamWriter
 from event_stream_engine.backbone.supervising import end, holder_name, pause, until_one_fails, until_set
 from event_stream_engine.backbone.ticks import Connection, Tick
-from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.settings import BackboneSettings
 
 log = structlog.get_logger()
@@ -34,6 +36,7 @@ TICK = Gauge("ese_relay_tick_timestamp_seconds", "The time of the newest tick")
 FULL = Gauge("ese_relay_memory_full", "1 while the transport has no memory left for more entries")
 REFUSED = Gauge("ese_relay_generation_refused", "1 while the relay waits for an operator to accept the database")
 
+_WAITED_FOR = (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused, WitnessUnavailable)
 _SAVE_SECONDS = 1.0
 _STAYS_BUSY_SECONDS = 0.2  # events come in bursts: whoever wrote a moment ago writes again
 _CHECK_SECONDS = 5.0
@@ -54,6 +57,8 @@ class Relay:
     streams: StreamWriter
     settings: BackboneSettings
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    effects: Effects | None = None
+    """Where the newest tick is told to the witness, and asked before the first tick."""
     holder: str = field(default_factory=holder_name)
     lanes: dict[str, Lane] = field(default_factory=dict)
     lease: Lease = field(init=False)
@@ -77,7 +82,7 @@ class Relay:
             try:
                 await self._work_under_lease()
                 failures = 0
-            except (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused) as error:
+            except _WAITED_FOR as error:
                 failures += 1
                 seconds = min(0.1 * 2**failures, _RETRY_SECONDS_MAX)
                 log.warning("relay interrupted", error=str(error)[:500], retry_in_seconds=seconds)
@@ -183,6 +188,7 @@ class Relay:
         await housekeeping.ensure_partitions(self.database)
         handed, known = await positions.load(self._connection)
         newest = await ticks.last_tick(self._connection)
+        await self._refuse_while_held()
         current = await generation.guard(self._connection, self.streams, newest, known)
         REFUSED.set(0)
         self.course.newest = self.course.previous = newest
@@ -196,6 +202,20 @@ class Relay:
         await self._settle()
         self.course.newest, self._handed = newest, newest.id
         return newest.before(current)
+
+    async def _refuse_while_held(self) -> None:
+        """A database that is behind the witness is not published from. Raises `GenerationRefused` until an operator has
+        accepted it, `WitnessUnavailable`."""
+        if self.effects is not None:
+            with contextlib.suppress(EffectsHeld):  # noted in the database, which is read next
+                await self.effects.look()
+        async with self.database.transaction() as tx:
+            await self._refuse_if_held(tx)
+
+    async def _refuse_if_held(self, tx: Transaction) -> None:
+        row = await life.read(tx)
+        if row.stops_relay:
+            raise GenerationRefused(row.reason or "Sending is held.")
 
     async def _chores(self) -> None:
         """What goes on beside publishing: the lease, positions, looking after the streams."""
@@ -227,8 +247,15 @@ class Relay:
         async with self.database.transaction() as tx:
             await positions.save(tx, at, status)
             asked = await positions.asked_to_rebuild(tx)
+            await self._refuse_if_held(tx)
+        await self._tell_witness()
         for stream in asked:
             self._lane(stream).start_rebuild()
+
+    async def _tell_witness(self) -> None:
+        if self.effects is not None:
+            with contextlib.suppress(EffectsHeld, WitnessUnavailable):
+                await self.effects.note_tick(self.course.newest.id)
 
     async def _look_at_memory(self) -> tuple[int | None, int | None]:
         try:
@@ -254,6 +281,7 @@ class Relay:
             return
         REFUSED.set(1)
         with contextlib.suppress(*DATABASE_ERRORS):
-            await self.lease.release()
             async with self.database.transaction() as tx:
                 await positions.note_refusal(tx, str(error))
+                await life.hold(tx, str(error))
+            await self.lease.release()  # last: who accepts the database waits for the lease

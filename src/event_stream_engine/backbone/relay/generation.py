@@ -82,6 +82,7 @@ async def accept(tx: Transaction, by: str, reason: str) -> int:
     # A default cannot be a parameter; the number is ours.
     await tx.execute(text(f"ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT {int(generation)}"))
     await tx.execute(text(_INSERT_ACCEPTED), {"generation": generation, "by": by, "reason": reason})
+    await tx.execute(text(_BEGIN_LIFE), {"generation": generation})
     await ask_to_rebuild(tx)
     return int(generation)
 
@@ -133,6 +134,12 @@ SELECT s.system_identifier::text AS system_identifier, {_TIMELINE} AS timeline,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
 FROM pg_control_system() s
 """  # noqa: S608
+
+# Sending stays held until an operator releases it; marks are compared within the new life only.
+_BEGIN_LIFE = """
+UPDATE platform_life
+SET life = :generation, system_identifier = (SELECT system_identifier::text FROM pg_control_system())
+"""
 
 _LEASE_HELD = "SELECT EXISTS (SELECT FROM relay_lease WHERE expires_at > clock_timestamp())"
 _NEXT_GENERATION = "SELECT coalesce(max(generation), 1) + 1 FROM outbox_generations"

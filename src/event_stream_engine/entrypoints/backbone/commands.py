@@ -29,7 +29,11 @@ def verify(*, as_json: bool) -> int:
     import_reactions()
     proof = run(lambda database, transport: prove(database, transport, GROUPS.values()))
     if as_json:
-        typer.echo(msgspec.json.encode({"holds": proof.holds, "streams": proof.streams, "groups": proof.groups}))
+        typer.echo(
+            msgspec.json.encode(
+                {"holds": proof.holds, "held": proof.held, "streams": proof.streams, "groups": proof.groups}
+            )
+        )
     else:
         _print(proof)
     return 0 if proof.holds else 1
@@ -43,6 +47,8 @@ def _print(proof: Proof) -> None:
     for group in proof.groups:
         typer.echo(_group_line(group))
         _print_finding("missing", group.missing)
+    if proof.held:
+        typer.echo(f"sending is held: {proof.held}")
     typer.echo("verify: everything holds" if proof.holds else "verify: DOES NOT HOLD, see above")
 
 
@@ -139,6 +145,7 @@ def accept_generation(by: str, reason: str) -> None:
             return number
 
     typer.echo(f"Generation {run(accept)} is accepted. Start the relay: it rebuilds every stream from the outbox.")
+    typer.echo("If sending is held, it stays held until `ese restore release`.")
 
 
 def run(work: Callable[[Database, StreamWriter], Awaitable[T]]) -> T:

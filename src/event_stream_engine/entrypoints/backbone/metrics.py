@@ -2,7 +2,7 @@
 
 from prometheus_client.core import GaugeMetricFamily
 
-from event_stream_engine.backbone import groups, reports
+from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import position
 from event_stream_engine.database import Transaction
 from event_stream_engine.settings import BackboneSettings
@@ -35,12 +35,14 @@ async def _of_groups(tx: Transaction) -> list[GaugeMetricFamily]:
 async def _of_relay(tx: Transaction) -> list[GaugeMetricFamily]:
     relay = await reports.relay(tx)
     blockers = await reports.blockers(tx)
+    is_held = (await life.read(tx)).is_held
     oldest = max((row["age_seconds"] for row in blockers), default=0.0)
     return [
         _single("ese_relay_works", "1 while a relay holds the lease and publishes", relay["works"]),
         _single("ese_relay_ticks_per_minute", "Ticks in the last minute", relay["ticks_per_minute"]),
         _single("ese_relay_events_per_minute", "Events handed out in the last minute", relay["events_per_minute"]),
         _single("ese_relay_refused", "1 while a restored database waits to be accepted", relay["generation_refused"]),
+        _single("ese_sending_held", "1 while the database went back in time and nothing is sent", is_held),
         _single("ese_outbox_retention_held_back", "1 while an old partition must stay", relay["held_by"]),
         _single("ese_transaction_blocker_age_seconds", "Age of the oldest open transaction that has written", oldest),
     ]

@@ -11,7 +11,7 @@ import psutil
 from redis.exceptions import RedisError
 
 from event_stream_engine import clock
-from event_stream_engine.backbone import groups, reports
+from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.entrypoints.health.judging import Reading, Status
@@ -74,13 +74,16 @@ async def backbone(platform: Platform) -> list[Reading]:
     """The relay, the outbox and each group, as PostgreSQL knows them; nothing while it does not answer."""
     try:
         async with asyncio.timeout(PROBE_SECONDS), platform.database.transaction() as tx:
+            row = await life.read(tx)
             relay, streams, found = await reports.relay(tx), await reports.streams(tx), await groups.reports(tx)
     except OUTAGES:
         return []
     oldest = max((reports.age_seconds(one.oldest_unpublished_at) or 0.0 for one in streams), default=0.0)
     refused = "a restored database waits to be accepted" if relay["generation_refused"] else None
     held = f"held by {relay['holder']}" if relay["holder"] else "no relay holds it"
+    said = f"held since {row.since:%Y-%m-%d %H:%M:%SZ}: {row.reason}" if row.is_held else None
     return [
+        Reading("sending", "hold", "fail" if row.is_held else "pass", output=said),
         Reading("relay", "lease", "pass" if relay["works"] else "fail", output=refused or held),
         Reading("outbox", "oldestUnpublished", over(oldest, 10, 60), observed=round(oldest, 1), unit="s"),
         *(_group(row) for row in found),

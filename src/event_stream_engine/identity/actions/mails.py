@@ -109,6 +109,11 @@ async def put_back(tx: Transaction, mail_id: UUID) -> None:
     await store.put_back(tx, mail_id, clock.now())
 
 
+async def withdraw_older(tx: Transaction, before: datetime) -> int:
+    """The database went back to `before`: what waited then was sent meanwhile, or is too old. How many."""
+    return await store.withdraw_older(tx, before, clock.now())
+
+
 async def settle(tx: Transaction, mail_id: UUID, outcome: str) -> None:
     """It needs no further attempt."""
     await store.settle(tx, mail_id, clock.now(), outcome)

@@ -61,5 +61,12 @@ async def withdraw(tx: Transaction, recipient: str, kind: str, now: datetime) ->
     await tx.execute(update(mails).where(*waiting).values(settled_at=now, outcome="withdrawn"))
 
 
+async def withdraw_older(tx: Transaction, before: datetime, now: datetime) -> int:
+    """Settle what waited at `before`, when it may have been sent; how many. Nobody can be asked whether it was."""
+    waiting = [mails.c.created_at <= before, mails.c.settled_at.is_(None)]
+    done = await tx.execute(update(mails).where(*waiting).values(settled_at=now, outcome="restored"))
+    return done.rowcount
+
+
 async def forget(tx: Transaction, settled_before: datetime) -> None:
     await tx.execute(mails.delete().where(mails.c.settled_at < settled_before))

@@ -15,7 +15,7 @@ from uuid import UUID
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.actions.pausing import watch
-from event_stream_engine.messaging.actions.sending import save_steps
+from event_stream_engine.messaging.actions.sending import RESTORED, save_steps
 from event_stream_engine.messaging.gateway import Channel, FoundMessage, GatewayUnavailable, MessageGateway
 from event_stream_engine.messaging.model.matching import ListedMessage, Missing, OpenMessage, conclude
 from event_stream_engine.messaging.model.messages import FROM_PROVIDER, Message, Step, advance, settle
@@ -156,7 +156,7 @@ def _conclude(
             row.message.id,
             row.body,
             row.claimed_at - _SLACK,
-            row.claimed_at + lease + _SLACK,
+            (now if row.message.reason == RESTORED else row.claimed_at + lease) + _SLACK,
             row.message.id in asked,
             row.is_template,
         )

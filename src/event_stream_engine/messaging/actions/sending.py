@@ -44,6 +44,8 @@ from event_stream_engine.settings import MessagingSettings
 
 ATTEMPTS_MAX = 20
 CIRCUIT_OPEN = "circuit_open"
+RESTORED = "restored"
+"""The database went back in time: Twilio is asked whether it has the message before it is sent."""
 _RETRY_SECONDS = (1, 2, 5, 10, 30, 60)
 _LOOK_AGAIN = timedelta(seconds=2)  # after it a person to whom another message is under way is tried again
 
@@ -60,6 +62,7 @@ class SendPlan:
     sender_address: str
     quiet: QuietHours | None
     callback: str
+    ask_since: datetime | None = None
 
     @classmethod
     def of(cls, campaign: Campaign, origin: str) -> "SendPlan":
@@ -73,6 +76,7 @@ class SendPlan:
             frozen["sender_address"],
             campaign.quiet_hours,
             status_callback(origin),
+            campaign.ask_since,
         )
 
     @property
@@ -122,14 +126,21 @@ async def claim(tx: Transaction, plan: SendPlan, limit: int, settings: Messaging
     no_more = await suppressed(tx, (item.message.phone for item in found)) if found else {}
     outgoing: list[Outgoing] = []
     steps: list[Step] = []
+    asked: list[Claimed] = []
     for item in found:
         said = no_more.get(item.message.phone)
         sent_or_step = settle(item.message, "refused", now, reason=said.consent) if said else _decide(item, plan, now)
         if isinstance(sent_or_step, Step):
             steps.append(sent_or_step)
+        elif plan.ask_since is not None and item.may_be_sent(plan.ask_since):
+            ask_at = now + timedelta(seconds=settings.unknown_grace_seconds)
+            steps.append(settle(item.message, "unknown", now, reason=RESTORED, due_at=ask_at))
+            asked.append(Claimed(item.message.id, sent_or_step.request.body or ""))
         else:
             outgoing.append(sent_or_step)
     await save_steps(tx, steps, now)
+    if asked and plan.ask_since is not None:
+        await ledger.save_asked(tx, asked, plan.ask_since)
     if outgoing:
         claimed = [Claimed(o.id, o.request.body or "") for o in outgoing]
         await ledger.save_claimed(tx, claimed, now + timedelta(seconds=settings.lease_seconds), now)

@@ -134,6 +134,8 @@ class Campaign:
     completed_at: datetime | None
     created_at: datetime
     version: int
+    ask_since: datetime | None = None
+    """The database went back to this time: a message not claimed since may have been sent."""
 
     @property
     def quiet_hours(self) -> QuietHours | None:

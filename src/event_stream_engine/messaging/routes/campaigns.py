@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
+from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.actions import campaigns as actions
 from event_stream_engine.messaging.actions import preflight as preflight_action
@@ -140,8 +141,10 @@ async def send_test(
 ) -> schemas.TestSend:
     """Rendered with the contact of that number, if there is one. STOP is honored here too."""
     gateway = gateway_of(platform.settings, platform.shared)
-    async with platform.database.transaction(fail_fast=True) as tx:
-        claimed = await test_send.claim_test(tx, campaign_id, body.phone, platform.settings, by=by)
+    effects = effects_of(platform.settings, platform.database, platform.redis, platform.shared)
+    async with effects.claiming(fail_fast=True) as claiming:
+        claimed = await test_send.claim_test(claiming.tx, campaign_id, body.phone, platform.settings, by=by)
+        await claiming.mark()
     outcome = await gateway.send(claimed.request)
     async with platform.database.transaction() as tx:
         sent = await test_send.settle_test(tx, claimed, outcome)

@@ -88,6 +88,18 @@ async def canceled(tx: Transaction, campaign_ids: list[UUID]) -> set[UUID]:
     return {row[0] for row in rows if row[1] == "canceled"}
 
 
+async def ask_before_sending(tx: Transaction, since: datetime) -> int:
+    """From now on Twilio is asked before a message of any campaign that is not over is sent; how many campaigns. Drafts
+    too: they may have been launched since."""
+    done = await tx.execute(text(_ASK), {"since": since})
+    return done.rowcount
+
+
+_ASK = """
+UPDATE campaigns SET ask_since = CAST(:since AS timestamptz), version = version + 1
+WHERE status IN ('draft', 'scheduled', 'running', 'paused')
+"""
+
 _SENDING_NOW = """
 SELECT c.id FROM campaigns c
 WHERE c.status = 'running' AND EXISTS (

@@ -36,6 +36,11 @@ class Claimable:
     message: Message
     recipient: Recipient | None
     attributes: dict[str, str]
+    claimed_at: datetime | None = None
+
+    def may_be_sent(self, since: datetime) -> bool:
+        """Whether it may have left between `since` and the restore: no claim or question is known from then on."""
+        return self.claimed_at is None or self.claimed_at < since
 
 
 async def freeze_audience(tx: Transaction, campaign_id: UUID, rule: Rule, decided: Any) -> dict[str, int]:
@@ -78,7 +83,8 @@ async def remove_test_message(tx: Transaction, message_id: UUID) -> None:
 
 
 _CLAIM = f"""
-SELECT {_COLUMNS}, c.id AS known, c.consent, c.timezone, c.blocked_channels, c.last_inbound_at, c.attributes
+SELECT {_COLUMNS}, c.id AS known, c.consent, c.timezone, c.blocked_channels, c.last_inbound_at, c.attributes,
+    m.claimed_at
 FROM messages m LEFT JOIN contacts c ON c.id = m.contact_id
 WHERE m.campaign_id = $1 AND m.status IN ('queued', 'deferred') AND (m.due_at IS NULL OR m.due_at <= $2)
 ORDER BY m.due_at NULLS FIRST, m.id
@@ -106,7 +112,7 @@ def _claimable(row: Any) -> Claimable:
         recipient = Recipient(
             row["consent"], row["timezone"], tuple(row["blocked_channels"]), row["last_inbound_at"], row["phone"]
         )
-    return Claimable(_message(row), recipient, row["attributes"] or {})
+    return Claimable(_message(row), recipient, row["attributes"] or {}, row["claimed_at"])
 
 
 def _message(row: Any) -> Message:
@@ -133,6 +139,18 @@ async def save_claimed(tx: Transaction, claimed: Sequence[Claimed], lease_until:
     connection = await raw(tx)
     ids, bodies = [c.id for c in claimed], [c.body for c in claimed]
     await connection.execute(_SAVE_CLAIMED, ids, bodies, lease_until, now)
+
+
+_SAVE_ASKED = """
+UPDATE messages m SET body = v.body, claimed_at = $3
+FROM unnest($1::uuid[], $2::text[]) AS v (id, body) WHERE m.id = v.id
+"""
+
+
+async def save_asked(tx: Transaction, asked: Sequence[Claimed], since: datetime) -> None:
+    """What Twilio is asked for: the text that was sent if it was sent, at `since` or later."""
+    connection = await raw(tx)
+    await connection.execute(_SAVE_ASKED, [c.id for c in asked], [c.body for c in asked], since)
 
 
 _LOCK = f"SELECT {_COLUMNS} FROM messages m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE"  # noqa: S608

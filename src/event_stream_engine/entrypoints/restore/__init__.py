@@ -1,0 +1,1 @@
+"""The hold of a restored database: what it shows, and how it ends."""
