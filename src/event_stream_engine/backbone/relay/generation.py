@@ -124,7 +124,8 @@ async def newest_of(connection: Connection, generation: int) -> Tick:
 
 _WHAT_TO_DO = (
     "Events published after the backup may be missing here, and their effects outside (messages sent) may happen "
-    "again. If this database is the one to go on with, run `ese backbone accept-generation`."
+    "again, so sending is held. If this database is the one to go on with, run `ese restore release` "
+    "(`ese backbone accept-generation` accepts the log alone)."
 )
 
 # The control file learns of a promotion only at the next checkpoint; the name of the log being written tells at once.
