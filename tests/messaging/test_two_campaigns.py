@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from event_stream_engine.entrypoints.sandbox.serve import SandboxServer
 from event_stream_engine.messaging.gateway import Unknown
@@ -165,3 +166,25 @@ async def test_a_receipt_under_our_id_for_a_message_that_is_another_rows_moves_n
     await heard.apply_callbacks(received)
     assert await heard.statuses(second) == {"queued": 1}
     await heard.assert_counted(second)
+
+
+async def test_after_a_restore_a_message_whose_text_changed_is_not_sent_a_second_time(
+    world: World, start_sandbox: StartSandbox, gateway_to: Connect
+) -> None:
+    sandbox = await start_sandbox(calm())
+    gateway = gateway_to(sandbox.url)
+    campaign = await world.launched(1)
+    await world.send_round(campaign, gateway)
+    restored = """
+        UPDATE messages SET status = 'unknown', reason = 'restored', provider_sid = NULL, accepted_at = NULL,
+            body = 'Hi Anna, as the name was in the backup', due_at = now(), claimed_at = claimed_at - interval '5 min'
+    """
+    await world.act(lambda tx: tx.execute(text(restored)))
+    with later(5):
+        await world.reconcile(gateway)
+        assert await world.statuses(campaign) == {"unknown": 1}
+    with later(4000):
+        await world.reconcile(gateway)
+    (row,) = (await world.rows(campaign)).values()
+    assert (row.status, row.reason) == ("failed", "outcome_unclear")
+    assert sandbox.account.ledger.accepted == 1

@@ -1,5 +1,7 @@
 """A reply is an opt-out in whatever words it comes, and an ordinary reply is not."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from event_stream_engine.messaging.model.replies.keywords import (
 )
 from event_stream_engine.messaging.model.replies.text import normalize
 from event_stream_engine.messaging.model.replies.wording import concepts_digest, trained_from
-from tests.messaging.replies.examples import MEASURED, TRAINED, examples
+from tests.messaging.replies.examples import BLIND, MEASURED, TRAINED, examples
 
 WORDS = StopWords()
 
@@ -90,21 +92,28 @@ def test_the_list_can_be_changed_but_for_the_words_of_the_law() -> None:
             checked_keyword(word)
 
 
-def test_recall_is_at_least_99_percent_and_false_alarms_at_most_5() -> None:
-    found = examples(MEASURED)
+@pytest.mark.parametrize(
+    ("path", "recall", "false_alarms"),
+    [(MEASURED, 0.99, 0.05), (BLIND, 0.94, 0.10)],
+    ids=["a set that the features were made with", "a set that nobody looked at"],
+)
+def test_opt_outs_are_recognized_and_other_replies_are_not(path: Path, recall: float, false_alarms: float) -> None:
+    """The goal is 0.99 and 0.05; for the blind set these are the figures reached, so that they do not get worse."""
+    found = examples(path)
     opt_outs = [example for example in found if example.is_opt_out]
     others = [example for example in found if not example.is_opt_out]
     assert len(found) >= 400
     assert len({example.language for example in found}) >= 10
     missed = [example for example in opt_outs if example.read().kind != "stop"]
     alarms = [example for example in others if example.read().kind == "stop"]
-    assert len(missed) <= 0.01 * len(opt_outs), missed
-    assert len(alarms) <= 0.05 * len(others), alarms
+    assert len(missed) <= (1 - recall) * len(opt_outs), missed
+    assert len(alarms) <= false_alarms * len(others), alarms
 
 
 def test_no_reply_is_both_measured_and_trained_with() -> None:
     trained = {example.text.casefold() for example in examples(TRAINED)}
-    assert not [example for example in examples(MEASURED) if example.text.casefold() in trained]
+    measured = [*examples(MEASURED), *examples(BLIND)]
+    assert not [example for example in measured if example.text.casefold() in trained]
 
 
 def test_the_weights_are_of_the_present_concepts() -> None:

@@ -164,13 +164,26 @@ def _conclude(
     ]
     by_sid = {item.sid: item for item in free}
     listed = [ListedMessage(item.sid, item.body, item.date_created) for item in free]
+    findings = conclude(competing, listed, told)
+    left = [item for item in listed if item.sid not in findings.values()]
     steps: list[Step] = []
-    for message_id, finding in conclude(competing, listed, told).items():
+    for message in (message for message in competing if message.id in findings):
+        finding = findings[message.id]
+        if finding is Missing.NOT_SENT and _may_be_of_restored(asked[message.id], message, left):
+            finding = Missing.UNCLEAR
         known = finding if isinstance(finding, Missing) else by_sid[finding]
-        step = _step(asked[message_id], known, now)
+        step = _step(asked[message.id], known, now)
         if step is not None:
             steps.append(step)
     return steps
+
+
+def _may_be_of_restored(row: OpenRow, message: OpenMessage, left: Sequence[ListedMessage]) -> bool:
+    """Whether a message of nobody's may be this one with the text that it had before the database was restored: its
+    person's attributes, or the template, may have changed in between."""
+    if row.message.reason != RESTORED:
+        return False
+    return any(message.earliest <= item.created <= message.latest for item in left)
 
 
 def _step(row: OpenRow, finding: FoundMessage | Missing, now: datetime) -> Step | None:
