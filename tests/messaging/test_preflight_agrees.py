@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from event_stream_engine import clock
+from event_stream_engine.errors import Invalid
 from event_stream_engine.messaging.actions import campaigns, preflight
 from event_stream_engine.messaging.model.compliance import Recipient, Refused, judge
 from event_stream_engine.messaging.model.templates import content_variables, render, unsendable
@@ -196,3 +197,20 @@ async def test_preflight_names_the_placeholders_that_leave_people_out(world: Wor
     named = [problem.message for problem in found.problems if problem.code == "placeholder_without_value"]
     assert named[0].startswith("{discount_code} has no value for 2 people")
     assert "{discount_code|…}" in named[0]
+
+
+async def test_a_topic_narrows_the_audience_and_preflight_says_so(world: World) -> None:
+    for number, topics in enumerate((["offers"], ["news"], [])):
+        contact = await world.add_contact(number)
+        async with world.database.transaction() as tx:
+            await tx.execute(update(contacts).where(contacts.c.id == contact).values(topics=topics))
+    campaign = await world.draft(topic="offers")
+    assert (await world.act(preflight.preflight, campaign)).audience == 1
+    await world.launch(campaign)
+    assert set(await world.rows(campaign)) == {phone(0)}
+
+
+@pytest.mark.parametrize(("address", "channel"), [("whatsapp:+14155550100", "sms"), ("sms:+14155550100", "whatsapp")])
+async def test_an_address_of_one_channel_is_no_sender_of_the_other(world: World, address: str, channel: str) -> None:
+    with pytest.raises(Invalid, match="channel"):
+        await world.draft(channel=channel, address=address)

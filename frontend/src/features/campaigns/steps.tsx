@@ -32,7 +32,7 @@ export function AudienceStep({ draft, change }: StepProps) {
       <Card>
         <div className="grid gap-4 pt-3 md:grid-cols-2">
           <TextField label="Campaign name" required value={draft.name} onChange={(name) => change({ name })} autoFocus />
-          <TextField label="Topic" value={draft.topic} onChange={(topic) => change({ topic })} placeholder="offers" hint="A label for the subject; leave it empty for none." />
+          <TextField label="Topic" value={draft.topic} onChange={(topic) => change({ topic })} placeholder="offers" hint="Only people of the segment who have this topic get it. Leave it empty for all of them." />
         </div>
       </Card>
       <Card title="Who should get it">

@@ -17,7 +17,7 @@ from event_stream_engine.events.messaging import (
 )
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
-from event_stream_engine.messaging.actions.segments import rule_of
+from event_stream_engine.messaging.actions.segments import audience_of, rule_of
 from event_stream_engine.messaging.actions.senders import find_sender
 from event_stream_engine.messaging.actions.templates import find_template
 from event_stream_engine.messaging.model.campaigns import (
@@ -162,7 +162,7 @@ async def freeze_audience(tx: Transaction, campaign_id: UUID) -> None:
     campaign = await locked_campaign(tx, campaign_id)
     if campaign.status not in ("running", "paused"):
         return  # canceled between the launch and this moment: there is nobody to write to
-    rule = await rule_of(tx, campaign.segment_id)
+    rule = await audience_of(tx, campaign.segment_id, campaign.topic)
     now = clock.now()
     frozen = campaign.frozen or {}
     decided = gate.verdict(

@@ -11,7 +11,7 @@ from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.actions.campaigns import find_campaign, frozen_parts
-from event_stream_engine.messaging.actions.segments import rule_of
+from event_stream_engine.messaging.actions.segments import audience_of
 from event_stream_engine.messaging.actions.senders import find_sender
 from event_stream_engine.messaging.actions.templates import find_template
 from event_stream_engine.messaging.model.campaigns import Campaign, CampaignNotReady
@@ -66,7 +66,7 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
     """Raises `CampaignNotFound`, `TemplateNotFound` or `SegmentNotFound`."""
     campaign = await find_campaign(tx, campaign_id)
     template = await find_template(tx, campaign.template_id)
-    rule = await rule_of(tx, campaign.segment_id)
+    rule = await audience_of(tx, campaign.segment_id, campaign.topic)
     required = required_placeholders(template.body)
     decided = store.verdict(
         channel=template.channel,

@@ -11,6 +11,8 @@ from event_stream_engine.ids import new_id
 from event_stream_engine.messaging.model.contacts import Contact
 from event_stream_engine.messaging.model.segments import (
     EVERYBODY,
+    AllOf,
+    Condition,
     Rule,
     Segment,
     SegmentInUse,
@@ -117,6 +119,12 @@ async def rule_of(tx: Transaction, segment_id: UUID | None) -> Rule:
     if segment_id is None:
         return EVERYBODY
     return parse_rule((await find_segment(tx, segment_id)).definition)
+
+
+async def audience_of(tx: Transaction, segment_id: UUID | None, topic: str | None) -> Rule:
+    """Whom a campaign is for: the segment, and of it those who have the topic, if it names one."""
+    rule = await rule_of(tx, segment_id)
+    return AllOf((rule, Condition("topics", "contains", topic))) if topic else rule
 
 
 async def evaluate(tx: Transaction, definition: dict[str, Any], sample: int) -> Evaluation:

@@ -31,7 +31,7 @@ async def add_sender(tx: Transaction, given: SenderChange, *, by: Principal) -> 
         id=new_id(),
         name=(given.name or "").strip(),
         channel=given.channel or "sms",
-        address=_address(given.address or ""),
+        address=_address(given.address or "", given.channel or "sms"),
         messages_per_second=given.messages_per_second or 1,
         created_at=clock.now(),
         version=1,
@@ -50,7 +50,7 @@ async def change_sender(
     require_version(if_match, sender.version)
     set_ = {name: value for name, value in vars(given).items() if value is not None}
     if "address" in set_:
-        set_["address"] = _address(set_["address"])
+        set_["address"] = _address(set_["address"], given.channel or sender.channel)
     changed = replace(sender, **set_, version=sender.version + 1)
     if await store.is_taken(tx, changed):
         raise SenderTaken("Another sender has this name, or this address on the same channel.")
@@ -76,8 +76,13 @@ async def find_sender(tx: Transaction, sender_id: UUID) -> Sender:
     return sender
 
 
-def _address(written: str) -> str:
-    address = re.sub(r"^(whatsapp|sms):", "", re.sub(r"[\s().-]", "", written), flags=re.IGNORECASE)
+def _address(written: str, channel: str) -> str:
+    prefix, _, rest = re.sub(r"[\s().-]", "", written).rpartition(":")
+    if prefix and prefix.lower() != channel:
+        raise Invalid.field(
+            "address", f"{written} is not an address of the channel {channel}: choose the other channel."
+        )
+    address = rest
     if re.fullmatch(r"\+[1-9]\d{4,14}", address) or re.fullmatch(r"MG[0-9a-fA-F]{32}", address):
         return address
     if re.fullmatch(r"\d{5,6}", address):

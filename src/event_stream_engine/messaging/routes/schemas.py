@@ -234,7 +234,7 @@ class SenderRef(Named):
 class Campaign(BaseModel):
     id: UUID
     name: str
-    topic: str | None
+    topic: str | None = Field(description="Only people of the segment who have it get the campaign.")
     template_id: UUID
     segment_id: UUID | None
     sender_id: UUID | None
