@@ -9,7 +9,7 @@ from event_stream_engine.messaging.model.replies.confirmations import TWILIO_ANS
 
 DATA = Path(__file__).parent.parent / "tests/data"
 SETS = {"": "opt_out_replies_blind.txt", "_known": "opt_out_replies.txt"}
-"""The blind set is written by somebody who knew neither the product nor its examples."""
+"""The author of the blind set knew neither the product nor its examples."""
 GOAL_RECALL = 0.99
 GOAL_FALSE_ALARMS = 0.05
 ROUNDS = 20

@@ -212,5 +212,5 @@ async def test_a_topic_narrows_the_audience_and_preflight_says_so(world: World) 
 
 @pytest.mark.parametrize(("address", "channel"), [("whatsapp:+14155550100", "sms"), ("sms:+14155550100", "whatsapp")])
 async def test_an_address_of_one_channel_is_no_sender_of_the_other(world: World, address: str, channel: str) -> None:
-    with pytest.raises(Invalid, match="channel"):
+    with pytest.raises(Invalid, match="choose the other channel"):
         await world.draft(channel=channel, address=address)

@@ -3176,7 +3176,10 @@ export interface components {
             id: string;
             /** Name */
             name: string;
-            /** Topic */
+            /**
+             * Topic
+             * @description Only people of the segment who have it get the campaign.
+             */
             topic: string | null;
             /**
              * Template Id

@@ -67,7 +67,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "EseSendingHeld", "page", Level(Selector("ese_sending_held"), "==", 1),
         "Sending is held: the database went back in time",
-        "No message and no mail leaves until somebody has looked at the gap and released the hold.",
+        "No message and no mail is sent until an operator has looked at the gap and released the hold.",
     ),
     Rule(
         "EseTransportFull", "page", Level(Selector("ese_relay_memory_full"), "==", 1),

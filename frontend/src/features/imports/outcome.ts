@@ -1,7 +1,7 @@
 import type { Import } from "../../api/types";
 import { count, plural } from "../../lib/format";
 
-/** What an import came to: people added and changed, and the rows that added nobody. */
+/** What an import came to: people added and changed, and what became of the other rows. */
 export function outcome(item: Import): string {
   const people = [
     item.created > 0 && `${plural(item.created, "person", "people")} added`,
@@ -12,6 +12,6 @@ export function outcome(item: Import): string {
     item.merged > 0 && `${count(item.merged)} merged`,
     item.rejected > 0 && `${count(item.rejected)} rejected`,
   ].filter(Boolean);
-  const first = people.length > 0 ? people.join(", ") : "Nobody added";
+  const first = people.length > 0 ? people.join(", ") : "No people added";
   return rows.length > 0 ? `${first}; ${rows.join(", ")}` : first;
 }

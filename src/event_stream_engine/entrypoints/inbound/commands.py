@@ -51,8 +51,8 @@ async def _catch_up(settings: Settings, since: str | None, by: str) -> CaughtUp:
     try:
         found = await (catch_up_since(database, gateway, start) if start else inbound_tasks.catch_up(database, gateway))
         async with database.transaction() as tx:
-            told = {"since": start and start.isoformat(), "applied": found.applied, "by": by}
-            await audit.record(tx, None, "inbound.catch_up", "", told)
+            detail = {"since": start and start.isoformat(), "applied": found.applied, "by": by}
+            await audit.record(tx, None, "inbound.catch_up", "", detail)
         return found
     finally:
         await database.close()

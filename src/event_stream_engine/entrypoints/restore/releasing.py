@@ -109,7 +109,7 @@ async def _accept(
 ) -> Released:
     row = await life.read(tx)
     if not row.is_held:
-        raise NotHeld("Somebody else released the hold a moment ago.")
+        raise NotHeld("The hold was released a moment ago.")
     number = await generation.accept(tx, by, reason) if row.stops_relay else row.life
     asked = await campaigns.ask_before_sending(tx, before.known_until)
     given_up = await mails.withdraw_older(tx, row.since or before.known_until)

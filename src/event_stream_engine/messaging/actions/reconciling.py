@@ -179,8 +179,8 @@ def _conclude(
 
 
 def _may_be_of_restored(row: OpenRow, message: OpenMessage, left: Sequence[ListedMessage]) -> bool:
-    """Whether a message of nobody's may be this one with the text that it had before the database was restored: its
-    person's attributes, or the template, may have changed in between."""
+    """Whether a listed message that is not known to be another's may be this one, with the text that it had before the
+    database was restored: its person's attributes, or the template, may have changed in between."""
     if row.message.reason != RESTORED:
         return False
     return any(message.earliest <= item.created <= message.latest for item in left)

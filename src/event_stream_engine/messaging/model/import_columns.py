@@ -1,4 +1,4 @@
-"""What each column of a file most likely holds, told from its heading and its first values.
+"""What each column of a file most likely holds, judged by its heading and its first values.
 
 Headings are those of exports that people really have (Shopify, HubSpot, Mailchimp, Salesforce, Google Contacts) and
 what their words have in common. A suggestion is always accepted as it stands.

@@ -141,7 +141,7 @@ def _later(row: Any) -> Standstill:
             "Another message to the same people, from the same sender, is under way: one at a time leaves to a person."
         )
         return Standstill(
-            row.last_at, row.open, "other_message", message, "It goes on once Twilio has told of that one."
+            row.last_at, row.open, "other_message", message, "It goes on once the outcome of that one is known."
         )
     if row.next_status == "deferred":
         message = f"It is quiet time for all {row.waiting:,} who wait."

@@ -18,7 +18,7 @@ InboundKind: TypeAlias = Literal["stop", "start", "help", "text", "media", "empt
 Basis: TypeAlias = Literal["provider", "button", "keyword", "wording"]
 
 CERTAIN = 0.6
-"""From this score on, wording counts as an opt-out that nobody has to look at."""
+"""From this score on, wording counts as an opt-out without a review."""
 
 DOUBTFUL = 0.2
 """From this score on, a reply suppresses its writer until a person has decided."""
