@@ -94,7 +94,7 @@ def test_the_list_can_be_changed_but_for_the_words_of_the_law() -> None:
 
 @pytest.mark.parametrize(
     ("path", "recall", "false_alarms"),
-    [(MEASURED, 0.99, 0.05), (BLIND, 0.94, 0.10)],
+    [(MEASURED, 0.99, 0.05), (BLIND, 0.98, 0.085)],
     ids=["a set that the features were made with", "a blind set"],
 )
 def test_opt_outs_are_recognized_and_other_replies_are_not(path: Path, recall: float, false_alarms: float) -> None:

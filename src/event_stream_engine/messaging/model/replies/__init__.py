@@ -20,7 +20,7 @@ Basis: TypeAlias = Literal["provider", "button", "keyword", "wording"]
 CERTAIN = 0.6
 """From this score on, wording counts as an opt-out without a review."""
 
-DOUBTFUL = 0.2
+DOUBTFUL = 0.15
 """From this score on, a reply suppresses its writer until a person has decided."""
 
 _PROVIDER: dict[str, InboundKind] = {"STOP": "stop", "START": "start", "HELP": "help"}

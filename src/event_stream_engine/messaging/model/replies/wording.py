@@ -30,6 +30,8 @@ _TRIPLES = frozenset({"STOP", "REMOVE", "SEND", "MSG", "NEG", "MORE", "NUMBER", 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？؟\n])\s*")
 _QUESTION_MARKS = "?？؟"
 _ARABIC = re.compile("[\u0600-\u06ff]")
+_COVERED = re.compile("[a-z0-9\u0600-\u06ff\u3040-\u30ff\u3400-\u9fff]")
+"""Latin letters without accents, digits, Arabic, Japanese and Chinese."""
 
 
 def opt_out_score(body: str) -> float:
@@ -38,9 +40,10 @@ def opt_out_score(body: str) -> float:
 
 
 def _parts(body: str) -> Iterator[str]:
+    if not _COVERED.search(normalize(body)):
+        return  # a script that no example was written in
     if len(body) <= PART_LENGTH:
-        if normalize(body):
-            yield body
+        yield body
         return
     sentences = (s for s in _SENTENCE_END.split(body) if normalize(s))
     pieces = (s[at : at + PART_LENGTH] for s in sentences for at in range(0, len(s), PART_LENGTH))
