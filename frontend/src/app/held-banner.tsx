@@ -2,10 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
 import { holdQuery } from "../api/restore";
 import { dateTime } from "../lib/format";
+import { useAfter } from "../lib/hooks";
+
+/** A page asks for what it shows first. */
+const AFTER_MS = 1500;
 
 /** On every page but the one that shows the gap, while the database is older than what was sent. */
 export function HeldBanner() {
-  const hold = useQuery(holdQuery()).data;
+  const hold = useQuery({ ...holdQuery(), enabled: useAfter(AFTER_MS, true) }).data;
   const there = useRouterState({ select: (state) => state.location.pathname === "/streams" });
   if (hold?.state !== "held" || there) return null;
   return (
