@@ -2,6 +2,7 @@
 was restarting, and confirming opt-outs."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -175,11 +176,12 @@ async def confirm_opt_outs(runtime: Runtime) -> None:
     """Send the confirmations that wait, each at most once."""
     if not runtime.settings.messaging.opt_out_confirmation:
         return
+    async with runtime.database.transaction() as tx:
+        if not await confirmations.has_open(tx):
+            return
     effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
-    try:
+    with contextlib.suppress(EffectsHeld):  # a hold has its own banner, alert and log; they wait until they expire
         await send_confirmations(effects, gateway_of(runtime.settings, runtime.shared))
-    except EffectsHeld as error:
-        log.warning("confirmations of opt-outs are held", reason=error.detail)
 
 
 async def send_confirmations(effects: Effects, gateway: MessageGateway) -> None:

@@ -29,6 +29,11 @@ async def request_confirmation(
     await store.add(tx, Confirmation(inbound_id, form.from_, form.to, form.channel, body), now + WITHIN, now)
 
 
+async def has_open(tx: Transaction) -> bool:
+    """Whether any confirmation waits or is under way."""
+    return await store.has_open(tx)
+
+
 async def claim_confirmations(tx: Transaction, limit: int) -> tuple[Sequence[Confirmation], int]:
     """Those to be sent now, and how many came too late."""
     now = clock.now()

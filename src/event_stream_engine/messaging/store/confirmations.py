@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.tables import opt_out_confirmations
@@ -45,6 +45,13 @@ WHERE inbound_id IN (
 )
 RETURNING inbound_id, phone, sender, channel, body
 """
+
+
+async def has_open(tx: Transaction) -> bool:
+    """Whether any is not settled."""
+    columns = opt_out_confirmations.c
+    query = select(columns.inbound_id).where(columns.status.in_(("waiting", "sending"))).limit(1)
+    return (await tx.execute(query)).first() is not None
 
 
 async def expire(tx: Transaction, now: datetime) -> int:
