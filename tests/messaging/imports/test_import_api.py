@@ -142,7 +142,7 @@ async def test_what_is_no_contact_file_changes_nothing(
     [
         ({"mapping": [{"column": "name", "target": {"attribute": "name"}}]}, "mapping"),
         ({"mapping": [{"column": "nowhere", "target": "phone"}]}, "mapping.0.column"),
-        ({"mapping": [{"column": "phone", "target": "consent"}, {"column": "name", "target": "consent"}]}, "mapping"),
+        ({"mapping": [{"column": "phone", "target": "locale"}, {"column": "name", "target": "locale"}]}, "mapping"),
         ({"mapping": [{"column": "name", "target": {"attribute": "1 x"}}]}, "mapping.0.target"),
         ({"default_region": "ZZ"}, "default_region"),
         ({"consent_source": "  "}, "consent_source"),

@@ -12,7 +12,7 @@ describe("the column mapping", () => {
   });
   it("takes several columns of phones and of opt-outs", () => {
     expect(mappingProblem(["phone", "phone", "opt_out", "opt_out"])).toBeNull();
-    expect(mappingProblem(["phone", "consent", "consent"])).toContain("consent");
+    expect(mappingProblem(["phone", "locale", "locale"])).toContain("locale");
   });
   it("refuses two columns for one place, but not two that are left out", () => {
     expect(mappingProblem(["phone", "attribute:city", "attribute:city"])).toContain("city");

@@ -77,7 +77,7 @@ export function attributeName(column: string): string {
 export function mappingProblem(keys: string[]): string | null {
   const phones = keys.filter((key) => key === "phone").length;
   if (phones === 0) return "Choose which column holds the phone number.";
-  const used = keys.filter((key) => !["ignore", "phone", "opt_out"].includes(key));
+  const used = keys.filter((key) => !["ignore", "phone", "consent", "opt_out"].includes(key));
   const twice = used.find((key, index) => used.indexOf(key) !== index);
   if (twice) return `Two columns go to “${twice.replace("attribute:", "")}”; each may be filled by one column only.`;
   return null;

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from event_stream_engine.messaging.files.records import (
@@ -170,7 +170,7 @@ def _width_problem(found: int, expected: int) -> tuple[str, str] | None:
     )
 
 
-_EXCEL_HINT = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
+_EXCEL_HINT = re.compile(r'\ufeff?"?sep=([,;|\t:])"?\s*', re.IGNORECASE)
 
 
 def excel_hint(line: str) -> str | None:
@@ -180,10 +180,10 @@ def excel_hint(line: str) -> str | None:
 
 
 def _columns(header: list[str]) -> list[str]:
+    if len(header) > COLUMNS_MAX:
+        raise FileUnreadable(f"The file has {len(header)} columns; at most {COLUMNS_MAX} can be imported.")
     cells = [read_as_windows_1252(cell) or cell for cell in header]
     names = _numbered([cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)])
-    if len(names) > COLUMNS_MAX:
-        raise FileUnreadable(f"The file has {len(names)} columns; at most {COLUMNS_MAX} can be imported.")
     if any("\x00" in name for name in names) or damage("".join(names)):
         raise FileUnreadable("The names of the columns are not text: save the file as UTF-8.")
     return names
@@ -191,12 +191,15 @@ def _columns(header: list[str]) -> list[str]:
 
 def _numbered(names: list[str]) -> list[str]:
     """Headings that are there twice get a number: `Email`, `Email_2`."""
-    taken = {name.casefold() for name in names}
+    originals = {name.casefold() for name in names}
+    used: set[str] = set()
+    numbers: Counter[str] = Counter()
     found: list[str] = []
     for name in names:
-        unique, number = name, 1
-        while unique.casefold() in {other.casefold() for other in found} or (number > 1 and unique.casefold() in taken):
-            number += 1
-            unique = f"{name}_{number}"
+        unique = name
+        while unique.casefold() in used or (unique != name and unique.casefold() in originals):
+            numbers[name.casefold()] += 1
+            unique = f"{name}_{numbers[name.casefold()] + 1}"
+        used.add(unique.casefold())
         found.append(unique)
     return found

@@ -155,7 +155,7 @@ def _decodes(content: bytes, encoding: str) -> bool:
 
 def _text(head: bytes, encoding: str) -> str:
     decoder = codecs.getincrementaldecoder(encoding)("replace")
-    return decoder.decode(head).removeprefix("\ufeff")
+    return decoder.decode(head).lstrip("\ufeff")
 
 
 def _json_kind(opening: str, sample: str, is_whole: bool) -> Format:

@@ -79,6 +79,9 @@ class PhoneInvalid(ValueError):
 
 _PREFIX = re.compile(r"^(whatsapp|sms|messenger|voice|tel):", re.IGNORECASE)
 _EXTENSION = re.compile(r"(ext\.?|extension|x|#)\s*\d+$", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]")
+"""They are dialed as digits otherwise: `0664 1234567 Max` is not a number of two more digits."""
+
 _FLOAT = re.compile(r"^([^.]*\d)\.0+$")
 _SCIENTIFIC = re.compile(r"^\+?\d+([.,]\d+)?e\+?\d+$", re.IGNORECASE)
 
@@ -103,6 +106,8 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
         )
     if _EXTENSION.search(text):
         raise PhoneInvalid("extension", "A number with an extension cannot receive messages.")
+    if _LETTERS.search(text):
+        raise PhoneInvalid("invalid", "The number has letters in it: write digits only, one number to a cell.")
     if text.startswith("00"):
         text = "+" + text[2:]
     try:

@@ -6,7 +6,7 @@ second number is above 12 does; without one the order is an assumption, which is
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, get_args
 
 Dates = Literal["iso", "day_first", "month_first"]
@@ -40,7 +40,14 @@ def _iso(found: re.Match[str], month: str, day: str) -> str | None:
         read = date(int(found["year"]), int(month), int(day)).isoformat()
     except ValueError:
         return None
-    return f"{read}T{found['time']}{found['seconds'] or ':00'}{found['zone'] or ''}" if found["time"] else read
+    if not found["time"]:
+        return read
+    whole = f"{read}T{found['time']}{found['seconds'] or ':00'}{found['zone'] or ''}"
+    try:
+        datetime.fromisoformat(whole)
+    except ValueError:
+        return None
+    return whole
 
 
 @dataclass(frozen=True)

@@ -14,39 +14,57 @@ from event_stream_engine.messaging.model.dates import date_column
 from event_stream_engine.messaging.model.imports import ABOUT_CONSENT, ABOUT_REJECTS, Column
 
 _PHONE_RANKS = (
-    re.compile(r"whatsapp"),
-    re.compile(r"sms.*(phone|number|tel)|textnumber"),
-    re.compile(r"mobil|mobile|movil|cell|celular|handy|gsm|portable|手机|手機|携帯|جوال|محمول"),
+    re.compile(r"\bwhats ?app\b"),
+    re.compile(r"^sms$|\bsms\b.*\b(phone|number|tel)\b|\btext number\b"),
+    re.compile(
+        r"\b(mobile|mobil|mobiltelefon|mobilnummer|mobiel|mobilephone|mobilenumber|movil|cell|cellphone|celular|cellulare"
+        r"|handy|handynummer|gsm|portable)\b|手机|手機|携帯|جوال|محمول"
+    ),
 )
 """Words of headings whose numbers can receive messages, the best first."""
 
 _PHONE = re.compile(
-    r"phone|phonenumber|phonenumbers?|tel|telephone|telephonenumber|msisdn|number|contactnumber|primaryphone|mainphone"
-    r"|phone\d*|telefon|telefone|telefono|telefonnummer|numerotelefono|电话|電話|電話番号|هاتف"
+    r"\b(phones?|phone ?numbers?|phone ?\d+|telephone|telephonenumber|tel|msisdn|number|telefon|telefone|telefono"
+    r"|telefonnummer)\b|电话|電話|هاتف"
 )
 _LABELLED = re.compile(r"(?P<base>.*phone\s*\d+)\s*-\s*(?:value|number)\s*", re.IGNORECASE)
 """Google Contacts: `Phone 1 - Value` beside `Phone 1 - Label` (or `- Type`)."""
 
 _NOT_A_PHONE = re.compile(
-    r"label|type|country|code|verified|carrier|status|consent|optin|optout|subscri|market|date|time|fax|landline"
+    r"\b(label|type|verified|carrier|status|consent|opt ?in|opt ?out|subscri\w*|marketing|date|time|fax|landline|last"
+    r"|message|created|seen|id|ids|order|zip|postal|record|account|invoice)\b"
 )
+_REFUSED = r"(withdrawn|withdrew|revoked|refused|declined|denied|cancell?ed|removed|excluded|objected|unconsented)"
 _OPT_OUT = re.compile(
-    r"optout|optedout|optingout|donotcall|donottext|donotsms|donotcontact|donotmessage|donotdisturb|dnd|dnc|unsubscrib"
-    r"|suppressed|blacklist|blocklist|blocked|nosms|nomarketing|nocontact"
+    r"\bopt(ed|ing)? ?out\b|\b(do not|dont|don t|donot) ?(call|text|sms|contact|message|disturb|mail)|\bnot opted in\b"
+    r"|\b(dnd|dnc|dnt)\b|\bunsub\w*|\bsuppressed\b|\bblack ?list\w*|\bblock ?list\w*|\bblocked\b|\bstopped\b|\bstop\b"
+    r"|\bno (sms|marketing|texts?|contact|whatsapp)\b|\bexclude[sd]?\b.*\b(sms|marketing|texts?)\b|\bunconsented\b"
+    rf"|\b(consent|opt ?in|marketing|subscription|sms|texts?)\b.*\b{_REFUSED}\b"
+    r"|\babgemeldet|\babmeldung|\bwerbesperre|\bbaja\b|\bdesabonn|\bdesinscri|\bdescadastr|\bafgemeld"
 )
+_MESSAGES = r"(sms|whats ?app|texts?|text messages?|phone|mobile)"
+_AGREES = r"(consent|opt ?in|opted in|permission|subscri\w*|marketing|agree\w*|allowed|allow|accepts?|receive|status)"
 _CONSENT = re.compile(
-    r"consent|consentstate|consentstatus|optin|optedin|optinstatus|subscribed|subscription|subscriptionstatus|permission"
-    r"|.*(sms|whatsapp|text|phone|mobile).*(consent|optin|optedin|permission|subscri|marketing|agree).*"
-    r"|.*(accepts|marketingconsent|marketingpermission|marketingoptin|einwilligung|consentimiento|consentement).*"
+    r"(consent|consent (state|status|given|sms)|opt ?in|opted in|opt ?in status|subscribed|subscription"
+    r"|subscription (status|state)|subscriber status|permission)"
+    rf"|.*\b{_MESSAGES}\b.*\b{_AGREES}\b.*|.*\b{_AGREES}\b.*\b{_MESSAGES}\b.*"
+    r"|.*(einwilligung|consentimiento|consentement).*"
 )
+_ABOUT_CONSENT = re.compile(
+    r"\b(source|method|keyword|ip|url|version|language|reason|by|page|form|id|type|name|body|renewal)\b"
+)
+"""Columns about a consent, such as where it was given: they do not say whether."""
+
 _CONSENT_TIME = re.compile(
-    r".*(optin|optedin|consent|subscri|confirm|agree).*(time|date|timestamp|since|at|on)"
-    r"|(time|date)of(consent|optin)|datesubscribed|dateconsent"
+    r".*\b(opt ?in|opted in|consent|subscri\w*|confirm\w*|agree\w*)\b.*\b(time|date|timestamp|since|at|on)\b.*"
+    r"|.*\b(time|date) of (consent|opt ?in)\b.*|.*\bdate (subscribed|consent)\b.*"
 )
-_EMAIL = re.compile(r"email|mail|newsletter")
-_ABOUT_MESSAGES = re.compile(r"sms|whatsapp|text|phone|mobile")
+_EMAIL = re.compile(r"\be ?mails?\b|\bmails?\b|\bnewsletter\b")
+_ABOUT_MESSAGES = re.compile(rf"\b{_MESSAGES}\b")
 _LOOKS_LIKE_CONSENT = re.compile(
-    r"opt.?in|opt.?out|consent|subscri|donot|dnd|permission|marketing|gdpr|dsgvo|einwillig"
+    r"\bopt(ed|ing)? ?(in|out)\b|consent|subscri|\bunsub|\bdo ?not\b|\b(dnd|dnc|dnt)\b|permission|marketing|\bgdpr\b"
+    r"|\bdsgvo\b|einwillig|\b(sms|whats ?app|lead|member|list) status\b|^status$|^sms$"
+    r"|\b(allow|can|receive)\b.*\b(sms|texts?)\b"
 )
 _OTHER = {
     "timezone": frozenset(("timezone", "tz", "zone", "ianatimezone")),
@@ -89,7 +107,7 @@ def suggest(names: Sequence[str], samples: Sequence[list[str]]) -> Suggestion:
     targets |= dict.fromkeys(_phones(headings), "phone")
     targets |= _consents([h for h in headings if h.number not in targets])
     for target, words in _OTHER.items():
-        found = next((h for h in headings if h.number not in targets and h.folded in words), None)
+        found = next((h for h in headings if h.number not in targets and h.folded.replace(" ", "") in words), None)
         targets |= {found.number: target} if found else {}
     rest = [h for h in headings if h.number not in targets]
     attributes, notes = _attributes(rest)
@@ -120,34 +138,35 @@ def label_of(name: str, names: Sequence[str]) -> str | None:
 
 
 def _phones(headings: list[_Heading]) -> list[int]:
-    """The columns to take the number from: those made for messages if any has values, else one for phones."""
+    """The columns to take the number from: those made for messages first, then those of other phones."""
     possible = [h for h in headings if not _NOT_A_PHONE.search(h.folded) and h.holds_phones()]
-    for_messages = [h for h in possible if phone_rank(h.name) < len(_PHONE_RANKS) and h.values]
+    possible = [h for h in possible if not date_column(h.values)]
+    labelled = [h for h in possible if _LABELLED.fullmatch(h.name)]
+    for_messages = [h for h in possible if phone_rank(h.name) < len(_PHONE_RANKS)]
+    others = [h for h in possible if _PHONE.search(h.folded) and h not in for_messages]
     if for_messages:
-        return [h.number for h in for_messages]
-    labelled = [h for h in headings if _LABELLED.fullmatch(h.name) and h.holds_phones()]
+        return [h.number for h in (*for_messages, *others)]
     if labelled:
         return [h.number for h in labelled]
-    named = [h for h in headings if _PHONE.fullmatch(h.folded) or phone_rank(h.name) < len(_PHONE_RANKS)]
+    named = [h for h in headings if _PHONE.search(h.folded) or phone_rank(h.name) < len(_PHONE_RANKS)]
     named = [h for h in named if not _NOT_A_PHONE.search(h.folded)]
-    by_values = [h for h in headings if h.values and h.holds_phones() and not date_column(h.values)]
-    named.sort(key=lambda h: (not h.holds_phones(), not h.values, h.number))
-    best = named if named and named[0].holds_phones() else by_values or named
+    best = others or possible or sorted(named, key=lambda h: (not h.values, h.number))
     return [best[0].number] if best else []
 
 
 def _consents(headings: list[_Heading]) -> dict[int, str]:
-    """Every column of opt-outs, the best one of consent, and the one of its moment. E-mail has consent of its own."""
-    ours = [h for h in headings if not h.is_about_email]
-    found = {h.number: "opt_out" for h in ours if _OPT_OUT.search(h.folded) and not date_column(h.values)}
+    """Every column of opt-outs and of consent, and the moment of consent. E-mail has consent of its own."""
+    ours = [h for h in headings if not h.is_about_email and not re.search(r"\bfax\b", h.folded)]
+    ours = [h for h in ours if not _ABOUT_CONSENT.search(h.folded)]
+    found = {h.number: "opt_out" for h in ours if _OPT_OUT.search(h.folded)}
     rest = [h for h in ours if h.number not in found]
     times = [h for h in rest if _CONSENT_TIME.fullmatch(h.folded) and date_column(h.values)]
     if times:
-        found[times[0].number] = "consent_at"
-    named = [h for h in rest if h.number not in found and _CONSENT.fullmatch(h.folded) and not date_column(h.values)]
-    if named:
-        best = min(named, key=lambda h: (not _ABOUT_MESSAGES.search(h.folded), h.number))
-        found[best.number] = "consent"
+        best = min(times, key=lambda h: (not _ABOUT_MESSAGES.search(h.folded), h.number))
+        found[best.number] = "consent_at"
+    for heading in rest:
+        if heading.number not in found and _CONSENT.fullmatch(heading.folded) and not date_column(heading.values):
+            found[heading.number] = "consent"
     return found
 
 
@@ -194,7 +213,11 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
 def _folded(name: str) -> str:
-    """`SMS opt-out` and `Sms_Opt_Out` become `smsoptout`; accents go."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(c for c in plain if c.isalnum())
+    """`SMS opt-out`, `Sms_Opt_Out` and `smsOptOut` become `sms opt out`; accents go."""
+    plain = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name)).casefold()
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[\W_]+", " ", plain).split())

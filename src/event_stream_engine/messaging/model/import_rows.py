@@ -173,8 +173,15 @@ def merged(earlier: Row, later: Row) -> Row:
         topics=list(dict.fromkeys([*earlier.topics, *later.topics])),
         timezone=later.timezone or earlier.timezone,
         locale=later.locale or earlier.locale,
-        consent_at=earlier.consent_at if earlier.consent == later.consent and earlier.consent_at else later.consent_at,
+        consent_at=_consent_at(earlier, later),
     )
+
+
+def _consent_at(earlier: Row, later: Row) -> datetime | None:
+    """The moment of the consent that holds; of equal ones the first that is known."""
+    if earlier.consent == later.consent:
+        return earlier.consent_at or later.consent_at
+    return max(earlier, later, key=lambda row: RANK[row.consent]).consent_at
 
 
 class RowReader:
@@ -188,7 +195,7 @@ class RowReader:
             (columns.index(name), columns.index(label) if label else None)
             for name, label in zip(phones, labels, strict=True)
         ]
-        self._consent = place.get("consent")
+        self._consents = [columns.index(column.name) for column in options.columns if column.target == "consent"]
         self._consent_at = place.get("consent_at")
         self._opt_outs = [columns.index(column.name) for column in options.columns if column.target == "opt_out"]
         self._timezone = place.get("timezone")
@@ -281,19 +288,26 @@ class RowReader:
         is_unclear = False
         for index in self._opt_outs:
             written = _text(cells[index], "opt-out").strip()
-            said = opt_out_said(written) if written else False
-            if said:
+            is_out = opt_out_said(written) if written else False
+            if is_out:
                 return "opted_out"
-            if said is None:
+            if is_out is None:
                 is_unclear = True
                 chunk.warn("consent_not_understood", written[:60])
-        written = _text(cells[self._consent], "consent").strip() if self._consent is not None else ""
-        if not written:
-            return "unknown" if is_unclear else self._default_consent
+        said_in = [_text(cells[index], "consent").strip() for index in self._consents]
+        said = [self._consent_of(written, chunk) for written in said_in if written]
+        if "opted_out" in said or "stopped" in said:
+            return "stopped" if "stopped" in said else "opted_out"
+        if is_unclear or "unknown" in said:
+            return "unknown"
+        return said[0] if said else self._default_consent
+
+    @staticmethod
+    def _consent_of(written: str, chunk: Chunk) -> Consent:
         known = consent_said(written)
         if known is None:
             chunk.warn("consent_not_understood", written[:60])
-        return "unknown" if known is None or (is_unclear and known == "opted_in") else known
+        return known or "unknown"
 
     def _read_consent_at(self, cells: list[object], chunk: Chunk) -> datetime | None:
         """When the person agreed or refused, where the file says it; a time without a zone is UTC."""

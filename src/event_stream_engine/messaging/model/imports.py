@@ -14,9 +14,9 @@ from event_stream_engine.messaging.model.dates import Dates
 Status = Literal["uploaded", "running", "completed", "failed", "canceled"]
 Mode = Literal["merge", "create_only"]
 DefaultConsent = Literal["opted_in", "unknown"]
-Single = Literal["consent", "consent_at", "timezone", "locale", "topics"]
+Single = Literal["consent_at", "timezone", "locale", "topics"]
 SINGLES: tuple[str, ...] = get_args(Single)
-"""Targets that one column may have; `phone` and `opt_out` may have several."""
+"""Targets that one column may have; `phone`, `consent` and `opt_out` may have several."""
 
 CONSENT_SOURCE_MAX = 500
 SAMPLES_MAX = 5

@@ -98,8 +98,8 @@ _SPECIAL_TYPES = {
 
 def special_kind(phone: Phone) -> str | None:
     """What a number is that rarely receives messages, such as `toll-free`; None for an ordinary one."""
-    if phone.country is None:
-        return None
+    if phone.country is None or phone.country == "001":
+        return None  # networks without a country have no such types
     code, kinds = _special(phone.country)
     national = phone.e164[1 + len(code) :]
     return next((kind for kind, pattern in kinds if pattern.fullmatch(national)), None)

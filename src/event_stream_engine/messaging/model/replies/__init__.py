@@ -24,6 +24,9 @@ DOUBTFUL = 0.15
 """From this score on, a reply suppresses its writer until a person has decided."""
 
 _PROVIDER: dict[str, InboundKind] = {"STOP": "stop", "START": "start", "HELP": "help"}
+_IN_DOUBT = {"t": 0.5}
+"""Chinese carriers ask to reply T to unsubscribe; elsewhere it is a slip or a name."""
+
 _AFFIRMATIONS = frozenset({"yes", "y"})
 
 
@@ -72,7 +75,7 @@ def _by_keyword(body: str, stop_words: StopWords, basis: Basis) -> Reading | Non
 
 
 def _by_wording(body: str, *, has_media: bool) -> Reading:
-    score = round(opt_out_score(body), 4)
+    score = _IN_DOUBT.get(normalize(body)) or round(opt_out_score(body), 4)
     if score >= DOUBTFUL:
         return Reading("stop", "wording", score, needs_review=score < CERTAIN)
     if has_media:

@@ -14,6 +14,10 @@ START_WORDS = frozenset({"start", "unstop"})
 
 HELP_WORDS = frozenset({"help", "info"})
 STOP_SYMBOLS = frozenset("🛑⛔🚫")
+_AMBIGUOUS = frozenset({"end", "quit", "cancel"})
+"""As a line of a longer reply they may end a sentence: `cancel` below an order is no opt-out."""
+
+_UNSEEN = "\ufe0f\u200d\u200b\u2060"
 LONGEST = 60
 """Characters of a keyword, and of a reply that is compared with the list."""
 
@@ -71,13 +75,12 @@ class StopWords:
         self._words = (set(default_keywords()) - (set(removed) - required)) | set(added)
 
     def find(self, body: str) -> str | None:
-        """The word, normalized, that the whole reply or a line of its own in it is: once or repeated, alone or with
-        words of politeness; a stop sign counts as `stop`. None when there is none."""
-        if body.strip() and not body.strip(" \ufe0f" + "".join(STOP_SYMBOLS)):
+        """The word, normalized, that the whole reply is, or its first line when a greeting or a signature is beside it:
+        once or repeated, alone or with words of politeness; a stop sign counts as `stop`. None when there is none."""
+        symbols = "".join(character for character in body if not character.isspace() and character not in _UNSEEN)
+        if symbols and not symbols.strip("".join(STOP_SYMBOLS)):
             return "stop"
-        lines = [body, *body.splitlines()] if "\n" in body.strip() else [body]
-        found = (self._word(join_letters(normalize(line))) for line in lines if len(line) <= LONGEST)
-        return next((word for word in found if word), None)
+        return next((word for line in _lines(body) if (word := self._word(join_letters(normalize(line))))), None)
 
     def _word(self, text: str) -> str | None:
         for candidate in (text, shorten_repeats(text)):
@@ -87,6 +90,21 @@ class StopWords:
                 if whole in self._words and (whole in (candidate, rest) or self._words.issuperset(words)):
                     return whole
         return None
+
+
+def _lines(body: str) -> list[str]:
+    """The whole reply if it is short, and of several lines the first or last if it is a word that the law names."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    found = [body] if len(body) <= LONGEST else []
+    if len(lines) > 1:
+        ends = [line for line in (lines[0], lines[-1]) if len(line) <= LONGEST]
+        found += [line for line in ends if _is_required(normalize(line))]
+    return found
+
+
+def _is_required(normalized: str) -> bool:
+    keyword = default_keywords().get(normalized)
+    return keyword is not None and keyword.origin == "required" and normalized not in _AMBIGUOUS
 
 
 def _without(text: str, fillers: tuple[str, ...]) -> str:
@@ -104,7 +122,7 @@ def _without(text: str, fillers: tuple[str, ...]) -> str:
 
 def checked_keyword(word: str) -> str:
     """The normalized text of a word that an operator adds or takes out. Raises `Invalid`."""
-    normalized = normalize(word)
+    normalized = join_letters(normalize(word))
     if not normalized or len(word) > LONGEST:
         raise Invalid.field("word", f"A keyword has 1 to {LONGEST} characters, with at least one letter or digit.")
     if normalized in START_WORDS | HELP_WORDS:

@@ -5,6 +5,9 @@ import unicodedata
 
 # Letters that NFKD leaves whole, and the Arabic letters that people write interchangeably.
 _FOLDED = str.maketrans("ıłøđæœأإآىةٱ", "iloddeااايها") | {0x640: None}
+NORMALIZED_MAX = 2000
+"""Characters; a few ligatures become eighteen letters each."""
+
 _REPEATED = re.compile(r"(.)\1{2,}")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 """Scripts without spaces between words: Chinese and Japanese."""
@@ -12,7 +15,7 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 def normalize(body: str) -> str:
     """`" ＳＴＯＰ, s'il vous plaît 🛑"` becomes `"stop s il vous plait"`."""
-    folded = unicodedata.normalize("NFKD", body).casefold().translate(_FOLDED)
+    folded = unicodedata.normalize("NFKD", body[:NORMALIZED_MAX])[:NORMALIZED_MAX].casefold().translate(_FOLDED)
     folded = unicodedata.normalize("NFKD", folded)
     letters = (_letter_or_space(character) for character in folded)
     return " ".join(unicodedata.normalize("NFC", "".join(letters)).split())
