@@ -14,7 +14,7 @@ from sqlalchemy import text
 from event_stream_engine import clock, jobs
 from event_stream_engine.backbone import life
 from event_stream_engine.backbone.effects import FOLDER, Effects, WitnessUnavailable
-from event_stream_engine.backbone.life import EffectsHeld
+from event_stream_engine.backbone.life import EffectsHeld, Mark
 from event_stream_engine.backbone.relay import Relay, generation
 from event_stream_engine.backbone.streams.redis import RedisStreams, connect
 from event_stream_engine.backbone.verify import verify
@@ -210,6 +210,22 @@ async def test_a_crash_between_the_claim_and_the_witness_holds_nothing(place: Pl
     async with place.world.database.transaction() as tx:
         await life.claim(tx, await place.effects().look())
     assert await place.send(campaign, BEFORE) == BEFORE
+
+
+async def test_a_claim_of_another_process_while_one_starts_holds_nothing(place: Place) -> None:
+    """The other process claims between the two looks of the one that starts: at the witness and at the database."""
+    other = place.effects()
+    await other.look()
+
+    class Starting(Effects):
+        async def _in_redis(self) -> Mark | None:
+            async with other.claiming() as claiming:
+                await claiming.mark()
+            return await super()._in_redis()
+
+    starting = Starting(place.world.database, connect(place.settings.redis_url), place.home / FOLDER)
+    await starting.look()
+    assert not (await place.life()).is_held
 
 
 async def test_a_database_that_never_had_a_witness_gets_its_first(place: Place) -> None:

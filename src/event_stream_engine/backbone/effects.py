@@ -139,11 +139,15 @@ class Effects:
                 await self.refused()
 
     async def _open(self) -> Mark:
-        """Compare the database with every witness there is; begin a hold where they contradict each other."""
-        async with self.database.transaction() as tx:
-            row = await life.read(tx)
+        """Compare the database with every witness there is; begin a hold where they contradict each other.
+
+        The witness is read first: another process may claim in between, and it writes to the database before it writes
+        to the witness. What was read of the witness is in the database by then, unless it went back in time.
+        """
         in_redis = await self._asked(self._in_redis())
         in_files = list(await asyncio.to_thread(self._in_files))
+        async with self.database.transaction() as tx:
+            row = await life.read(tx)
         found = [mark for mark in (in_redis, *in_files) if mark is not None]
         own = [mark for mark in found if row.lineage and mark.lineage == str(row.lineage)]
         newest: Mark | None = None
