@@ -1,11 +1,14 @@
 """A campaign's messages, claimed, sent and recorded, against a bare loop of requests to the same sink."""
 
 import asyncio
+import contextlib
 import os
 import sys
+import tempfile
 import time
 from asyncio.subprocess import DEVNULL
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from pyreqwest.client import ClientBuilder
@@ -13,12 +16,14 @@ from sqlalchemy import text
 
 from benchmarks.callbacks import listening
 from benchmarks.stage.figures import record
+from event_stream_engine import clock
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import ports, throwaway_servers
 from event_stream_engine.entrypoints.bootstrap import collect_less_often
 from event_stream_engine.ids import new_id
 from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging import tasks
+from event_stream_engine.messaging.store import listings
 from event_stream_engine.settings import Settings, load_settings
 
 MESSAGES = 5000
@@ -34,11 +39,13 @@ async def measure() -> None:
         sys.executable, "-m", "benchmarks.stage.sink",
         env={**os.environ, "ESE_HTTP_PORT": str(port)}, stdout=DEVNULL,
     )  # fmt: skip
+    stack = contextlib.ExitStack()
     try:
         async with throwaway_servers(durable=True) as servers:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="ese-bench-"))
             await migrate(servers.database_url)
             await listening(port)
-            runtime = Runtime.create(_settings(servers.database_url, servers.redis_url, port))
+            runtime = Runtime.create(_settings(servers.database_url, servers.redis_url, port, home))
             await _contacts(runtime.database)
             ours, bare = [], []
             for number in range(ROUNDS):  # turn about, so that both meet the same machine
@@ -47,6 +54,7 @@ async def measure() -> None:
             await runtime.redis.aclose()
             await runtime.database.close()
     finally:
+        stack.close()
         sink.terminate()
         await sink.wait()
     mine, limit = sorted(ours)[1], sorted(bare)[1]
@@ -56,9 +64,9 @@ async def measure() -> None:
     )  # fmt: skip
 
 
-def _settings(database_url: str, redis_url: str, port: int) -> Settings:
+def _settings(database_url: str, redis_url: str, port: int, home: str) -> Settings:
     return load_settings({
-        "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_SECRET_KEY": "benchmark",
+        "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_SECRET_KEY": "benchmark", "ESE_HOME": home,
         "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t" * 32,
         "TWILIO_API_BASE_URL": f"http://127.0.0.1:{port}",
     })  # fmt: skip
@@ -132,9 +140,13 @@ FROM template, sender
 
 async def _launched(database: Database, number: int) -> UUID:
     campaign_id = new_id()
-    values = {"campaign": campaign_id, "name": f"Benchmark {number}", "address": f"+1415555010{number}"}
+    values: dict[str, Any] = {
+        "campaign": campaign_id, "name": f"Benchmark {number}", "address": f"+1415555010{number}",
+    }  # fmt: skip
     async with database.transaction() as tx:
         await tx.execute(text(_SETUP), values)
+        at = clock.now() + timedelta(minutes=1)  # a sender waits for a list since its process started
+        await listings.save(tx, listings.Listing(values["address"], "sms", complete_until=at, succeeded_at=at))
         await tx.execute(
             text("INSERT INTO messages (campaign_id, contact_id, phone) SELECT :campaign, id, phone FROM contacts"),
             values,
