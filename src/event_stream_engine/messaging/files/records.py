@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,10 +98,13 @@ def position(text: io.TextIOWrapper) -> int:
     return int(buffer.tell())
 
 
+_ESCAPED = re.compile("[\udc80-\udcff]")
+
+
 def read_as_windows_1252(text: str) -> str | None:
     """A text whose bytes that are not UTF-8 are read as Windows-1252, the other encoding that most exports have; None
     when it has none, or some that are neither."""
-    if text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text):
+    if text.isascii() or not _ESCAPED.search(text):
         return None
     try:
         return "".join(_windows_1252(c) if "\udc80" <= c <= "\udcff" else c for c in text)

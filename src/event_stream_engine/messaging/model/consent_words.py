@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from event_stream_engine.messaging.model.contacts import Consent
 
@@ -37,6 +38,7 @@ _NEGATED = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def consent_said(written: str) -> Consent | None:
     """What a cell of a column of consent says; None when it is not understood."""
     word = _folded(written)
@@ -49,6 +51,7 @@ def consent_said(written: str) -> Consent | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def opt_out_said(written: str) -> bool | None:
     """Whether a cell of a column of opt-outs says that the person opted out, in a word or by its date; None when it is
     not understood."""

@@ -117,7 +117,10 @@ def parse_phone(written: str, default_region: str | None) -> Phone:
             hint = "Write + and the country code in front, or choose the region of numbers without one."
             raise PhoneInvalid("region", hint) from error
         raise PhoneInvalid("invalid", "This is not a phone number.") from error
-    for spelling in spellings(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)):
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if phonenumbers.is_valid_number(number):
+        return Phone(e164, phonenumbers.region_code_for_number(number))
+    for spelling in spellings(e164)[1:]:
         candidate = phonenumbers.parse(spelling)
         if phonenumbers.is_valid_number(candidate):
             return Phone(spelling, phonenumbers.region_code_for_number(candidate))
