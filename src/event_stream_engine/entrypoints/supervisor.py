@@ -219,7 +219,7 @@ class Supervisor:
             self._spawn_task(child.keep_running())
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        """What a child is told. Only `serve` has the socket; other terminals must not look for it."""
+        """The environment of a child process. Only `serve` has the socket; other terminals must not look for it."""
         own = {"ESE_HTTP_FD": str(self.listener.fileno())} if self.listener and name == "serve" else {}
         return {**os.environ, **self.environment, **own}
 

@@ -23,7 +23,7 @@ ALIKE_MAX = 20
 async def watch(tx: Transaction, kind: Kind, steps: Sequence[Step], at_once: Mapping[UUID, int] | None = None) -> None:
     """Pause the campaigns of which most of the last messages failed alike, and those that `at_once` names with the code
     for which they stop. Call it once in a transaction, after its messages are locked: all endings are locked before the
-    first campaign, and campaigns in the order of their ids, so that nobody waits in a circle.
+    first campaign, and campaigns in the order of their ids, so that transactions cannot deadlock.
     """
     codes: dict[UUID, list[int]] = defaultdict(list)
     for step in steps:

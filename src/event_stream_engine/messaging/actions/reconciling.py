@@ -128,19 +128,19 @@ async def _settle_of(
         lists[phone] = max(lists.get(phone, []), item.found, key=len)
     sids = [found.sid for listed in lists.values() for found in listed]
     owned = await ledger.sid_owners(tx, sids)
-    told = await ledger.receipt_owners(tx, sids)
+    callback_owners = await ledger.receipt_owners(tx, sids)
     attempts = {item.row.message.id: item.row.message.attempt for item in asked}
     steps: list[Step] = []
     for phone, listed in lists.items():
         free = [item for item in listed if item.sid not in owned]
-        steps += _conclude(open_rows[phone], free, told, attempts, settings, now)
+        steps += _conclude(open_rows[phone], free, callback_owners, attempts, settings, now)
     return steps
 
 
 def _conclude(
     rows: Sequence[OpenRow],
     free: Sequence[FoundMessage],
-    told: Mapping[str, UUID],
+    callback_owners: Mapping[str, UUID],
     attempts: Mapping[UUID, int],
     settings: MessagingSettings,
     now: datetime,
@@ -164,7 +164,7 @@ def _conclude(
     ]
     by_sid = {item.sid: item for item in free}
     listed = [ListedMessage(item.sid, item.body, item.date_created) for item in free]
-    findings = conclude(competing, listed, told)
+    findings = conclude(competing, listed, callback_owners)
     left = [item for item in listed if item.sid not in findings.values()]
     steps: list[Step] = []
     for message in (message for message in competing if message.id in findings):

@@ -50,19 +50,19 @@ class OpenMessage:
 
 
 def conclude(
-    open_messages: Sequence[OpenMessage], listed: Sequence[ListedMessage], told: Mapping[str, UUID]
+    open_messages: Sequence[OpenMessage], listed: Sequence[ListedMessage], callback_owners: Mapping[str, UUID]
 ) -> dict[UUID, Finding]:
     """What became of each asked message of one person and sender.
 
-    `listed` has no message that is known to be another's; `told` are those whose callback named its owner. Equal texts
-    are interchangeable: with n requests and k in the list, the k earliest are found. A listed message is given to one
-    open message at most.
+    `listed` has no message that is known to be another's. `callback_owners` maps a SID to the message that its callback
+    named. Equal texts are interchangeable: with n requests and k in the list, the k earliest are found. A listed
+    message is given to one open message at most.
     """
     found: dict[UUID, Finding] = {}
     ids = {message.id for message in open_messages}
     free: list[ListedMessage] = []
     for item in sorted(listed, key=lambda item: (item.created, item.sid)):
-        owner = told.get(item.sid)
+        owner = callback_owners.get(item.sid)
         if owner is None:
             free.append(item)
         elif owner in ids:
