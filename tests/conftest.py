@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -22,6 +23,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
+
+if TYPE_CHECKING:
+    from tests.web.owner import OwnedTemplate
 
 NOTHING_SKIPPED = os.environ.get("ESE_TEST_NOTHING_SKIPPED") == "1" or os.environ.get("CI") == "true"
 WORKER, WORKERS = (int(os.environ.get(name, default).removeprefix("gw")) for name, default in (
@@ -114,11 +118,30 @@ def template(servers: Addresses) -> Iterator[str]:
         runner.run(drop(servers.database_url, name))
 
 
+@pytest.fixture(scope="session")
+def owned_template(
+    servers: Addresses, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[OwnedTemplate]":
+    """A migrated database with the first account, which others are copied from."""
+    from tests.web.owner import OwnedTemplate, add_owner  # the application is slow to import: only where it is needed
+
+    name = f"ese_template_{secrets.token_hex(4)}"
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+        redis_url = f"{servers.redis_url.rsplit('/', 1)[0]}/{next(LOGICAL_DATABASES)}"
+        home = tmp_path_factory.mktemp("owner")
+        access_token = runner.run(add_owner(in_database(servers.database_url, name), redis_url, home))
+        yield OwnedTemplate(name, access_token)
+        runner.run(drop(servers.database_url, name))
+
+
 @pytest.fixture
-async def database_url(servers: Addresses, template: str) -> AsyncIterator[str]:
-    """The address of a fresh, migrated, empty database."""
+async def database_url(servers: Addresses, template: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database. It is empty, or has the first account where a test signs in as it."""
+    owned = request.getfixturevalue("owned_template") if "owner" in request.fixturenames else None
+    source = owned.name if owned else template
     name = f"ese_test_{secrets.token_hex(6)}"
-    await execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    await execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY file_copy")
     yield in_database(servers.database_url, name)
     await drop(servers.database_url, name)
 

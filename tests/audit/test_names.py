@@ -12,7 +12,7 @@ from event_stream_engine import audit
 from event_stream_engine.database import Database
 from event_stream_engine.ids import new_id
 from tests.web.client import Client
-from tests.web.conftest import PASSWORD
+from tests.web.settings import PASSWORD
 
 AUDIT, KEYS, CONTACTS = "/api/v1/audit", "/api/v1/api-keys", "/api/v1/contacts"
 

@@ -58,8 +58,16 @@ def new_link(platform: RunningPlatform) -> Callable[[], str]:
 def signed_in(browser: Browser, platform: RunningPlatform) -> Iterator[Watched]:
     """A browser at 1440 x 900 that holds the admin's session."""
     with watched(browser, viewport={"width": 1440, "height": 900}, base_url=platform.api.origin) as session:
-        session.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
+        session.context.add_cookies(
+            [{"name": "ese_access", "value": platform.api.bearer(), "url": platform.api.origin}]
+        )
         yield session
+
+
+def sign_in(session: Watched, platform: RunningPlatform) -> None:
+    """Give a browser the admin's access cookie. It has no refresh cookie, so that no test ends another's session."""
+    cookie = {"name": "ese_access", "value": platform.api.bearer(), "url": platform.api.origin}
+    session.context.add_cookies([cookie])
 
 
 @dataclass(frozen=True)

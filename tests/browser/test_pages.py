@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
-from tests.browser.conftest import Content
+from tests.browser.conftest import Content, sign_in
 from tests.browser.watching import Watched, overflow, settle, violations, watched
 from tests.journeys import campaign as story
 from tests.journeys.running_platform import Api, RunningPlatform
@@ -99,7 +99,9 @@ def upload(platform: RunningPlatform, name: str) -> str:
 @pytest.fixture(scope="module")
 def session(browser: Browser, platform: RunningPlatform) -> Iterator[Watched]:
     with watched(browser, base_url=platform.api.origin) as session:
-        session.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
+        session.context.add_cookies(
+            [{"name": "ese_access", "value": platform.api.bearer(), "url": platform.api.origin}]
+        )
         yield session
 
 
@@ -114,7 +116,7 @@ REQUESTS_MAX = 15
 def test_a_first_visit_asks_for_little(browser: Browser, platform: RunningPlatform) -> None:
     """Nothing is cached yet: everything up to the drawn overview, in few and compressed answers."""
     with watched(browser, base_url=platform.api.origin) as fresh:
-        fresh.context.add_cookies([{"name": "ese_access", "value": platform.api.token, "url": platform.api.origin}])
+        sign_in(fresh, platform)
         page = fresh.page()
         asked: list[Request] = []
         page.on("requestfinished", lambda request: asked.append(request))

@@ -22,7 +22,8 @@ from tests.conformance.conftest import arrived
 from tests.conformance.kafka_broker import KafkaBroker, jars
 from tests.conformance.kafka_guarded import GuardedBroker
 from tests.web.client import Client
-from tests.web.conftest import client_of, owner, settings_for
+from tests.web.conftest import client_of, owner
+from tests.web.settings import settings_for
 
 __all__ = ["client_of", "owner"]  # fixtures
 

@@ -11,7 +11,7 @@ from event_stream_engine.entrypoints.doctor import Finding, Verdict, inbound_web
 from tests.messaging.conftest import start_sandbox
 from tests.sandbox.conftest import StartSandbox, free_port
 from tests.web.client import ORIGIN
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 __all__ = ["start_sandbox"]
 

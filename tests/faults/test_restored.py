@@ -38,7 +38,7 @@ from tests.faults.scene import until
 from tests.messaging.conftest import SENDER, World, calm, phone, receiver, start_sandbox, world
 from tests.messaging.test_provider_outage import inbound_is_known, reached
 from tests.sandbox.conftest import StartSandbox, free_port
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 __all__ = ["calm", "receiver", "start_sandbox", "world"]
 

@@ -12,7 +12,8 @@ from event_stream_engine.identity.tasks import send_due
 from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
 from tests.identity.mail_server import MailServer, serving
-from tests.web.conftest import anonymous, app, browser, client_of, link_token, owner, settings, settings_for
+from tests.web.conftest import anonymous, app, browser, client_of, link_token, owner, settings
+from tests.web.settings import settings_for
 
 __all__ = ["anonymous", "app", "browser", "client_of", "link_token", "owner", "settings"]
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from event_stream_engine.database import Database
 from tests.web.client import Client
-from tests.web.conftest import PASSWORD
+from tests.web.settings import PASSWORD
 
 ACCOUNTS, REGISTER, LOGIN = "/api/v1/accounts", "/api/v1/auth/register", "/api/v1/auth/login"
 MEMBER_SIGNS_IN = {"email": "bo@example.com", "password": PASSWORD}

@@ -19,7 +19,7 @@ from tests.identity.mail_server import MailServer
 from tests.messaging.conftest import later
 from tests.resilience.test_breaker import Time
 from tests.sandbox.conftest import free_port
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 MAILS = 12
 

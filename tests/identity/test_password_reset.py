@@ -23,7 +23,7 @@ from tests.identity.mail_server import USER, MailServer, serving
 from tests.identity.test_session_families import audited
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME, REFRESH
 from tests.web.client import Client
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 ASK, CONFIRM = "/api/v1/auth/password-reset", "/api/v1/auth/password-reset/confirm"
 NEW = "a wholly different phrase"

@@ -14,7 +14,7 @@ from event_stream_engine.identity.access.directory import Directory
 from event_stream_engine.web.auth import STALE_SECONDS, Principal, authenticate, unchanged
 from tests.identity.test_accounts import facts
 from tests.web.client import Client
-from tests.web.conftest import PASSWORD
+from tests.web.settings import PASSWORD
 
 ACCOUNTS, LOGIN, ME = "/api/v1/accounts", "/api/v1/auth/login", "/api/v1/auth/me"
 

@@ -24,7 +24,7 @@ from event_stream_engine.web.auth import STALE_SECONDS, Principal, authenticate,
 from tests.identity.test_accounts import ACCOUNTS, MEMBER, MEMBER_SIGNS_IN, REGISTER
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME, REFRESH
 from tests.web.client import Client
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 SESSIONS = "/api/v1/auth/sessions"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -12,7 +12,7 @@ from event_stream_engine import clock
 from event_stream_engine.identity.model import REFRESH_GRACE_SECONDS
 from event_stream_engine.settings import Settings
 from tests.web.client import Client
-from tests.web.conftest import PASSWORD
+from tests.web.settings import PASSWORD
 
 ME, LOGIN, REFRESH, LOGOUT = (f"/api/v1/auth/{name}" for name in ("me", "login", "refresh", "logout"))
 CREDENTIALS = {"email": "ana@example.com", "password": PASSWORD}

@@ -17,7 +17,7 @@ from event_stream_engine.settings import Settings
 from tests.identity.test_sessions import CREDENTIALS
 from tests.identity.test_two_step import CODE, LOGIN, turn_on
 from tests.web.client import Client
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 OLD, NEW = Keyring.of("k" * 40), Keyring.of("n" * 40, "k" * 40)
 

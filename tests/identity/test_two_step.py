@@ -21,7 +21,7 @@ from tests.identity.test_accounts import ACCOUNTS, MEMBER, MEMBER_SIGNS_IN, REGI
 from tests.identity.test_session_families import audited
 from tests.identity.test_sessions import CREDENTIALS, LOGIN, ME
 from tests.web.client import Answer, Client
-from tests.web.conftest import PASSWORD
+from tests.web.settings import PASSWORD
 
 TWO_STEP, CODE = "/api/v1/auth/two-step", "/api/v1/auth/login/code"
 

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ T = TypeVar("T")
 START_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.2
+RENEW_SECONDS = 300.0
 _LINK = re.compile(r"Sign in.*(http\S+/sign-in/link\?token=\S+)")
 _UP = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "up"]
 _TRANSIENT = (502, 503, 504)
@@ -50,12 +51,44 @@ class Refused(AssertionError):
 @dataclass
 class Api:
     """A blocking client of one origin. While the server is being restarted it asks again, for `patience` seconds;
-    a POST carries an Idempotency-Key, so that asking again is safe."""
+    a POST carries an Idempotency-Key, so that asking again is safe.
+
+    With the refresh token of a session it renews its access token, which lives for 15 minutes, after
+    `RENEW_SECONDS`."""
 
     origin: str
     token: str = ""
+    refresh_token: str = ""
     patience: float = 30.0
     pause: Callable[[], object] = lambda: None
+    renewed_at: float = float("-inf")
+
+    def bearer(self) -> str:
+        """A token that is good for ten minutes more; "" where nobody is signed in."""
+        if self.refresh_token and time.monotonic() - self.renewed_at > RENEW_SECONDS:
+            cookies = self._renewed()
+            self.token, self.refresh_token = cookies["ese_access"], cookies["ese_refresh"]
+            self.renewed_at = time.monotonic()
+        return self.token
+
+    def _renewed(self) -> dict[str, str]:
+        """The cookies of a renewed session. Asked again within 20 seconds, the old refresh token still counts."""
+        deadline = time.monotonic() + self.patience
+        while True:
+            request = urllib.request.Request(
+                f"{self.origin}/api/v1/auth/refresh", b"", {"cookie": f"ese_refresh={self.refresh_token}"}
+            )
+            try:
+                with _opener().open(request, timeout=30) as answer:
+                    return cookies_of(answer.headers.get_all("set-cookie") or [])
+            except urllib.error.HTTPError as refused:
+                if refused.code not in _TRANSIENT:
+                    raise Refused("POST", "/api/v1/auth/refresh", refused.code, refused.read()) from refused
+            except (OSError, http.client.HTTPException):
+                pass
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"no answer from {request.full_url} within {self.patience:.0f} s")
+            self.pause()
 
     def get(self, path: str, **query: Any) -> Any:
         given = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
@@ -113,8 +146,8 @@ class Api:
             self.pause()
 
     def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        authorization = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        given = {**headers, **authorization}
+        token = self.bearer()
+        given = {**headers, **({"authorization": f"Bearer {token}"} if token else {})}
         request = urllib.request.Request(self.origin + path, body, given, method=method)
         try:
             with _opener().open(request, timeout=30) as response:
@@ -141,6 +174,11 @@ def _redirected_with_cookies(url: str, form: bytes) -> list[str]:
         if answer.code != 303:
             raise
         return answer.headers.get_all("set-cookie") or []
+
+
+def cookies_of(headers: Iterable[str]) -> dict[str, str]:
+    """Names and values of Set-Cookie headers."""
+    return dict(header.split(";")[0].split("=", 1) for header in headers)  # type: ignore[misc]
 
 
 @dataclass
@@ -301,9 +339,8 @@ class RunningPlatform:
         with _opener().open(link, timeout=30) as page:
             assert b"<form" in page.read()
         form = urllib.parse.urlencode({"token": token}).encode()
-        cookies = _redirected_with_cookies(f"{origin}/sign-in/link", form)
-        access = next(cookie for cookie in cookies if cookie.startswith("ese_access="))
-        self.api = Api(origin, access.split("=", 1)[1].split(";")[0], pause=self.look)
+        cookies = cookies_of(_redirected_with_cookies(f"{origin}/sign-in/link", form))
+        self.api = Api(origin, refresh_token=cookies["ese_refresh"], pause=self.look)
         self.sandbox = Api(self.running()["environment"]["TWILIO_API_BASE_URL"], pause=self.look)
 
     def _link(self) -> str | None:

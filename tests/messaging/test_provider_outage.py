@@ -30,7 +30,7 @@ from event_stream_engine.resilience import Breaker, State, circuits_of
 from tests.messaging.conftest import BY, SENDER, World, calm, later, phone
 from tests.resilience.test_breaker import Time
 from tests.sandbox.conftest import StartSandbox, free_port
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 PEOPLE, AT_ONCE = 120, 12
 

@@ -20,7 +20,7 @@ from event_stream_engine.monitoring.api import Category, get_broadcaster, reset_
 from event_stream_engine.monitoring.store import MetricFlush
 from event_stream_engine.telemetry import following
 from tests.monitoring.test_persisting import row_of
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 
 @pytest.fixture(autouse=True)

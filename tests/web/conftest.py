@@ -14,27 +14,10 @@ from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.api import create_app
 from event_stream_engine.identity.actions import accounts as identity
 from event_stream_engine.permissions import Role
-from event_stream_engine.settings import Settings, load_settings
-from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
+from event_stream_engine.settings import Settings
 from tests.web.client import ORIGIN, Client
-
-PASSWORD = "correct horse battery"
-
-
-def settings_for(database_url: str, redis_url: str, home: Path, **changes: str) -> Settings:
-    return load_settings(
-        {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            "ESE_HOME": str(home),
-            "ESE_SECRET_KEY": "k" * 40,
-            "ESE_PUBLIC_URL": ORIGIN,
-            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-            "TWILIO_API_BASE_URL": "http://127.0.0.1:1",
-            **changes,
-        }
-    )
+from tests.web.owner import OWNER, OwnedTemplate
+from tests.web.settings import PASSWORD, settings_for
 
 
 @pytest.fixture
@@ -67,23 +50,16 @@ def anonymous(client_of: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
-async def owner(client_of: Callable[..., Client]) -> Client:
-    """The first account, signed in by an access token."""
-    client = client_of()
-    body = {"email": "ana@example.com", "password": PASSWORD, "display_name": "Ana"}
-    assert (await client.post("/api/v1/auth/register", json=body)).status_code == 201
-    session = await client.post("/api/v1/auth/login", json={"email": body["email"], "password": PASSWORD})
-    assert session.status_code == 200, session.text
-    client.cookies.clear()
-    client.headers["authorization"] = f"Bearer {session.json()['access_token']}"
-    return client
+async def owner(client_of: Callable[..., Client], owned_template: OwnedTemplate) -> Client:
+    """The first account, which every database of a test with this fixture has, signed in by an access token."""
+    return client_of(headers={"authorization": f"Bearer {owned_template.access_token}"})
 
 
 @pytest.fixture
 async def browser(client_of: Callable[..., Client], owner: Client) -> Client:
     """The same account, signed in by cookies on the platform's own page."""
     client = client_of(headers={"origin": ORIGIN, "sec-fetch-site": "same-origin"})
-    body = {"email": "ana@example.com", "password": PASSWORD}
+    body = {"email": OWNER["email"], "password": PASSWORD}
     assert (await client.post("/api/v1/auth/login", json=body)).status_code == 200
     return client
 

@@ -14,7 +14,7 @@ from event_stream_engine.resilience import Breaker, Circuits, Pool, State, circu
 from event_stream_engine.settings import Settings
 from tests.faults.proxy import Proxy, proxied
 from tests.web.client import Client
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 CONTACTS = "/api/v1/contacts"
 NOWHERE = ("127.0.0.1", 1)

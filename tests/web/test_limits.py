@@ -14,7 +14,7 @@ from event_stream_engine.errors import Invalid
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web.addresses import client_address, networks
 from tests.web.client import Client
-from tests.web.conftest import settings_for
+from tests.web.settings import settings_for
 
 ME = "/api/v1/auth/me"
 

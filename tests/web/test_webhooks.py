@@ -13,7 +13,8 @@ from event_stream_engine.messaging.twilio.signature import SHA256, sign
 from event_stream_engine.settings import Settings
 from tests.sandbox.conftest import AUTH_TOKEN
 from tests.web.client import ORIGIN, Answer, Client
-from tests.web.conftest import add_contact, settings_for
+from tests.web.conftest import add_contact
+from tests.web.settings import settings_for
 
 STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
 SID = "SM" + "5" * 32

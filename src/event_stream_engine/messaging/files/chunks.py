@@ -17,6 +17,8 @@ from event_stream_engine.messaging.model.import_rows import (
 )
 
 ROWS_MAX = 10_000
+FIRST_ROWS_MAX = 2_000
+"""The database begins on a small chunk while the next is read, and the page shows the first rows sooner."""
 CHARACTERS_MAX = 8_000_000
 """A chunk ends with the row that passes either bound: what is in memory at once is a few of them."""
 
@@ -30,6 +32,7 @@ class ChunkReader:
         self._reader = reader
         self._number = number
         self._rows_max = rows_max
+        self._limit = min(FIRST_ROWS_MAX, rows_max)
 
     def next(self) -> tuple[Chunk, bytes]:
         """The next chunk and its rows as CSV for staging; without rows at the end of the file. Blocks.
@@ -43,8 +46,9 @@ class ChunkReader:
             chunk.rows_read += 1
             self._take(record, chunk)
             characters += len(record.raw)
-            if chunk.rows_read >= self._rows_max or characters >= CHARACTERS_MAX:
+            if chunk.rows_read >= self._limit or characters >= CHARACTERS_MAX:
                 break
+        self._limit = self._rows_max
         chunk.bytes_read = self._rows.bytes_read()
         for name, count in self._rows.unmapped.items():
             chunk.warn("unmapped_column", name, count)
