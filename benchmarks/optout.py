@@ -8,8 +8,9 @@ from event_stream_engine.messaging.model.replies import Reading, StopWords, read
 from event_stream_engine.messaging.model.replies.confirmations import TWILIO_ANSWERS
 
 DATA = Path(__file__).parent.parent / "tests/data"
-SETS = {"": "opt_out_replies_blind.txt", "_known": "opt_out_replies.txt"}
-"""The author of the blind set knew neither the product nor its examples."""
+SETS = {"": "opt_out_replies_blind.txt", "_second": "opt_out_replies_second.txt", "_known": "opt_out_replies.txt"}
+"""The authors of the first two knew neither the product nor its examples. The threshold was chosen with the second; the
+first was measured once, after everything else was decided, and has a language (Hindi) that only keywords cover."""
 GOAL_RECALL = 0.99
 GOAL_FALSE_ALARMS = 0.05
 ROUNDS = 20

@@ -7,6 +7,7 @@ from event_stream_engine.messaging.model.replies import Reading, StopWords, read
 
 ROOT = Path(__file__).parents[3]
 MEASURED = ROOT / "tests/data/opt_out_replies.txt"
+SECOND = ROOT / "tests/data/opt_out_replies_second.txt"
 BLIND = ROOT / "tests/data/opt_out_replies_blind.txt"
 TRAINED = ROOT / "tools/opt_out/replies.txt"
 
