@@ -1,9 +1,6 @@
 """`ese alerts …` as it is typed, and the health that `ese doctor` prints."""
 
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,18 +13,18 @@ from event_stream_engine.alerts.catalogue import BY_NAME
 from event_stream_engine.alerts.model import Alert, Judged
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.doctor import health_of, health_table
+from tests.entrypoints.command_line import Done, run_ese
 
-Ese = Callable[..., "subprocess.CompletedProcess[str]"]
+Ese = Callable[..., Done]
 
 
 @pytest.fixture
 def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    environment = {**os.environ, **servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
+    environment = {**servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
 
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "alerts", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    def run(*words: str) -> Done:
+        return run_ese("alerts", *words, environment=environment)
 
     return run
 

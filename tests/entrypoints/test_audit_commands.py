@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from event_stream_engine import audit
 from event_stream_engine.database import Database
-from tests.entrypoints.test_account_commands import add_account, ese
+from tests.entrypoints.command_line import run_ese
+from tests.entrypoints.test_account_commands import add_account
 
 
 async def test_the_trail_is_listed_by_name_and_range_and_exported(
@@ -22,7 +23,7 @@ async def test_the_trail_is_listed_by_name_and_range_and_exported(
             await tx.execute(moved, {"day": day})
 
     def run(*words: str) -> str:
-        done = ese("audit", *words, database_url=database_url, home=tmp_path)
+        done = run_ese("audit", *words, environment={"DATABASE_URL": database_url, "ESE_HOME": str(tmp_path)})
         return done.stdout + done.stderr
 
     listed = run("list", "--from", "2026-03-02", "--to", "2026-03-02", "--actor", "Bo@example.com")

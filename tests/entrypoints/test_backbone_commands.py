@@ -1,14 +1,11 @@
-"""The operator's commands, as typed: what they print, what they change, and their exit status."""
+"""The operator's commands, as ese: what they print, what they change, and their exit status."""
 
 import asyncio
-import os
 import re
-import sys
 from typing import get_args
 
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import outbox
@@ -17,14 +14,13 @@ from event_stream_engine.backbone.streams.redis import RedisStreams
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.backbone.dead_letters import DeadLetter
 from event_stream_engine.entrypoints.backbone.letters_cli import Status
-from event_stream_engine.entrypoints.cli import app
-from event_stream_engine.errors import EseError
 from event_stream_engine.events.messaging import StatusCallbackReceived
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 from event_stream_engine.telemetry import correlation
 from tests.backbone.conftest import SETTINGS, WAIT_SECONDS, redis, streams, working
 from tests.backbone.test_failing_reactions import rows, wait_rows
+from tests.entrypoints.command_line import run_ese
 from tests.web.test_backbone_api import GROUP, bury
 
 __all__ = ["redis", "streams"]  # fixtures
@@ -37,27 +33,9 @@ def ese(database: Database, database_url: str, redis_url: str):  # type: ignore[
     """Run `ese …` against this test's servers; its status and what it printed."""
 
     async def run(*words: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "event_stream_engine.entrypoints.cli", *words,
-            env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        output, _ = await process.communicate()
-        return process.returncode or 0, output.decode()
-
-    return run
-
-
-@pytest.fixture
-def typed(database: Database, database_url: str, redis_url: str):  # type: ignore[no-untyped-def]
-    """The same within this process: for many commands, each of which would take a second to start."""
-
-    async def run(*words: str) -> tuple[int, str]:
         servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=servers)
-        if isinstance(done.exception, EseError):  # as `main` prints it
-            return 1, f"ese: {done.exception.detail}\n"
-        return done.exit_code, done.output
+        done = await asyncio.to_thread(run_ese, *words, environment=servers)
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
@@ -114,7 +92,7 @@ async def test_a_replay_of_nothing_is_refused_and_counted(ese) -> None:  # type:
 AUDIT = "SELECT action, entity_id, detail FROM audit_entries ORDER BY id"
 
 
-async def test_what_the_api_refuses_is_refused_before_anything_is_changed(ese, typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+async def test_what_the_api_refuses_is_refused_before_anything_is_changed(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
     await bury(database, 2)
     redrive, replay = ("dead-letters", "redrive", "--group", GROUP), ("replay", "start", GROUP)
     discard, pause = ("dead-letters", "discard", "--group", GROUP), ("groups", "pause", GROUP)
@@ -131,9 +109,8 @@ async def test_what_the_api_refuses_is_refused_before_anything_is_changed(ese, t
         ((*pause, "--reason", " \t"), "--reason", "Say why"),
         (("dead-letters", "list", "--status", "foo"), "--status", "'open', 'redriven', 'discarded'"),
     ):
-        status, output = await typed(*words)
+        status, output = await ese(*words)
         assert (status, option in output, why in output) == (2, True, True), (words, output)
-    assert (await ese(*redrive, "--per-second", "0"))[0] == 2, "as a process"
     assert len(await rows(database, "SELECT 1 FROM dead_letters WHERE status = 'open'")) == 2
     assert not await rows(database, "SELECT 1 FROM consumer_groups WHERE paused_at IS NOT NULL")
     assert not await rows(database, AUDIT)
@@ -143,7 +120,7 @@ def test_the_statuses_are_those_of_the_api() -> None:
     assert get_args(DeadLetter.model_fields["status"].annotation) == tuple(Status)
 
 
-async def test_a_range_begins_and_ends_at_a_day_a_time_or_an_entry(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+async def test_a_range_begins_and_ends_at_a_day_a_time_or_an_entry(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
     tick = 1772495999999  # the last millisecond of 2026-03-02
     seq = await call_back_at(database, tick)
     count = ("replay", "start", GROUP, "--dry-run")
@@ -157,12 +134,12 @@ async def test_a_range_begins_and_ends_at_a_day_a_time_or_an_entry(typed, databa
         (("--from", f"{tick}-{seq + 1}"), 0),
         (("--from", "1795123171202-17"), 0),  # as ISO 8601 without hyphens: a time in the year 1795
     ):
-        assert await typed(*count, *words) == (0, f"{matching} events match\n"), words
+        assert await ese(*count, *words) == (0, f"{matching} events match\n"), words
     for wrong in ("5-", "tomorrow", "2026-03-02Z", "1-2-3", ""):
         told = f"ese: --from: {wrong} is not a time. Write 2026-03-01, or 2026-03-01T09:30Z, or an entry id such as "
-        status, output = await typed(*count[:3], "--from", wrong)
+        status, output = await ese(*count[:3], "--from", wrong)
         assert (status, output.startswith(told)) == (1, True), output
-    assert (await typed("replay", "list"))[1].startswith("There is no replay.")
+    assert (await ese("replay", "list"))[1].startswith("There is no replay.")
 
 
 async def call_back_at(database: Database, tick: int) -> int:
@@ -178,7 +155,7 @@ RETURNING (SELECT seq FROM outbox)
 """
 
 
-async def test_names_that_nothing_has_are_told_apart_from_nothing_found(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+async def test_names_that_nothing_has_are_told_apart_from_nothing_found(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
     await bury(database, 1)
     nobody = str(new_id())
     why = ("--reason", "known")
@@ -193,14 +170,14 @@ async def test_names_that_nothing_has_are_told_apart_from_nothing_found(typed, d
         (("list", "--cause", "0123"), "No dead letter has the cause 0123. `ese dead-letters causes`"),
         (("redrive", nobody, "--group", GROUP), "Name ids, or choose by --group, --type, --key or --cause: not both."),
     ):
-        status, output = await typed("dead-letters", *words)
+        status, output = await ese("dead-letters", *words)
         assert (status, output.startswith(f"ese: {told}")) == (1, True), (words, output)
-    cause = (await typed("dead-letters", "causes"))[1].split()[0]
-    assert await typed("dead-letters", "redrive", "--cause", cause) == (0, "1 of 1 are given back\n")
-    assert await typed("dead-letters", "redrive", "--cause", cause) == (0, "0 of 0 are given back\n"), "known, and done"
+    cause = (await ese("dead-letters", "causes"))[1].split()[0]
+    assert await ese("dead-letters", "redrive", "--cause", cause) == (0, "1 of 1 are given back\n")
+    assert await ese("dead-letters", "redrive", "--cause", cause) == (0, "0 of 0 are given back\n"), "known, and done"
 
 
-async def test_every_order_is_audited_with_who_gave_it_and_what_it_was(typed, database: Database) -> None:  # type: ignore[no-untyped-def]
+async def test_every_order_is_audited_with_who_gave_it_and_what_it_was(ese, database: Database) -> None:  # type: ignore[no-untyped-def]
     await bury(database, 2)
     await call_back_at(database, 1772495999999)
     first = str((await rows(database, "SELECT id FROM dead_letters ORDER BY id LIMIT 1"))[0]["id"])
@@ -210,11 +187,11 @@ async def test_every_order_is_audited_with_who_gave_it_and_what_it_was(typed, da
         ("dead-letters", "discard", "--group", GROUP, "--reason", "known"),
     )  # fmt: skip
     for words in orders:
-        status, output = await typed(*words, "--by", "ana")
+        status, output = await ese(*words, "--by", "ana")
         assert status == 0, output
-    started = await typed("replay", "start", GROUP, "--from", "2026-03-02", "--per-second", "5", "--by", "ana")
+    started = await ese("replay", "start", GROUP, "--from", "2026-03-02", "--per-second", "5", "--by", "ana")
     replayed = started[1].split(":")[0]
-    assert (await typed("replay", "cancel", replayed, "--by", "ana"))[0] == 0
+    assert (await ese("replay", "cancel", replayed, "--by", "ana"))[0] == 0
     told = [(row["action"], row["entity_id"], row["detail"]) for row in await rows(database, AUDIT)]
     assert told == [
         ("consumer_group.pause", GROUP, {"by": "ana", "reason": "a look"}),

@@ -1,8 +1,5 @@
 """`ese flags …` as it is typed, on a real database."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,19 +7,19 @@ import pytest
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
+from tests.entrypoints.command_line import Done, run_ese
 from tests.entrypoints.test_account_commands import add_account
 
-Ese = Callable[..., "subprocess.CompletedProcess[str]"]
+Ese = Callable[..., Done]
 
 
 @pytest.fixture
 def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    environment = {**os.environ, **servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
+    environment = {**servers, "ESE_HOME": str(tmp_path), "SUDO_USER": "", "USER": "bo"}
 
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "flags", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    def run(*words: str) -> Done:
+        return run_ese("flags", *words, environment=environment)
 
     return run
 

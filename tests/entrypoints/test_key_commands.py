@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from event_stream_engine.database import Database
-from tests.entrypoints.test_account_commands import ese
+from tests.entrypoints.command_line import run_ese
 from tests.web.client import Client
 from tests.web.conftest import anonymous, app, client_of, owner, settings
 
@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def keys(database_url: str, tmp_path: Path) -> Run:
     def run(*words: str) -> tuple[int, str, str]:
-        done = ese("keys", *words, database_url=database_url, home=tmp_path)
+        done = run_ese("keys", *words, environment={"DATABASE_URL": database_url, "ESE_HOME": str(tmp_path)})
         return done.returncode, done.stdout, done.stderr
 
     return run

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from event_stream_engine.database import Database
-from tests.entrypoints.test_account_commands import ese
+from tests.entrypoints.command_line import run_ese
 from tests.web.client import Client
 from tests.web.conftest import add_contact
 from tests.web.test_webhooks import INBOUND, call, written
@@ -82,7 +82,8 @@ async def test_the_command_line_prints_and_erases_one_person(
     added = await add_contact(owner, consent="opted_out", attributes={"name": "Ana"})
 
     def run(*words: str) -> tuple[int, str]:
-        done = ese("contacts", *words, "--by", "bo", database_url=database_url, home=tmp_path, ESE_SECRET_KEY="k" * 40)
+        given = {"DATABASE_URL": database_url, "ESE_HOME": str(tmp_path), "ESE_SECRET_KEY": "k" * 40}
+        done = run_ese("contacts", *words, "--by", "bo", environment=given)
         return done.returncode, done.stdout + done.stderr
 
     status, printed = run("record", "+1 415 234-0000")
