@@ -2,12 +2,14 @@
 before the first message. What went back in time is a copy of the database in the same cluster; `make restore-drill`
 does the same with a physical backup."""
 
+import asyncio
 import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -188,6 +190,15 @@ async def test_one_witness_alone_is_enough(place: Place, lost: tuple[str, ...]) 
     await place.effects().look()
     await place.lose(other)
     assert await place.send(campaign, BEFORE) == BEFORE, "the lost one was filled again"
+
+
+async def test_claims_that_end_at_once_leave_the_newest_witness(place: Place) -> None:
+    effects = place.effects()
+    known = await effects.look()
+    marks = [msgspec.structs.replace(known, mark=known.mark + number) for number in range(1, 101)]
+    await asyncio.gather(*(effects._write(mark) for mark in reversed(marks)))
+    (file,) = (place.home / FOLDER / known.lineage).glob("*.json")
+    assert msgspec.json.decode(file.read_bytes(), type=Mark) == marks[-1]
 
 
 async def test_a_lost_witness_is_waited_for_before_the_hold_begins(place: Place) -> None:

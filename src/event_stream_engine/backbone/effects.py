@@ -14,6 +14,7 @@ begins. A database that never had a witness (a new one, or one of a release befo
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
@@ -73,6 +74,8 @@ class Effects:
     known: Mark | None = None
     _missing_since: float | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _filing: threading.Lock = field(default_factory=threading.Lock)
+    _filed: Mark | None = None
 
     @asynccontextmanager
     async def claiming(self, *, fail_fast: bool = False) -> AsyncIterator[Claiming]:
@@ -250,7 +253,13 @@ class Effects:
                 yield mark
 
     def _to_file(self, mark: Mark) -> None:
-        """A file of this process's own: it needs no lock. Those of earlier processes, which know less, go."""
+        """A file of this process's own. Those of earlier processes, which know less, go."""
+        with self._filing:  # claims of one process end in any order, each in a thread of its own
+            known = self._filed
+            self._filed = known.newest(mark) if known is not None and known.lineage == mark.lineage else mark
+            self._replace_file(self._filed)
+
+    def _replace_file(self, mark: Mark) -> None:
         folder = self.folder / mark.lineage
         own = folder / f"{socket.gethostname()}-{os.getpid()}.json"
         is_first = not own.exists()
