@@ -49,7 +49,7 @@ async def measure() -> None:
             await _contacts(runtime.database)
             ours, bare = [], []
             for number in range(ROUNDS):  # turn about, so that both meet the same machine
-                bare.append(await _bare_loop(port))
+                bare.append(await bare_loop(port))
                 ours.append(await _campaign(runtime, number))
             await runtime.redis.aclose()
             await runtime.database.close()
@@ -83,11 +83,11 @@ async def _contacts(database: Database) -> None:
         )
 
 
-async def _bare_loop(port: int) -> float:
+async def bare_loop(port: int, at_once: int = AT_ONCE) -> float:
     """Requests a second of the same client in a plain loop: such messages, connections and answers, nothing kept."""
     url = f"http://127.0.0.1:{port}/2010-04-01/Accounts/AC{'0' * 32}/Messages.json"
     headers = {"authorization": "Basic eA==", "content-type": "application/x-www-form-urlencoded"}
-    builder = ClientBuilder().max_connections(AT_ONCE).no_proxy().timeout(timedelta(seconds=30))
+    builder = ClientBuilder().max_connections(at_once).no_proxy().timeout(timedelta(seconds=30))
     async with builder.default_headers(headers).build() as client:
         left = iter(range(MESSAGES))
 
@@ -102,7 +102,7 @@ async def _bare_loop(port: int) -> float:
                 await response.json()
 
         begin = time.perf_counter()
-        await asyncio.gather(*(sender() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(sender() for _ in range(at_once)))
         return MESSAGES / (time.perf_counter() - begin)
 
 

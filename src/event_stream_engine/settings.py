@@ -271,8 +271,13 @@ class MessagingSettings(Section):
         15, alias="ESE_SEND_UNKNOWN_GRACE_SECONDS", ge=1, le=3600,
         description="How long an unanswered request may still arrive at Twilio; only then do we ask.",
     )  # fmt: skip
-    concurrency: int = Field(64, alias="ESE_SEND_CONCURRENCY", ge=1, le=500)
-    claim_size: int = Field(600, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000)
+    concurrency: int = Field(
+        800, alias="ESE_SEND_CONCURRENCY", ge=1, le=5000,
+        description="At most so many requests of one process are under way; fewer where the rate needs fewer.",
+    )  # fmt: skip
+    claim_size: int = Field(
+        600, alias="ESE_SEND_CLAIM_SIZE", ge=1, le=5000, description="At most so many in one claim."
+    )
     worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
         10,

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib
 import pkgutil
+import resource
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from event_stream_engine.telemetry import configure_logging
 
 log = structlog.get_logger()
 
+FILES_MAX = 65_536
 FEATURES_WITH_CONSUMERS = ("messaging", "monitoring")
 FEATURES_WITH_TASKS = ("identity", "messaging", "monitoring")
 
@@ -33,8 +35,18 @@ def begin(process: str) -> Settings:
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
     use_secret_key(settings)
     refuse_older_schema(settings)
+    allow_connections()
     announce(settings, process)
     return settings
+
+
+def allow_connections() -> None:
+    """As many open files as the process may have, up to `FILES_MAX`: a connection is one, and the usual soft limit of
+    1,024 is less than a worker that sends, or an API with as many browsers, may need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def use_secret_key(settings: Settings) -> None:

@@ -1,52 +1,40 @@
 """Messaging's chores: sending, and finding again whatever a crash left behind."""
 
-import asyncio
 import time
-from collections import Counter
-from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter as Metric
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError
 
 from event_stream_engine import clock
 from event_stream_engine.backbone import life
-from event_stream_engine.backbone.effects import Effects, effects_of
+from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
 from event_stream_engine.messaging import erasure_tasks, import_tasks, inbound_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
-from event_stream_engine.messaging.actions import reconciling, sending
-from event_stream_engine.messaging.actions.sending import Outgoing, SendPlan, Sent
-from event_stream_engine.messaging.gateway import GatewayUnavailable, MessageGateway, NotSent
+from event_stream_engine.messaging.actions import reconciling
+from event_stream_engine.messaging.actions.sending import SendPlan
+from event_stream_engine.messaging.gateway import GatewayUnavailable, MessageGateway
 from event_stream_engine.messaging.pace import Pace
+from event_stream_engine.messaging.pipeline import SLICE_SECONDS, Pipeline, Window
 from event_stream_engine.messaging.store import campaigns as campaign_store
 from event_stream_engine.messaging.store import senders as sender_store
 from event_stream_engine.messaging.twilio import gateway_of
 from event_stream_engine.settings import MessagingSettings
-from event_stream_engine.telemetry import timed, worked
 
 log = structlog.get_logger()
 
 __all__ = ["ask_silent", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
 """Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
 
-OUTCOMES = Metric("ese_send_outcomes_total", "Answers to messages handed to Twilio", ["outcome"])
-
-SLICE_SECONDS = 5.0
-"""A sender gives its worker back after this long and queues itself again, so that a worker can stop in between."""
-
 ASKING_SECONDS = 20.0
 """Of every 30: how long one round asks about silent messages; what is left waits for the next."""
 
-LANES = 3
-"""While one lane waits for Twilio, another talks to the database."""
-
+_WINDOW = "send_window"
 _LOCK_SECONDS = 10
-_REQUEST_SECONDS = 12  # a little above the gateway's own timeout
 _RECOVER_BATCH = 500
 _ASK_BATCH = 50
 _RECONCILE_BATCH = 20
@@ -86,74 +74,12 @@ async def send_slice(runtime: Runtime, campaign_id: UUID, lock: "Lock") -> bool:
     buckets = {f"sender:{sender.id}": sender.messages_per_second}
     if campaign.messages_per_second:
         buckets[f"campaign:{campaign_id}"] = campaign.messages_per_second
-    lane = Lane(runtime, gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets), lock)
-    # A lane that fails does not end the others in the middle of their requests.
-    results = await asyncio.gather(*(lane.run() for _ in range(LANES)), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return any(results)
-
-
-class Lane:
-    """Claim, send, record, until nothing is due or the slice is over."""
-
-    def __init__(self, runtime: Runtime, gateway: MessageGateway, plan: SendPlan, pace: Pace, lock: "Lock") -> None:
-        self._runtime = runtime
-        self._effects: Effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
-        self._lock = lock
-        self._gateway = gateway
-        self._plan = plan
-        self._pace = pace
-        self._settings = runtime.settings.messaging
-        self._ends = time.monotonic() + SLICE_SECONDS
-
-    async def run(self) -> bool:
-        """True when the slice ended before the work did."""
-        while time.monotonic() < self._ends:
-            wanted = self._gateway.room(self._settings.claim_size // LANES)
-            if wanted == 0:  # Twilio is left alone; what waits stays in the queue, and `dispatch` looks every second
-                return False
-            grant = await self._pace.take(wanted)
-            if grant.count == 0:
-                await asyncio.sleep(min(grant.wait_seconds, 0.5))
-                continue
-            await self._lock.reacquire()  # its time begins anew; raises when another sender has taken over
-            started = time.monotonic()
-            async with self._effects.claiming() as claiming:
-                claim = await sending.claim(claiming.tx, self._plan, grant.count, self._settings)
-                if claim.outgoing:
-                    await claiming.mark()
-            await self._pace.give_back(grant.count - len(claim.outgoing))
-            if claim.outgoing:
-                await self._send_and_record(claim.outgoing, started)
-            elif not claim.settled:
-                return False
-        return True
-
-    async def _send_and_record(self, outgoing: Sequence[Outgoing], claimed_at: float) -> None:
-        sent: list[Sent] = []
-        waiting = iter(outgoing)
-
-        async def connection() -> None:
-            for item in waiting:
-                answer = await self._send(item, claimed_at)
-                sent.append(answer)
-
-        at_once = min(len(outgoing), self._settings.concurrency // LANES)
-        with timed("send"):
-            await asyncio.gather(*(connection() for _ in range(at_once)))
-        async with self._runtime.database.transaction() as tx:
-            await sending.record_outcomes(tx, sent, self._settings)
-        for outcome, count in Counter(type(item.outcome).__name__.lower() for item in sent).items():
-            OUTCOMES.labels(outcome).inc(count)
-            worked("send", outcome, count)
-
-    async def _send(self, item: Outgoing, claimed_at: float) -> Sent:
-        """Never send under a lease that may expire meanwhile: after a long pause somebody else has the message."""
-        if time.monotonic() - claimed_at > self._settings.lease_seconds - _REQUEST_SECONDS:
-            return Sent(item, NotSent("the lease was about to expire"))
-        return Sent(item, await self._gateway.send(item.request))
+    pipeline = Pipeline(
+        runtime.database, effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared),
+        gateway_of(runtime.settings, runtime.shared), plan, Pace(runtime.redis, buckets), min(buckets.values()), lock,
+        runtime.settings.messaging, runtime.shared.setdefault(_WINDOW, Window()),
+    )  # fmt: skip
+    return await pipeline.run()
 
 
 @every(1)
