@@ -1269,8 +1269,8 @@ export interface paths {
         };
         /**
          * List and search contacts
-         * @description `search` finds parts of numbers and of attribute values; `total` counts all that match. Searching and sorting by
-         *     number need contacts:reveal.
+         * @description `search` finds words of attribute values by their beginning, accents aside, and numbers by their first or last
+         *     digits, in any punctuation; `total` counts all that match. Searching and sorting by number need contacts:reveal.
          */
         get: operations["list_contacts"];
         put?: never;

@@ -1,13 +1,14 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download, ScrollText, ShieldCheck } from "lucide-react";
+import { ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback } from "react";
-import { accountsQuery, auditActionsQuery, auditExport, auditQuery, verifyAudit, type AuditFilters } from "../../api/access";
+import { accountsQuery, auditActionsQuery, auditQuery, verifyAudit, type AuditFilters } from "../../api/access";
 import { useMay } from "../../lib/permissions";
 import type { AuditEntry, AuditProof } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
-import { Button, buttonClass } from "../../ui/button";
+import { Button } from "../../ui/button";
 import { DateRange } from "../../ui/date-range";
+import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
@@ -30,10 +31,7 @@ export default function Audit() {
         meta={<span>Who changed what, newest first. Nothing here can be edited.</span>}
         actions={
           <>
-            <a className={buttonClass()} href={auditExport(filters)} download>
-              <Download aria-hidden />
-              Export CSV
-            </a>
+            <ExportLink path="/api/v1/audit/export.csv" filters={filters} needs="audit:read" />
             <Button icon={<ShieldCheck aria-hidden />} onPress={() => verify.mutate()} isPending={verify.isPending}>
               Verify
             </Button>

@@ -1,14 +1,14 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download } from "lucide-react";
 import { useCallback, useState } from "react";
 import { messageQuery, recipientsQuery, type RecipientFilters } from "../../api/campaigns";
 import type { Counts, MessageStatus, Recipient } from "../../api/types";
 import { ago, dateTime, sentence } from "../../lib/format";
-import { Button, buttonClass } from "../../ui/button";
+import { Button } from "../../ui/button";
 import { MessageChip } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { Drawer } from "../../ui/dialog";
+import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
 import { Card, Definition } from "../../ui/layout";
 import { Select } from "../../ui/select";
@@ -58,13 +58,11 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
         title="People"
         padded={false}
         aside={
-          <a href={csvAddress(campaignId, filters)} className={buttonClass("secondary", "sm")}>
-            <Download aria-hidden /> Export CSV
-          </a>
+          <ExportLink path={`/api/v1/reporting/campaigns/${campaignId}/recipients.csv`} filters={filters} total={people.data?.pages[0]?.total} needs="contacts:export" size="sm" />
         }
       >
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
-          <SearchField needs="contacts:reveal" label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
+          <SearchField needs="contacts:reveal" label="Search by name or phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
           <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts, filters.status)} />
           {filters.reason && <span className="text-sm text-muted">Reason: {rows[0]?.reason_title ?? sentence(filters.reason)}</span>}
           {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}
@@ -108,12 +106,6 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
       {opened && <MessageDrawer recipient={opened} onClose={() => setOpened(null)} />}
     </div>
   );
-}
-
-/** The file holds what the filters let through, as the list does. */
-function csvAddress(campaignId: string, filters: RecipientFilters): string {
-  const query = new URLSearchParams(Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
-  return `/api/v1/reporting/campaigns/${campaignId}/recipients.csv${query.size > 0 ? `?${query}` : ""}`;
 }
 
 function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {

@@ -114,9 +114,12 @@ async def export_recipients(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     day = (campaign.launched_at or campaign.created_at).date()
-    await audit.record(
-        tx, by.account_id, "campaign.export_recipients", campaign_id, {"rows": await messages.count(tx, where)}
-    )
+    given = {"status": [*(status or [])], "reason": reason, "error_code": error_code, "search": search}
+    detail = {
+        "filter": {name: value for name, value in given.items() if value},
+        "rows": await messages.count(tx, where),
+    }
+    await audit.record(tx, by.account_id, "campaign.export_recipients", campaign_id, detail)
     return StreamingResponse(
         _csv(platform.database, where),
         media_type="text/csv; charset=utf-8",

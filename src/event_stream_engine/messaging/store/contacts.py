@@ -7,14 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Text,
     and_,
-    cast,
     delete,
     func,
     insert,
-    literal_column,
-    or_,
     select,
     text,
     true,
@@ -26,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.contacts import Contact
 from event_stream_engine.messaging.model.spellings import spellings
+from event_stream_engine.messaging.store import searching
 from event_stream_engine.messaging.tables import consent_changes, contacts
 
 SORTS = {
@@ -116,15 +113,8 @@ def matching(
         clauses.append(contacts.c.topics.contains([topic]))
     if rule is not None:
         clauses.append(rule)
-    for word in (search or "").split():
-        values = cast(func.jsonb_path_query_array(contacts.c.attributes, literal_column("'$.*'")), Text)
-        clauses.append(
-            or_(
-                contacts.c.phone.contains(word, autoescape=True),
-                contacts.c.phone.in_(spellings(word)[1:]),
-                values.icontains(word, autoescape=True),
-            )
-        )
+    if search and search.strip():
+        clauses.append(searching.of_contacts(search))
     return and_(*clauses)
 
 
