@@ -6,6 +6,7 @@ import { accountsQuery, auditActionsQuery, auditQuery, verifyAudit, type AuditFi
 import { useMay } from "../../lib/permissions";
 import type { AuditEntry, AuditProof } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
+import { OrderedArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { DateRange } from "../../ui/date-range";
 import { ExportLink } from "../../ui/export-link";
@@ -49,11 +50,11 @@ export default function Audit() {
             </EmptyState>
           </div>
         ) : (
-          <ol className="card divide-y divide-line overflow-hidden" aria-label="Audit trail">
+          <OrderedArrowList className="card divide-y divide-line overflow-hidden" aria-label="Audit trail">
             {shown.map((entry) => (
               <Row key={entry.id} entry={entry} set={set} />
             ))}
-          </ol>
+          </OrderedArrowList>
         )}
         {entries.hasNextPage && (
           <Button className="mt-4" onPress={() => void entries.fetchNextPage()} isPending={entries.isFetchingNextPage}>

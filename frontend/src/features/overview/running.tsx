@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Campaign } from "../../api/types";
 import { count, percent } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { countParts, doneRatio, reach } from "../../ui/counts";
 import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
@@ -11,11 +12,11 @@ export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended
   return (
     <Card title="Campaigns" aside={<Link to="/campaigns" className="text-sm text-muted underline-offset-4 hover:underline">All campaigns</Link>}>
       {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "None is running. The last that ended:"}</p>}
-      <ul className="grid grid-cols-1 divide-y divide-line">
+      <ArrowList className="grid grid-cols-1 divide-y divide-line">
         {[...running, ...ended].map((campaign) => (
           <Row key={campaign.id} campaign={campaign} />
         ))}
-      </ul>
+      </ArrowList>
     </Card>
   );
 }
