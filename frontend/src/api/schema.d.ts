@@ -1529,6 +1529,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/imports/{import_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Values that an import replaces
+         * @description For each field, in how many contacts a value is replaced by another, with up to ten examples. A dry run tells
+         *     what would be replaced.
+         */
+        get: operations["list_import_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/imports/{import_id}/merges": {
         parameters: {
             query?: never;
@@ -4773,6 +4794,52 @@ export interface components {
             finished_at: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * ImportChange
+         * @description A field of which contacts that existed get another value.
+         */
+        ImportChange: {
+            /**
+             * Field
+             * @description An attribute's name, `timezone` or `locale`.
+             */
+            field: string;
+            /**
+             * Changed
+             * @description In how many contacts a value is replaced by another.
+             */
+            changed: number;
+            /**
+             * Examples
+             * @description The first ten by row.
+             */
+            examples: components["schemas"]["ImportChangeExample"][];
+        };
+        /**
+         * ImportChangeExample
+         * @description One contact's value before and after; gone once the contact is deleted.
+         */
+        ImportChangeExample: {
+            /**
+             * Contact Id
+             * Format: uuid
+             */
+            contact_id: string;
+            /** Phone */
+            phone: string;
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+        };
+        /**
+         * ImportChangeList
+         * @description The most changed field first; at most 50.
+         */
+        ImportChangeList: {
+            /** Items */
+            items: components["schemas"]["ImportChange"][];
         };
         /** ImportPreview */
         ImportPreview: {
@@ -14644,6 +14711,82 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_import_changes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportChangeList"];
+                };
             };
             /** @description Not signed in */
             401: {

@@ -1,4 +1,4 @@
-"""Search without accents and phone punctuation, served by indexes.
+"""Search without accents and phone punctuation, served by indexes; what imports changed in contacts that existed.
 
 The functions use only what every PostgreSQL has: `unaccent` and `pg_trgm` are not in the embedded server, and a
 managed one may refuse them. Their bodies are parsed when they are created, so that a dump restores them with any
@@ -46,8 +46,35 @@ INDEXES = (
     "CREATE INDEX ix_contacts_terms ON contacts USING gin (contact_terms(phone, attributes))",
     "CREATE INDEX ix_inbound_messages_terms ON inbound_messages USING gin (body_terms(phone, body))",
 )
+TABLES = (
+    """
+CREATE TABLE import_changes (
+    import_id uuid NOT NULL,
+    field text NOT NULL,
+    changed bigint NOT NULL,
+    CONSTRAINT pk_import_changes PRIMARY KEY (import_id, field),
+    CONSTRAINT fk_import_changes_import_id_imports FOREIGN KEY (import_id) REFERENCES imports ON DELETE CASCADE
+)
+""",
+    """
+CREATE TABLE import_change_examples (
+    import_id uuid NOT NULL,
+    field text NOT NULL,
+    number bigint NOT NULL,
+    contact_id uuid NOT NULL,
+    before text NOT NULL,
+    after text NOT NULL,
+    CONSTRAINT pk_import_change_examples PRIMARY KEY (import_id, field, number),
+    CONSTRAINT fk_import_change_examples_import_id_imports
+        FOREIGN KEY (import_id) REFERENCES imports ON DELETE CASCADE,
+    CONSTRAINT fk_import_change_examples_contact_id_contacts
+        FOREIGN KEY (contact_id) REFERENCES contacts ON DELETE CASCADE
+)
+""",
+    "CREATE INDEX ix_import_change_examples_contact_id ON import_change_examples (contact_id)",
+)
 
 
 def upgrade() -> None:
-    for statement in (*FUNCTIONS, *INDEXES):
+    for statement in (*FUNCTIONS, *INDEXES, *TABLES):
         op.execute(statement)
