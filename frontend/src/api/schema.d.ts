@@ -3241,6 +3241,11 @@ export interface components {
             created_at: string;
             /** Version */
             version: number;
+            /**
+             * Quiet Until
+             * @description When it goes on, while everybody it still has to send to is in quiet hours; else null.
+             */
+            quiet_until: string | null;
             counts: components["schemas"]["Counts"];
             template: components["schemas"]["TemplateRef"] | null;
             segment: components["schemas"]["Named"] | null;
@@ -3331,7 +3336,22 @@ export interface components {
             seconds_to_deliver: components["schemas"]["Percentiles"] | null;
             /** Rate Per Second */
             rate_per_second: number | null;
-            /** Eta */
+            /**
+             * Sending
+             * @description People still to be sent to who do not wait for the end of quiet hours.
+             */
+            sending: number;
+            /**
+             * Eta Sending
+             * @description When those are done who may be sent to now.
+             */
+            eta_sending: string | null;
+            /** @description Who waits for the end of quiet hours; null where nobody does. */
+            quiet: components["schemas"]["QuietWait"] | null;
+            /**
+             * Eta
+             * @description When everybody is done, those too who wait for the end of quiet hours.
+             */
             eta: string | null;
             /** @description Null while it moves, or has nothing left to do. */
             standstill: components["schemas"]["Standstill"] | null;
@@ -5962,6 +5982,23 @@ export interface components {
              * @example 08:00
              */
             end: string;
+        };
+        /** QuietWait */
+        QuietWait: {
+            /** People */
+            people: number;
+            /**
+             * First Until
+             * Format: date-time
+             * @description When the first of them may be sent to.
+             */
+            first_until: string;
+            /**
+             * Last Until
+             * Format: date-time
+             * @description When the last of them may be sent to.
+             */
+            last_until: string;
         };
         /**
          * Rates

@@ -32,7 +32,7 @@ function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
         </button>
       ),
     },
-    { id: "status", header: "State", width: "minmax(8rem, 0.8fr)", cell: (row) => <MessageChip status={row.status} /> },
+    { id: "status", header: "State", width: "minmax(12rem, 0.8fr)", cell: (row) => <MessageChip status={row.status} /> },
     { id: "why", header: "Reason", width: "minmax(12rem, 2fr)", cell: (row) => <span className="text-muted" title={why(row)}>{why(row) || "–"}</span> },
     { id: "at", header: "Last change", width: "8rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.updated_at)}>{ago(row.updated_at)}</span> },
   ];

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Campaign } from "../../api/types";
 import { count, percent } from "../../lib/format";
 import { ArrowList } from "../../ui/arrow-list";
-import { countParts, doneRatio, reach } from "../../ui/counts";
+import { countParts, doneRatio, messageNames, reach } from "../../ui/counts";
 import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { PartsBar } from "../../ui/progress";
@@ -24,7 +24,8 @@ export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended
 function Row({ campaign }: { campaign: Campaign }) {
   const { counts } = campaign;
   const figures: [string, number][] = [
-    ["Queued", counts.queued + counts.deferred],
+    [messageNames.queued, counts.queued + counts.sending + counts.unknown],
+    ...(counts.deferred > 0 ? [[messageNames.deferred, counts.deferred] as [string, number]] : []),
     ["On their way", counts.accepted + counts.sent],
     ["Delivered", counts.delivered + counts.read],
     ["Failed", counts.failed + counts.undelivered],

@@ -66,6 +66,12 @@ class Standstill(Shape):
     resumes_at: datetime | None
 
 
+class QuietWait(BaseModel):
+    people: int
+    first_until: datetime = Field(description="When the first of them may be sent to.")
+    last_until: datetime = Field(description="When the last of them may be sent to.")
+
+
 class CampaignSummary(BaseModel):
     campaign: Campaign
     counts: Counts
@@ -79,7 +85,10 @@ class CampaignSummary(BaseModel):
     timeline_seconds: int = Field(description="How long one point of the timeline lasts.")
     seconds_to_deliver: Percentiles | None
     rate_per_second: float | None
-    eta: datetime | None
+    sending: int = Field(description="People still to be sent to who do not wait for the end of quiet hours.")
+    eta_sending: datetime | None = Field(description="When those are done who may be sent to now.")
+    quiet: QuietWait | None = Field(description="Who waits for the end of quiet hours; null where nobody does.")
+    eta: datetime | None = Field(description="When everybody is done, those too who wait for the end of quiet hours.")
     standstill: Standstill | None = Field(description="Null while it moves, or has nothing left to do.")
 
 

@@ -19,6 +19,7 @@ from event_stream_engine.messaging.actions.campaigns import find_campaign
 from event_stream_engine.messaging.model.compliance import reason_title
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.model.outcomes import delivery_rate
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
 from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes import report_schemas as schemas
@@ -229,7 +230,7 @@ def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
     total = sum(by_status.values())
     delivered = by_status.get("delivered", 0) + by_status.get("read", 0)
     failed = sum(by_status.get(name, 0) for name in ("failed", "undelivered", "refused", "canceled"))
-    rate = round(delivered / total, 4) if total else None
+    rate = delivery_rate(delivered, by_status.get("failed", 0) + by_status.get("undelivered", 0))
     pending = total - delivered - failed
     return schemas.StatusSummary(total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate)
 
