@@ -21,13 +21,16 @@ export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
+      networkMode: "always", // what a browser calls offline may still reach this server; what cannot says so at once
       // A form shows one thing in detail: it must not be edited from an old state, whatever the age of what is here.
       refetchOnWindowFocus: (query) => !isGone(query.state.error) && (query.queryKey[1] === "detail" || query.queryKey[0] === "senders" ? "always" : true),
       refetchOnReconnect: (query) => !isGone(query.state.error),
       retry: (failures, error) => {
-        const { status } = asProblem(error);
+        const { status, code } = asProblem(error);
+        if (code === "timeout") return false; // the person has waited long enough to be told
         return failures < 2 && (status === 0 || status >= 502);
       },
     },
+    mutations: { networkMode: "always" },
   },
 });

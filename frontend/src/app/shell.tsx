@@ -17,6 +17,7 @@ import { Alarm } from "./alarm";
 import { Bell } from "./bell";
 import { HeldBanner } from "./held-banner";
 import { LiveChip } from "./live-chip";
+import { OfflineBanner } from "./offline-banner";
 import { remember } from "./recent";
 import { Sidebar } from "./sidebar";
 import { useShortcuts } from "./shortcuts";
@@ -62,6 +63,7 @@ export function Shell() {
           <div className="min-w-0">
             <TopBar onMenu={() => setOverlay("drawer")} onSearch={() => setOverlay("palette")} />
             <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[1680px] px-4 pt-6 pb-16 outline-none sm:px-6 lg:px-8">
+              <OfflineBanner />
               <HeldBanner />
               <Alarm />
               <Suspense fallback={<Skeleton />}>
@@ -93,16 +95,16 @@ function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () => void
         onClick={onSearch}
         onPointerEnter={() => void loadPalette()}
         aria-label="Search and commands"
-        className="flex h-9 w-full max-w-80 items-center gap-2.5 rounded-md border border-line-strong bg-solid px-3 text-left text-muted hover:bg-sunken pointer-coarse:h-11 max-sm:w-11 max-sm:justify-center max-sm:px-0"
+        className="flex h-9 w-full max-w-80 min-w-11 shrink items-center overflow-hidden gap-2.5 rounded-md border border-line-strong bg-solid px-3 text-left text-muted hover:bg-sunken pointer-coarse:h-11 max-sm:w-11 max-sm:justify-center max-sm:px-0"
       >
         <Search aria-hidden className="size-4 shrink-0" />
-        <span className="grow truncate max-sm:hidden">Go to, run, or find a contact…</span>
-        <span className="flex gap-1 max-sm:hidden">
+        <span className="min-w-0 grow truncate max-sm:hidden">Go to, run, or find a contact…</span>
+        <span className="flex gap-1 max-lg:hidden">
           <Kbd>Ctrl</Kbd>
           <Kbd>K</Kbd>
         </span>
       </button>
-      <div className="ml-auto flex items-center gap-1 sm:gap-2.5">
+      <div className="ml-auto flex min-w-0 items-center gap-1 sm:gap-2.5">
         <SandboxChip />
         <LiveChip />
         <Bell />
@@ -116,10 +118,11 @@ function SandboxChip() {
   const sandbox = useQuery(sandboxQuery());
   if (!sandbox.data?.active) return null;
   return (
-    <Link to="/inbound" search={{}} className="flex h-7 items-center gap-2 rounded-full border border-warn/50 bg-warn-soft px-3 text-xs font-medium whitespace-nowrap text-warn pointer-coarse:h-9">
+    <Link to="/inbound" search={{}} className="flex h-7 items-center gap-2 rounded-full border border-warn/50 bg-warn-soft px-2.5 text-xs font-medium whitespace-nowrap text-warn sm:px-3 pointer-coarse:h-9">
       <span aria-hidden className="size-1.5 rounded-full bg-current" />
       <span>
-        Sandbox<span className="max-lg:sr-only">: nothing leaves this machine</span>
+        <span className="max-[25rem]:sr-only">Sandbox</span>
+        <span className="max-lg:sr-only">: nothing leaves this machine</span>
       </span>
     </Link>
   );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ago, bytes, compact, duration, percent } from "./format";
+import { isReachable } from "./hooks";
 import { insertPlaceholder, mistypedPlaceholder, openPlaceholder, pieces, placeholdersOf } from "./placeholders";
 import { instantIn, wallIn } from "./zones";
 
@@ -20,6 +21,13 @@ describe("figures", () => {
     expect(bytes(512 * 1024 * 1024)).toBe("512 MB");
     expect([duration(0.25), duration(75), duration(7500)]).toEqual(["250 ms", "1 min", "2 h 05 min"]);
     expect([ago(0, 90_000), ago(600_000, 0)]).toEqual(["2 min ago", "in 10 min"]);
+  });
+});
+
+describe("a device without a network", () => {
+  it("reaches no server but one of its own", () => {
+    expect([isReachable("ese.example.com", false), isReachable("ese.example.com", true)]).toEqual([false, true]);
+    expect([isReachable("127.0.0.1", false), isReachable("localhost", false), isReachable("localhost.evil.test", false)]).toEqual([true, true, false]);
   });
 });
 
