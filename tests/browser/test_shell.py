@@ -1,5 +1,7 @@
 """What is around every page: the top bar at any width, an API that does not answer, a file dropped anywhere."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -38,9 +40,18 @@ def test_an_api_that_does_not_answer_is_said_and_asked_again(signed_in: Watched)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_file_dropped_anywhere_is_imported(signed_in: Watched) -> None:
+    page = signed_in.page()
+    page.goto("/segments")
+    expect(page.get_by_role("heading", name="Segments")).to_be_visible()
+    assert drop_on(page, "h1"), "else the browser leaves the app and opens the file"
+    expect(page).to_have_url(re.compile("/imports/[0-9a-f-]{36}$"))
+    expect(page.get_by_text("people.csv").first).to_be_visible()
+
+
 def drop_on(page: Page, selector: str) -> bool:
     """Drops a file there; whether the page took it, so that the browser does not open it instead."""
-    return page.evaluate(
+    taken: bool = page.evaluate(
         """selector => {
             const data = new DataTransfer();
             data.items.add(new File(['phone\\n+14155550101\\n'], 'people.csv', { type: 'text/csv' }));
@@ -52,3 +63,4 @@ def drop_on(page: Page, selector: str) -> bool:
         }""",
         selector,
     )
+    return taken

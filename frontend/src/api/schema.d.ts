@@ -2040,7 +2040,7 @@ export interface paths {
         };
         /**
          * What people wrote
-         * @description Newest first; numbers are masked.
+         * @description Newest first.
          */
         get: operations["list_inbound"];
         put?: never;
@@ -4941,6 +4941,16 @@ export interface components {
              * Format: uuid
              */
             id: string;
+            /**
+             * Phone
+             * @description Masked without contacts:reveal, as everywhere.
+             */
+            phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /** Phone Masked */
             phone_masked: string;
             /**
@@ -5169,6 +5179,11 @@ export interface components {
             /** Phone */
             phone: string;
             /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
+            /**
              * Status
              * @enum {string}
              */
@@ -5222,6 +5237,11 @@ export interface components {
             contact_id: string | null;
             /** Phone */
             phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /**
              * Status
              * @enum {string}
@@ -6073,6 +6093,11 @@ export interface components {
             contact_id: string | null;
             /** Phone */
             phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /**
              * Status
              * @enum {string}

@@ -1,13 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { I18nProvider } from "react-aria-components/I18nProvider";
 import { RouterProvider as AriaRouterProvider } from "react-aria-components";
 import { meQuery } from "../api/identity";
 import { sandboxQuery } from "../api/monitoring";
-import { WhoContext } from "../lib/permissions";
+import { pendingUpload } from "../lib/pending-upload";
+import { useLacks, WhoContext } from "../lib/permissions";
 import { IconButton } from "../ui/button";
+import { FileCatcher } from "../ui/file-catcher";
 import { Kbd } from "../ui/layout";
 import { Skeleton } from "../ui/states";
 import { onFirstToast } from "../ui/toast";
@@ -72,6 +74,7 @@ export function Shell() {
             </main>
           </div>
         </div>
+        <Dropped />
         <Suspense fallback={null}>
           {overlay === "palette" && <Palette onClose={close} />}
           {overlay === "sheet" && <ShortcutSheet onClose={close} />}
@@ -126,4 +129,18 @@ function SandboxChip() {
       </span>
     </Link>
   );
+}
+
+/** A file dropped anywhere is imported, as it is on Contacts. */
+function Dropped() {
+  const navigate = useNavigate();
+  const refusal = useLacks("contacts:write");
+  const take = useCallback(
+    (file: File) => {
+      pendingUpload.put(file);
+      void navigate({ to: "/imports/$importId", params: { importId: "new" } });
+    },
+    [navigate],
+  );
+  return <FileCatcher onFile={take} refusal={refusal} />;
 }

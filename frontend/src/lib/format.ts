@@ -77,5 +77,11 @@ export function sentence(code: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A phone number as lists show it: enough to recognise, too little to call. The server masks the same way. */
-export const masked = (phone: string): string => `•••• ${phone.trim().slice(-4)}`;
+/** What the server gives in place of what a person may not see. */
+export const HIDDEN = "•••";
+
+/** Text as a search compares it: without accents and capitals. */
+export const folded = (text: string): string => text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+
+/** A person in one line: by name and number. The server has masked both for those who may not see them. */
+export const personName = ({ phone, name }: { phone: string; name?: string | null }): string => (name && name !== HIDDEN ? `${name}, ${phone}` : phone);

@@ -6,11 +6,13 @@ import { campaignQuery, createCampaign, deleteCampaign, updateCampaign } from ".
 import { segmentsQuery, sendersQuery, templatesQuery } from "../../api/content";
 import type { Campaign } from "../../api/types";
 import { useEdited } from "../../lib/edited";
+import { useMay } from "../../lib/permissions";
 import { Button } from "../../ui/button";
 import { Conflict, isStale } from "../../ui/conflict";
 import { ConfirmDialog } from "../../ui/dialog";
 import { PageHeader } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
+import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { Stepper } from "../../ui/stepper";
 import { toast } from "../../ui/toast";
@@ -66,6 +68,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
   const { draft, dirty } = edited;
   const [told, setTold] = useState<string | null>(null);
   const [deleting, setDeleting] = useState(false);
+  const mayNot = useMay("campaigns:write") === false;
   const reach = furthest(draft);
   // What cannot be saved yet is kept in this browser, so that a template or a sender can be added meanwhile.
   useEffect(() => {
@@ -133,16 +136,18 @@ function Builder({ campaign }: { campaign?: Campaign }) {
       <Stepper label="Steps" steps={steps} current={step} onOpen={(id) => void go(id)} reached={(id) => order.indexOf(id) <= order.indexOf(reach)} />
       <Conflict what="campaign" edited={edited} labels={labels} show={shown} error={save.error} onKeepMine={save.mutate} />
       {!isStale(save.error) && <Problems error={save.error} className="mb-4" />}
-      {step === "audience" && <AudienceStep {...place} />}
-      {step === "template" && <TemplateStep {...place} />}
-      {step === "delivery" && <DeliveryStep {...place} />}
+      <ReadOnly needs="campaigns:write">
+        {step === "audience" && <AudienceStep {...place} />}
+        {step === "template" && <TemplateStep {...place} />}
+        {step === "delivery" && <DeliveryStep {...place} />}
+      </ReadOnly>
       {step === "review" && campaign && !dirty && <ReviewStep campaign={campaign} onStep={(id) => void show(id)} />}
-      {step === "review" && (!campaign || dirty) && (
+      {step === "review" && !mayNot && (!campaign || dirty) && (
         <Button variant="primary" isPending={save.isPending} onPress={() => void go("review")}>
           Save and run the preflight
         </Button>
       )}
-      {step !== "review" && (
+      {step !== "review" && !mayNot && (
         <div className="sticky bottom-3 z-20 mt-4 flex flex-wrap items-center gap-3 rounded-lg border border-line bg-solid p-3 shadow-card">
           {step !== "audience" && <Button onPress={() => void go(order[order.indexOf(step) - 1] ?? "audience")}>Back</Button>}
           <Button variant="primary" isPending={save.isPending} onPress={forward}>

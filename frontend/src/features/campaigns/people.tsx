@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
 import { messageQuery, recipientsQuery, type RecipientFilters } from "../../api/campaigns";
 import type { Counts, MessageStatus, Recipient } from "../../api/types";
-import { ago, dateTime, sentence } from "../../lib/format";
+import { ago, dateTime, personName, sentence } from "../../lib/format";
 import { Button } from "../../ui/button";
 import { MessageChip } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
@@ -20,15 +20,17 @@ function why(row: Recipient): string {
   return row.reason_title ?? "";
 }
 
+const nameOf = (row: Recipient): string => (row.phone ? personName(row) : "Erased");
+
 function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
   return [
     {
       id: "phone",
-      header: "Phone",
-      width: "minmax(9.5rem, 1fr)",
+      header: "Person",
+      width: "minmax(13rem, 1.4fr)",
       cell: (row) => (
-        <button type="button" onClick={() => open(row)} className="min-h-7 font-medium tabular underline-offset-4 hover:underline">
-          {row.phone || "Erased"}
+        <button type="button" onClick={() => open(row)} title={nameOf(row)} className="min-h-7 max-w-full truncate font-medium tabular underline-offset-4 hover:underline">
+          {nameOf(row)}
         </button>
       ),
     },
@@ -91,7 +93,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
                 <>
                   <div className="flex items-center justify-between gap-3">
                     <button type="button" onClick={() => setOpened(row)} className="min-h-7 font-medium tabular">
-                      {row.phone || "Erased"}
+                      {nameOf(row)}
                     </button>
                     <MessageChip status={row.status} />
                   </div>
@@ -111,7 +113,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
 function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {
   const message = useQuery(messageQuery(recipient.message_id));
   return (
-    <Drawer title={recipient.phone || "Erased"} open onClose={onClose}>
+    <Drawer title={nameOf(recipient)} open onClose={onClose}>
       <div className="grid gap-6 p-5">
         <Definition
           items={[

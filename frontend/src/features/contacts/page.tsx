@@ -12,7 +12,7 @@ import { ConsentChip, consentNames } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
-import { FileButton, PageDrop } from "../../ui/file-drop";
+import { FileButton } from "../../ui/file-drop";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
@@ -59,7 +59,7 @@ export default function Contacts() {
   const rows = contacts.data?.pages.flatMap((page) => page.items) ?? [];
   const total = contacts.data?.pages[0]?.total;
   return (
-    <PageDrop onFile={takeFile}>
+    <>
       <PageHeader needs="contacts:write"
         title="Contacts"
         meta={
@@ -117,7 +117,7 @@ export default function Contacts() {
         </QueryState>
       </div>
       {adding && <ContactForm onClose={() => setAdding(false)} />}
-    </PageDrop>
+    </>
   );
 }
 

@@ -14,6 +14,7 @@ import { ConfirmDialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Card, PageHeader } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
+import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { RuleTree } from "./rule-tree";
@@ -114,6 +115,7 @@ function Builder({ segment }: { segment?: Segment }) {
       />
       <Conflict what="segment" edited={edited} labels={labels} show={shown} error={save.error} onKeepMine={save.mutate} />
       <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+        <ReadOnly needs="campaigns:write">
         <div className="grid content-start gap-4">
           <Card>
             <div className="grid gap-4 pt-3">
@@ -129,6 +131,7 @@ function Builder({ segment }: { segment?: Segment }) {
             <p className="mt-3 text-sm text-muted">In words: {ready ? describe(rule) : "some rules are not finished."}</p>
           </Card>
         </div>
+        </ReadOnly>
         <SizePanel {...size} ready={ready} />
       </div>
       {segment && <DeleteDialog segment={segment} open={deleting} onClose={() => setDeleting(false)} />}

@@ -18,6 +18,7 @@ import { ConfirmDialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Card, PageHeader } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
+import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { BodyEditor } from "./body-editor";
@@ -101,6 +102,7 @@ function Editor({ template }: { template?: Template }) {
       <Conflict what="template" edited={edited} labels={labels} error={save.error} onKeepMine={save.mutate} />
       <Segmented label="Side" className="mb-4 lg:hidden" value={side} onChange={setSide} options={[{ id: "edit", label: "Edit" }, { id: "preview", label: "Preview" }]} />
       <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(20rem,1fr)]">
+        <ReadOnly needs="campaigns:write">
         <Card className={side === "preview" ? "max-lg:hidden" : undefined}>
           <div className="grid gap-5 pt-3">
             {!bodyOnly && <Problems error={problem} placed={["name", "locale", "content_sid", "body"]} />}
@@ -126,6 +128,7 @@ function Editor({ template }: { template?: Template }) {
             )}
           </div>
         </Card>
+        </ReadOnly>
         <div className={side === "edit" ? "max-lg:hidden" : undefined}>
           <PreviewPanel channel={draft.channel} empty={draft.body.trim() === ""} mistyped={mistyped !== null} preview={preview} contactId={contactId} onContact={setContactId} />
         </div>

@@ -96,6 +96,7 @@ class Recipient(Shape):
     message_id: UUID
     contact_id: UUID | None
     phone: str
+    name: str | None = Field(description="What the contact is called; hidden without contacts:reveal.")
     status: MessageStatus
     reason: str | None
     reason_title: str | None = Field(description="The reason in words, as the export has it.")
@@ -149,6 +150,8 @@ class Inbound(BaseModel):
     opt-out waits for a person (its writer gets no messages meanwhile), then what was decided."""
 
     id: UUID
+    phone: str = Field(description="Masked without contacts:reveal, as everywhere.")
+    name: str | None = Field(description="What the contact is called; hidden without contacts:reveal.")
     phone_masked: str
     channel: Channel
     kind: Literal["stop", "start", "help", "text", "media", "empty"]
@@ -161,10 +164,12 @@ class Inbound(BaseModel):
     review: Review | None = None
 
     @classmethod
-    def of(cls, row: Any) -> "Inbound":
-        """From a row of `inbound_messages`."""
+    def of(cls, row: Any, name: str | None) -> "Inbound":
+        """From a row of `inbound_messages` and the name of its contact."""
         return cls(
             id=row.id,
+            phone=row.phone,
+            name=name,
             phone_masked=masked(row.phone),
             channel=row.channel,
             kind=row.kind,

@@ -63,6 +63,13 @@ async def contact_by_phone_for_update(tx: Transaction, phone: str) -> Contact | 
     return found[0] if found else None
 
 
+async def names(tx: Transaction, contact_ids: Sequence[UUID | None]) -> dict[UUID | None, str]:
+    """What these contacts are called; those without a name are left out."""
+    name = contacts.c.attributes["name"].astext
+    query = select(contacts.c.id, name).where(contacts.c.id.in_({one for one in contact_ids if one}), name != "")
+    return {row[0]: row[1] for row in await tx.execute(query)}
+
+
 async def add(tx: Transaction, new: Contact) -> bool:
     """False when the phone number is taken."""
     values = upsert(contacts).values(**vars(new)).on_conflict_do_nothing(index_elements=["phone"])
