@@ -642,7 +642,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change name, e-mail address or password
+         * Change name, email address or password
          * @description A password in place of another ends every session; this one goes on with new cookies. Wrong current passwords
          *     make one wait.
          *
@@ -664,7 +664,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Keep the e-mail address that you have
+         * Keep the email address that you have
          * @description The link that was mailed to the new one works no more.
          */
         delete: operations["cancel_email_change"];
@@ -683,7 +683,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm a new e-mail address with a mailed link
+         * Confirm a new email address with a mailed link
          * @description 409 `link_ended` after 24 hours or the first use; 409 `email_taken` where another account was quicker.
          */
         post: operations["confirm_email"];

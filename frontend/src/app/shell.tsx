@@ -6,6 +6,7 @@ import { I18nProvider } from "react-aria-components/I18nProvider";
 import { RouterProvider as AriaRouterProvider } from "react-aria-components";
 import { meQuery } from "../api/identity";
 import { sandboxQuery } from "../api/monitoring";
+import { locale } from "../lib/format";
 import { pendingUpload } from "../lib/pending-upload";
 import { useLacks, WhoContext } from "../lib/permissions";
 import { IconButton } from "../ui/button";
@@ -53,7 +54,7 @@ export function Shell() {
   const close = () => setOverlay(null);
   return (
     <WhoContext value={me}>
-    <I18nProvider locale="en-US">
+    <I18nProvider locale={locale}>
       <AriaRouterProvider navigate={(to) => void navigate({ to })}>
         <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:top-3 focus:left-3 focus:z-50 focus:rounded-md focus:bg-accent focus:px-4 focus:py-2 focus:text-on-accent">
           Skip to content

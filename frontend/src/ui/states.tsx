@@ -3,7 +3,7 @@ import { AlertTriangle, Compass, Copy, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 import { asProblem, detailsOf, type Problem } from "../api/problem";
 import { saidOnce } from "../api/said";
-import { ago } from "../lib/format";
+import { ago, dateTime } from "../lib/format";
 import { useAfter, useNow } from "../lib/hooks";
 import { Button, buttonClass } from "./button";
 import { cx } from "./cx";
@@ -147,7 +147,7 @@ export function Freshness({ at, prefix = "Updated" }: { at: number | string; pre
   const then = new Date(at).getTime();
   const now = Math.max(useNow(), then); // the clock ticks each 5 s, the figures may be newer than its last tick
   return (
-    <span className="text-xs text-muted tabular" title={new Date(at).toLocaleString()}>
+    <span className="text-xs text-muted tabular" title={dateTime(at)}>
       {prefix} {ago(then, now)}
     </span>
   );

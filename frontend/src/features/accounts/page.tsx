@@ -62,7 +62,7 @@ function Row({ account, mine }: { account: Account; mine: boolean }) {
           {account.display_name}
         </Link>
         {mine && <span className="text-muted"> (you)</span>}
-        <p className="text-sm wrap-anywhere text-muted">{account.email ?? "No e-mail address yet"}</p>
+        <p className="text-sm wrap-anywhere text-muted">{account.email ?? "No email yet"}</p>
       </div>
       <div>
         <RoleChip role={account.role} />

@@ -38,7 +38,7 @@ class AuditEntry(BaseModel):
 
 
 async def entries(tx: Transaction, rows: Sequence[Any], *, reveal: bool) -> list[AuditEntry]:
-    """With names; without `reveal` phone numbers are masked and e-mail addresses hidden, in names and details too."""
+    """With names; without `reveal` phone numbers are masked and email addresses hidden, in names and details too."""
     people = await identity.names(tx, {who for row in rows for who in _accounts(row)})
     keys = await identity.key_names(tx, {key for row in rows for key in _keys(row)})
     found = [{**row._mapping, **_names(row, people, keys)} for row in rows]
