@@ -3036,7 +3036,7 @@ export interface components {
             entity_id: string;
             /**
              * Subject
-             * @description The name of an account or API key, or of whose session it was.
+             * @description What the subject is called: an account, an API key, whose session it was, a campaign, a contact by its number, an import, a segment, a sender or a template. Null once it is deleted.
              */
             subject: string | null;
             /** Detail */
