@@ -40,6 +40,15 @@ def test_an_api_that_does_not_answer_is_said_and_asked_again(signed_in: Watched)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_the_navigation_does_not_jump_while_it_is_asked_who_this_is(signed_in: Watched) -> None:
+    page = signed_in.page()
+    page.goto("/settings")
+    expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
+    page.route("**/api/v1/auth/me", lambda route: None)
+    page.reload()
+    expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
+
+
 def test_a_file_dropped_anywhere_is_imported(signed_in: Watched) -> None:
     page = signed_in.page()
     page.goto("/segments")

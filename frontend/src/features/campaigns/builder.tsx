@@ -6,6 +6,7 @@ import { campaignQuery, createCampaign, deleteCampaign, updateCampaign } from ".
 import { segmentsQuery, sendersQuery, templatesQuery } from "../../api/content";
 import type { Campaign } from "../../api/types";
 import { useEdited } from "../../lib/edited";
+import { focusInvalid } from "../../lib/focus";
 import { useMay } from "../../lib/permissions";
 import { Button } from "../../ui/button";
 import { Conflict, isStale } from "../../ui/conflict";
@@ -16,7 +17,7 @@ import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { Stepper } from "../../ui/stepper";
 import { toast } from "../../ui/toast";
-import { begun, draftOf, furthest, inputOf, keepBegun, missing, savable, steps, type Draft, type Step } from "./draft";
+import { begun, draftOf, furthest, inputOf, keepBegun, missing, savable, steps, type Draft, type Lack, type Step } from "./draft";
 import { AudienceStep, DeliveryStep, TemplateStep } from "./steps";
 import { ReviewStep } from "./review";
 
@@ -66,7 +67,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
   const search = useSearch({ from: "/campaigns/$campaignId/edit" });
   const edited = useEdited(campaign, draftOf, { first: campaign ? undefined : begun });
   const { draft, dirty } = edited;
-  const [told, setTold] = useState<string | null>(null);
+  const [told, setTold] = useState<Lack | null>(null);
   const [deleting, setDeleting] = useState(false);
   const mayNot = useMay("campaigns:write") === false;
   const reach = furthest(draft);
@@ -102,13 +103,15 @@ function Builder({ campaign }: { campaign?: Campaign }) {
   const forward = () => {
     const lack = missing(draft, step);
     setTold(lack);
+    if (lack !== null) focusInvalid();
     if (lack === null) void go(order[order.indexOf(step) + 1] ?? "review");
   };
   const change = (patch: Partial<Draft>) => {
     setTold(null);
     edited.change(patch);
   };
-  const place = { draft, change };
+  const errorOf = (field: keyof Draft): string | undefined => (told?.field === field ? told.message : undefined);
+  const place = { draft, change, errorOf };
 
   return (
     <>
@@ -155,7 +158,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
           </Button>
           {told && (
             <p role="alert" className="text-md font-medium text-bad">
-              {told}
+              {told.message}
             </p>
           )}
         </div>

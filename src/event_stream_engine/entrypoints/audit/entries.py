@@ -33,8 +33,8 @@ class AuditEntry(BaseModel):
     entity: str
     entity_id: str
     subject: str | None = Field(
-        description="What the subject is called: an account, an API key, whose session it was, a campaign, a contact by "
-        "its number, an import, a segment, a sender or a template. Null once it is deleted."
+        description="What the subject is called: an account, an API key, whose session it was, a campaign, a contact "
+        "by its number, an import, a segment, a sender or a template. Null once it is deleted."
     )
     detail: dict[str, Any]
     request_id: UUID | None
