@@ -18,7 +18,7 @@ import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { RuleTree } from "./rule-tree";
-import { complete, describe, emptyRoot, leaves, toRoot, toRule, type Group } from "./rules";
+import { complete, describe, emptyRoot, leaves, repeated, toRoot, toRule, type Group } from "./rules";
 import { SizePanel, useEvaluation } from "./size-panel";
 
 export default function SegmentPage() {
@@ -73,6 +73,7 @@ function Builder({ segment }: { segment?: Segment }) {
   const ready = complete(draft.root);
   const size = useEvaluation(draft.root);
   const remarks = ready && !size.estimating && size.evaluation.data ? remarksOf(draft.root, size.evaluation.data) : noRemarks;
+  const notes = new Map([...remarks, ...repeated(draft.root).map((leaf): [string, string] => [leaf.id, "This rule stands in its group already. Change it or remove it."])]);
 
   const save = useMutation({
     mutationFn: (given: { draft: Draft; base?: Segment }) => {
@@ -127,7 +128,7 @@ function Builder({ segment }: { segment?: Segment }) {
             </div>
           </Card>
           <Card title="Who is in it">
-            <RuleTree root={draft.root} onChange={(root) => change({ root })} attributes={attributes.data?.items ?? []} remarks={remarks} />
+            <RuleTree root={draft.root} onChange={(root) => change({ root })} attributes={attributes.data?.items ?? []} remarks={notes} />
             <p className="mt-3 text-sm text-muted">In words: {ready ? describe(rule) : "some rules are not finished."}</p>
           </Card>
         </div>
