@@ -125,7 +125,7 @@ function SandboxChip() {
     <Link to="/inbound" search={{}} className="flex h-7 items-center gap-2 rounded-full border border-warn/50 bg-warn-soft px-2.5 text-xs font-medium whitespace-nowrap text-warn sm:px-3 pointer-coarse:h-9">
       <span aria-hidden className="size-1.5 rounded-full bg-current" />
       <span>
-        <span className="max-[25rem]:sr-only">Sandbox</span>
+        <span className="max-[22rem]:sr-only">Sandbox</span>
         <span className="max-lg:sr-only">: nothing leaves this machine</span>
       </span>
     </Link>

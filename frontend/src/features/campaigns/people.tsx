@@ -55,7 +55,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
   if (counts.audience === 0) return null;
   const narrowed = Boolean(filters.reason || filters.error_code !== undefined || filters.search || filters.status);
   return (
-    <div id="people" className="scroll-mt-20">
+    <div id="people" className="min-w-0 scroll-mt-20">
       <Card
         title="People"
         padded={false}
