@@ -19,6 +19,8 @@ export default defineConfig({
     // Fifty icons of 200 bytes each in one file: on HTTP/1.1 every request costs more than that.
     rolldownOptions: {
       output: {
+        // The sign-in pages, which are no part of this build, use the same typeface by this name.
+        assetFileNames: ({ names }) => (names[0] === "inter-latin-wght-normal.woff2" ? "assets/inter-latin.woff2" : "assets/[name]-[hash][extname]"),
         codeSplitting: {
           // What every page needs comes as three files (vendor, shared, icons); what only some need stays with them.
           groups: [

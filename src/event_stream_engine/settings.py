@@ -194,12 +194,12 @@ class IdentitySettings(Section):
 
 
 class MailSettings(Section):
-    """The server that sends e-mail: password resets and security notices."""
+    """The server that sends email: password resets and security notices."""
 
     url: OptionalSecret = Field(
         None, alias="ESE_SMTP_URL",
         description="smtp://user:password@host:587 (STARTTLS is demanded) or smtps://…:465; smtp+plain://… without "
-        "TLS, for a relay on this machine. Empty: no e-mail is sent.",
+        "TLS, for a relay on this machine. Empty: no email is sent.",
     )  # fmt: skip
     sender: OptionalText = Field(
         None, alias="ESE_MAIL_FROM", description="The From address; empty: ese@ and the host of ESE_PUBLIC_URL."

@@ -47,6 +47,25 @@ async def test_a_programs_change_names_the_key_and_its_maker(
     assert [entry["action"] for entry in await entries(owner, key_id=key["id"])] == ["contact.add"]
 
 
+async def test_what_was_changed_is_named(owner: Client) -> None:
+    made = {}
+    for kind, body in (
+        ("template", {"name": "Spring text", "body": "Hi"}),
+        ("sender", {"name": "Shop", "address": "+14155550100", "messages_per_second": 10}),
+        ("segment", {"name": "Gold", "definition": {"all": []}}),
+        ("contact", {"phone": "+14152340003"}),
+    ):
+        made[kind] = (await owner.post(f"/api/v1/{kind}s", json=body)).json()["id"]
+    parts = {"template_id": made["template"], "sender_id": made["sender"]}
+    assert (await owner.post("/api/v1/campaigns", json={"name": "Spring", **parts})).status_code == 201
+    named = {entry["action"]: entry["subject"] for entry in await entries(owner)}
+    wanted = {"template.add": "Spring text", "sender.add": "Shop", "segment.add": "Gold", "campaign.add": "Spring"}
+    assert {action: named[action] for action in wanted} == wanted
+    assert named["contact.add"] == "+14152340003"
+    await owner.delete(f"/api/v1/segments/{made['segment']}")
+    assert [entry["subject"] for entry in await entries(owner, action="segment.add")] == [None]
+
+
 async def test_accounts_keys_and_sessions_are_named_as_subjects(owner: Client, key: dict[str, Any]) -> None:
     body = {"email": "bo@example.com", "password": PASSWORD, "display_name": "Bo", "role": "viewer"}
     bo = (await owner.post("/api/v1/accounts", json=body)).json()["id"]

@@ -37,11 +37,17 @@ def viewing(browser: Browser, platform: RunningPlatform, viewer: dict[str, str])
 def test_a_viewer_looks_at_every_page_and_is_told_what_is_missing(viewing: Watched, content: Content) -> None:
     page = viewing.page()
     page.goto("/contacts")
-    expect(page.get_by_text("Your role (viewer) does not have contacts:write. An admin can change it.")).to_be_visible()
+    told = "Your role (viewer) may not add, change or import contacts. An admin can change your role."
+    expect(page.get_by_text(told)).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("^Export"))).to_have_count(0)
     expect(page.get_by_text(re.compile("•••• [0-9]{4}")).first).to_be_visible()
     expect(page.get_by_text("Gold 1", exact=True)).to_have_count(0)
     expect(page.get_by_role("searchbox")).to_be_disabled()
     expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
+    page.goto("/campaigns/new/edit")
+    expect(page.get_by_text("may not change campaigns, templates and segments")).to_be_visible()
+    expect(page.get_by_label("Name (required)")).to_be_disabled()
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     for address in LOOKED_AT:
         page.goto(address)
         settle(page)

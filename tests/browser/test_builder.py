@@ -26,6 +26,11 @@ def test_a_campaign_is_kept_while_its_sender_is_added(signed_in: Watched, platfo
     steps.go(page, "Senders")  # nothing asks: it is kept here
     page.goto("/campaigns/new/edit")
     expect(page.get_by_label("Campaign name")).to_have_value("Winter")
+    page.get_by_label("Campaign name").fill("")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_label("Campaign name")).to_be_focused()
+    expect(page.get_by_label("Campaign name")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Campaign name").fill("Winter")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("radio", name="Winter note").locator("xpath=ancestor::label").click()
     page.get_by_role("button", name="Continue").click()

@@ -45,11 +45,11 @@ def imports_people(page: Page, file: Path) -> None:
     expected = {"Created": 34, "Updated": 0, "Unchanged": 0, "Merged": 1, "Rejected": 2, "Kept out": 0}
     assert tried == done == expected
     with page.expect_download() as download:
-        page.get_by_role("link", name="rejects.csv").click()
+        page.get_by_role("link", name=re.compile("^Export .* rejected rows$")).click()
     rejects = list(csv.DictReader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
     assert [(row["phone_number"], row["rejected_line"]) for row in rejects] == [("+1415", "37"), ("hello", "38")]
     assert all(row["rejected_reason"] for row in rejects)
-    merged = page.get_by_role("table", name="Merged rows")
+    merged = page.get_by_role("grid", name="Merged rows")
     expect(merged.get_by_role("row")).to_have_count(2)  # the header and the one
     expect(merged).to_contain_text("name: Ana 3")
 
@@ -91,14 +91,14 @@ def reads_the_report(page: Page) -> None:
     assert found["Left out"] == 2, found
     page.get_by_role("link", name=re.compile("people: Wrote STOP")).click()
     expect(page).to_have_url(re.compile("status=refused.*reason=stopped"))
-    people = page.get_by_role("table", name="People of this campaign")
+    people = page.get_by_role("grid", name="People of this campaign")
     expect(people.get_by_role("row")).to_have_count(2)  # the header and the one
     people.get_by_role("button").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Wrote STOP")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Clear filters").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Export CSV").click()
+        page.get_by_role("link", name=re.compile("^Export")).click()
     rows = list(csv.DictReader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
     assert len(rows) == 30
     assert sum(row["status"] == "delivered" for row in rows) == found["Delivered"]

@@ -100,7 +100,7 @@ def test_two_step_sign_in_from_the_qr_code_to_the_next_sign_in(
     steps.section(page, "Two-step sign-in").get_by_text("10 backup codes left.").wait_for()
     steps.sign_out(page)
 
-    page.get_by_label("E-mail address").fill(colleague.email)
+    page.get_by_label("Email").fill(colleague.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Second step").wait_for()

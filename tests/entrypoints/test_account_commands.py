@@ -39,7 +39,7 @@ async def test_a_link_for_one_account_signs_in_that_account(
         link = (await tx.execute(text("SELECT account_id FROM sign_in_links"))).scalar_one()
     assert link == account.id
     unknown = ese("sign-in", "--email", "nobody@example.com", database_url=database_url, home=tmp_path)
-    assert (unknown.returncode, unknown.stderr) == (1, "ese: No account has this e-mail address.\n")
+    assert (unknown.returncode, unknown.stderr) == (1, "ese: No account has this email address.\n")
 
 
 async def test_secrets_are_rotated_and_a_wrong_key_is_told_with_what_to_do(

@@ -1,4 +1,4 @@
-"""A new e-mail address counts once its mailbox has answered; until then the old one stays, and is told."""
+"""A new email address counts once its mailbox has answered; until then the old one stays, and is told."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ async def test_the_old_address_stays_until_the_link_is_used_once(
     assert (asked["email"], asked["new_email"]) == (CREDENTIALS["email"], NEW)
     token = await mailed()
     assert {(mail["To"], mail["Subject"].split(" ·")[0]) for mail in mail_server.mails} == {
-        (NEW, "Confirm your e-mail address"), (CREDENTIALS["email"], "A new e-mail address was asked for")
+        (NEW, "Confirm your email address"), (CREDENTIALS["email"], "A new email address was asked for")
     }  # fmt: skip
     assert (await anonymous.post(LOGIN, json={**CREDENTIALS, "email": NEW})).status_code == 401
     assert (await anonymous.post(LOGIN, json=CREDENTIALS)).status_code == 200

@@ -125,7 +125,7 @@ async def test_the_doctor_says_whether_mail_can_be_sent(
     wrong = settings_for(database_url, redis_url, tmp_path, ESE_SMTP_URL="mail.example.com")
     without = settings_for(database_url, redis_url, tmp_path)
     verdicts = [
-        next(found.verdict for found in await examine(given) if found.subject == "e-mail")
+        next(found.verdict for found in await examine(given) if found.subject == "email")
         for given in (settings, silent, wrong, without)
     ]
     assert verdicts == [Verdict.GOOD, Verdict.MISSING, Verdict.MISSING, Verdict.NOTE]

@@ -39,8 +39,8 @@ async def test_signing_in_gives_cookies_that_scripts_cannot_read(
 async def test_a_wrong_sign_in_does_not_say_what_was_wrong(owner: Client, anonymous: Client, given: Any) -> None:
     answer = await anonymous.post(LOGIN, json={**CREDENTIALS, **given})
     assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
-    assert answer.json()["title"] == "The e-mail address or the password is wrong"
-    assert answer.json()["detail"] == "The e-mail address or the password is wrong.", "the sign-in page shows it"
+    assert answer.json()["title"] == "The email address or the password is wrong"
+    assert answer.json()["detail"] == "The email address or the password is wrong.", "the sign-in page shows it"
 
 
 async def test_a_refresh_token_is_replaced_and_the_old_one_dies_after_a_moment(browser: Client) -> None:

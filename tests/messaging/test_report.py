@@ -1,11 +1,15 @@
 """A campaign's report: all of its figures are of one moment, whatever was counted meanwhile."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from event_stream_engine import clock
 from event_stream_engine.database import Transaction
+from event_stream_engine.messaging.model.outcomes import rates_of
 from event_stream_engine.messaging.reports import campaigns as reports
+from event_stream_engine.messaging.reports import waiting
 from event_stream_engine.messaging.twilio.client import TwilioGateway
 from tests.messaging.conftest import World, calm
 from tests.sandbox.conftest import StartSandbox
@@ -40,3 +44,36 @@ async def test_the_chart_the_funnel_and_the_states_tell_the_same_while_the_count
     after = await report(world, campaign)
     assert {name: after[name] for name in before} == before
     assert sum(after["counts"].values()) - after["counts"]["audience"] == after["funnel"]["audience"] == 7
+
+
+def test_what_is_under_way_is_no_failure() -> None:
+    """Of 287 accepted 255 are delivered, 6 are not, and 26 are under way."""
+    counts = dict.fromkeys(("delivered", "read", "undelivered", "failed"), 0)
+    assert rates_of({**counts, "delivered": 200, "read": 55, "undelivered": 6}) == {
+        "delivery": 0.977, "read": 0.2157, "failure": 0.023,
+    }  # fmt: skip
+    assert rates_of(counts) == {"delivery": None, "read": None, "failure": None}
+
+
+async def test_the_time_to_finish_counts_those_who_wait_for_quiet_hours(world: World) -> None:
+    """22:00 to 08:00 in California, where their numbers are, which is 16:00 in UTC."""
+    morning = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    with clock.frozen(datetime(2026, 3, 2, 7, 0, tzinfo=UTC)):
+        campaign = await world.launched(3, quiet_hours=(time(22), time(8)))
+        assert await world.act(waiting.quiet_until, [campaign]) == {}, "they are queued"
+        await world.claim(campaign)
+        await world.count()
+        shown = await report(world, campaign)
+    assert (shown["sending"], shown["eta_sending"]) == (0, None)
+    assert (shown["quiet"]["people"], shown["quiet"]["first_until"]) == (3, morning)
+    assert timedelta(0) < shown["eta"] - morning < timedelta(minutes=2)
+    assert await world.act(waiting.quiet_until, [campaign]) == {campaign: morning}
+
+
+def test_those_who_wait_are_sent_to_after_those_who_do_not() -> None:
+    now = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+    later = now + timedelta(hours=9)
+    ends = [waiting.QuietEnd(later, later, 600)]
+    assert waiting.sent_by(600, [], 10, now) == now + timedelta(minutes=1)
+    assert waiting.sent_by(600, ends, 10, now) == later + timedelta(minutes=1)
+    assert waiting.sent_by(600, ends, None, now) is None

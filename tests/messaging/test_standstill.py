@@ -12,6 +12,7 @@ from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import Told, here
 from event_stream_engine.live.heartbeats import NEEDED, Heard, Process
 from event_stream_engine.messaging.actions import campaigns
+from event_stream_engine.messaging.reports import dashboard
 from event_stream_engine.messaging.reports.standstill import Standstill, standing_still
 from event_stream_engine.messaging.reports.timeline import POINTS_MAX, span_of, timeline, width_for
 from event_stream_engine.messaging.store import listings
@@ -97,6 +98,8 @@ async def test_quiet_hours_say_when_they_end(world: World) -> None:
         found = await look(world, campaign, alive(*NEEDED))
         assert found is not None
         assert (found.reason, found.resumes_at) == ("quiet_hours", datetime(2026, 3, 2, 16, tzinfo=UTC))
+        overview = await world.act(dashboard.figures, None)
+        assert overview["attention"] == [], "it was ordered: no incident"
         held = Circuits()
         held.breaker(SENDING).force_open()
         assert await look(world, campaign, alive(*NEEDED), [here("work", held)]) == found, "nobody is due before"

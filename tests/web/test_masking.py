@@ -127,15 +127,33 @@ async def test_exports_stand_in_the_audit_trail(owner: Client, ids: dict[str, st
         query = "SELECT action, detail FROM audit_entries WHERE action LIKE '%export%' ORDER BY id"
         found = [(row[0], row[1]) for row in await tx.execute(text(query))]
     assert found == [
-        ("contact.export", {"filter": {"search": "Zoltan"}, "rows": 1}), ("campaign.export_recipients", {"rows": 1}),
+        ("contact.export", {"filter": {"search": "Zoltan"}, "rows": 1}),
+        ("campaign.export_recipients", {"filter": {}, "rows": 1}),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_people_write_is_masked_in_a_viewers_live_stream(role: Any) -> None:
     shown = live_patch(Principal(new_id(), role))
-    patch = {"text": WORDS, "phone_masked": "•••• 7788"}
-    assert (shown(patch)["text"] if shown else WORDS) == ("•••" if role == "viewer" else WORDS)
+    campaign = {"name": "Spring", "counts": {}}
+    assert (shown(campaign) if shown else campaign) == campaign
+    patch = {"text": WORDS, "phone": f"+1{NUMBER}", "name": NAME, "phone_masked": "•••• 7788"}
+    masked = {"text": "•••", "phone": "•••• 7788", "name": "•••", "phone_masked": "•••• 7788"}
+    assert (shown(patch) if shown else patch) == (masked if role == "viewer" else patch)
+
+
+async def test_who_may_see_people_sees_them_in_every_list(owner: Client, ids: dict[str, str], as_role: Any) -> None:
+    people = f"/api/v1/reporting/campaigns/{ids['campaign_id']}/recipients"
+    operator = await as_role("operator")
+    for client, phone, name in ((owner, f"+1{NUMBER}", NAME), (operator, f"+1{NUMBER}", NAME)):
+        for path in ("/api/v1/monitoring/inbound", people):
+            first = (await client.get(path)).json()["items"][0]
+            if path != people:  # who wrote is linked to a contact once the message is applied
+                assert first["phone"] == phone
+            else:
+                assert (first["phone"], first["name"]) == (phone, name)
+    first = (await (await as_role("viewer")).get(people)).json()["items"][0]
+    assert (first["phone"], first["name"]) == ("•••• 7788", "•••")
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,3 @@ export const auditQuery = (filters: AuditFilters) =>
   });
 export const auditActionsQuery = () => queryOptions({ queryKey: ["audit", "actions"], queryFn: ({ signal }) => unwrap(client.GET(`${AUDIT}/actions`, { signal })) });
 export const verifyAudit = () => unwrap(client.GET(`${AUDIT}/verification`, {}));
-
-export function auditExport(filters: AuditFilters): string {
-  const given = Object.entries(filters).filter((entry): entry is [string, string] => typeof entry[1] === "string");
-  return `${AUDIT}/export.csv?${new URLSearchParams(given).toString()}`;
-}

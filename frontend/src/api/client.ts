@@ -1,5 +1,6 @@
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
+import { send } from "./limit";
 import { problemFrom, unreachable } from "./problem";
 import { beFresh, goToSignIn, refreshSession } from "./session";
 
@@ -25,11 +26,6 @@ function ended(): Response {
 async function sessionFetch(request: Request): Promise<Response> {
   if (request.method === "POST" && !request.headers.has("Idempotency-Key")) request.headers.set("Idempotency-Key", randomKey());
   const again = request.clone();
-  const send = (what: Request) =>
-    fetch(what).catch((error: unknown) => {
-      if (error instanceof DOMException && error.name === "AbortError") throw error;
-      throw unreachable();
-    });
   if ((await beFresh()) === "refused") return ended();
   const first = await send(request);
   if (first.status !== 401 || (await isAboutTheAnswer(first))) return first;

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { client, ifMatch, unwrap } from "./client";
-import type { Page, Rule, Segment, SegmentInput, SenderInput, SenderPatch, Template, TemplateInput, TemplatePatch } from "./types";
+import type { Page, Rule, Segment, SegmentInput, Sender, SenderInput, SenderPatch, Template, TemplateInput, TemplatePatch } from "./types";
 
 /** Templates, segments and senders: short lists, read whole (200 is the API's page bound). */
 const all = { params: { query: { limit: 200 } } };
@@ -54,6 +54,6 @@ export const sendersQuery = () =>
   queryOptions({ queryKey: ["senders", "list"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/senders", { signal })) });
 
 export const createSender = (body: SenderInput) => unwrap(client.POST("/api/v1/senders", { body }));
-export const updateSender = (id: string, body: SenderPatch) =>
-  unwrap(client.PATCH("/api/v1/senders/{sender_id}", { params: { path: { sender_id: id } }, body }));
+export const updateSender = (sender: Sender, body: SenderPatch) =>
+  unwrap(client.PATCH("/api/v1/senders/{sender_id}", { params: { path: { sender_id: sender.id } }, headers: ifMatch(sender.version), body }));
 export const deleteSender = (id: string) => unwrap(client.DELETE("/api/v1/senders/{sender_id}", { params: { path: { sender_id: id } } }));

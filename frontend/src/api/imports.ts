@@ -54,6 +54,12 @@ export const mergesQuery = (id: string) =>
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
+export const importChangesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["imports", "rows", id, "changes"],
+    queryFn: ({ signal }) => unwrap(client.GET("/api/v1/imports/{import_id}/changes", { ...at(id), signal })),
+  });
+
 export const uploadImport = (file: File, onProgress: (ratio: number) => void, signal?: AbortSignal) =>
   upload<Import>("/api/v1/imports", file, onProgress, signal);
 export const startImport = (id: string, body: ImportStart) => unwrap(client.POST("/api/v1/imports/{import_id}/start", { ...at(id), body }));

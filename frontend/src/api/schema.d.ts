@@ -642,7 +642,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change name, e-mail address or password
+         * Change name, email address or password
          * @description A password in place of another ends every session; this one goes on with new cookies. Wrong current passwords
          *     make one wait.
          *
@@ -664,7 +664,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Keep the e-mail address that you have
+         * Keep the email address that you have
          * @description The link that was mailed to the new one works no more.
          */
         delete: operations["cancel_email_change"];
@@ -683,7 +683,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm a new e-mail address with a mailed link
+         * Confirm a new email address with a mailed link
          * @description 409 `link_ended` after 24 hours or the first use; 409 `email_taken` where another account was quicker.
          */
         post: operations["confirm_email"];
@@ -1269,8 +1269,8 @@ export interface paths {
         };
         /**
          * List and search contacts
-         * @description `search` finds parts of numbers and of attribute values; `total` counts all that match. Searching and sorting by
-         *     number need contacts:reveal.
+         * @description `search` finds words of attribute values by their beginning, accents aside, and numbers by their first or last
+         *     digits, in any punctuation; `total` counts all that match. Searching and sorting by number need contacts:reveal.
          */
         get: operations["list_contacts"];
         put?: never;
@@ -1521,6 +1521,27 @@ export interface paths {
          *     A cell that begins with = + - @, a tab or a return has ' before it, so that no spreadsheet runs it.
          */
         get: operations["export_import_rejects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{import_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Values that an import replaces
+         * @description For each field, in how many contacts a value is replaced by another, with up to ten examples. A dry run tells
+         *     what would be replaced.
+         */
+        get: operations["list_import_changes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2019,7 +2040,7 @@ export interface paths {
         };
         /**
          * What people wrote
-         * @description Newest first; numbers are masked.
+         * @description Newest first.
          */
         get: operations["list_inbound"];
         put?: never;
@@ -3015,7 +3036,7 @@ export interface components {
             entity_id: string;
             /**
              * Subject
-             * @description The name of an account or API key, or of whose session it was.
+             * @description What the subject is called: an account, an API key, whose session it was, a campaign, a contact by its number, an import, a segment, a sender or a template. Null once it is deleted.
              */
             subject: string | null;
             /** Detail */
@@ -3220,6 +3241,11 @@ export interface components {
             created_at: string;
             /** Version */
             version: number;
+            /**
+             * Quiet Until
+             * @description When it goes on, while everybody it still has to send to is in quiet hours; else null.
+             */
+            quiet_until: string | null;
             counts: components["schemas"]["Counts"];
             template: components["schemas"]["TemplateRef"] | null;
             segment: components["schemas"]["Named"] | null;
@@ -3310,7 +3336,22 @@ export interface components {
             seconds_to_deliver: components["schemas"]["Percentiles"] | null;
             /** Rate Per Second */
             rate_per_second: number | null;
-            /** Eta */
+            /**
+             * Sending
+             * @description People still to be sent to who do not wait for the end of quiet hours.
+             */
+            sending: number;
+            /**
+             * Eta Sending
+             * @description When those are done who may be sent to now.
+             */
+            eta_sending: string | null;
+            /** @description Who waits for the end of quiet hours; null where nobody does. */
+            quiet: components["schemas"]["QuietWait"] | null;
+            /**
+             * Eta
+             * @description When everybody is done, those too who wait for the end of quiet hours.
+             */
             eta: string | null;
             /** @description Null while it moves, or has nothing left to do. */
             standstill: components["schemas"]["Standstill"] | null;
@@ -4774,6 +4815,52 @@ export interface components {
             /** Version */
             version: number;
         };
+        /**
+         * ImportChange
+         * @description A field of which contacts that existed get another value.
+         */
+        ImportChange: {
+            /**
+             * Field
+             * @description An attribute's name, `timezone` or `locale`.
+             */
+            field: string;
+            /**
+             * Changed
+             * @description In how many contacts a value is replaced by another.
+             */
+            changed: number;
+            /**
+             * Examples
+             * @description The first ten by row.
+             */
+            examples: components["schemas"]["ImportChangeExample"][];
+        };
+        /**
+         * ImportChangeExample
+         * @description One contact's value before and after; gone once the contact is deleted.
+         */
+        ImportChangeExample: {
+            /**
+             * Contact Id
+             * Format: uuid
+             */
+            contact_id: string;
+            /** Phone */
+            phone: string;
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+        };
+        /**
+         * ImportChangeList
+         * @description The most changed field first; at most 50.
+         */
+        ImportChangeList: {
+            /** Items */
+            items: components["schemas"]["ImportChange"][];
+        };
         /** ImportPreview */
         ImportPreview: {
             /**
@@ -4854,6 +4941,16 @@ export interface components {
              * Format: uuid
              */
             id: string;
+            /**
+             * Phone
+             * @description Masked without contacts:reveal, as everywhere.
+             */
+            phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /** Phone Masked */
             phone_masked: string;
             /**
@@ -5082,6 +5179,11 @@ export interface components {
             /** Phone */
             phone: string;
             /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
+            /**
              * Status
              * @enum {string}
              */
@@ -5135,6 +5237,11 @@ export interface components {
             contact_id: string | null;
             /** Phone */
             phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /**
              * Status
              * @enum {string}
@@ -5896,6 +6003,23 @@ export interface components {
              */
             end: string;
         };
+        /** QuietWait */
+        QuietWait: {
+            /** People */
+            people: number;
+            /**
+             * First Until
+             * Format: date-time
+             * @description When the first of them may be sent to.
+             */
+            first_until: string;
+            /**
+             * Last Until
+             * Format: date-time
+             * @description When the last of them may be sent to.
+             */
+            last_until: string;
+        };
         /**
          * Rates
          * @description Shares from 0 to 1; null before there is anything to divide by.
@@ -5969,6 +6093,11 @@ export interface components {
             contact_id: string | null;
             /** Phone */
             phone: string;
+            /**
+             * Name
+             * @description What the contact is called; hidden without contacts:reveal.
+             */
+            name: string | null;
             /**
              * Status
              * @enum {string}
@@ -14644,6 +14773,82 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_import_changes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportChangeList"];
+                };
             };
             /** @description Not signed in */
             401: {

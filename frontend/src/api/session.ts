@@ -2,6 +2,9 @@
 
 const REFRESHED_AT = "ese.session-refreshed-at";
 
+/** A request waits for the renewal: it may not hang longer than a request. */
+const REFRESH_MS = 12_000;
+
 /** `refused`: the session is over; `unreachable`: nobody answered. */
 export type Renewal = "renewed" | "refused" | "unreachable";
 
@@ -22,7 +25,7 @@ function refreshedRecently(): boolean {
 
 async function post(): Promise<Renewal> {
   if (refreshedRecently()) return "renewed"; // another tab rotated the token a moment ago
-  const response = await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => null);
+  const response = await fetch("/api/v1/auth/refresh", { method: "POST", signal: AbortSignal.timeout(REFRESH_MS) }).catch(() => null);
   if (!response?.ok) return response?.status === 401 ? "refused" : "unreachable";
   try {
     localStorage.setItem(REFRESHED_AT, String(Date.now()));

@@ -40,6 +40,7 @@ export type ImportStart = Schemas["ImportStart"];
 export type Dates = Schemas["DatesFound"]["dates"];
 export type Target = Schemas["ColumnPreview"]["suggested"];
 export type Reject = Schemas["Reject"];
+export type ImportChange = Schemas["ImportChange"];
 export type MergedRow = Schemas["MergedRow"];
 
 export type Template = Schemas["Template"];

@@ -13,7 +13,7 @@ import { useFilter } from "react-aria-components";
 import { contactPickerQuery } from "../api/contacts";
 import { useMay } from "../lib/permissions";
 import { setAppearance } from "../lib/appearance";
-import { masked } from "../lib/format";
+import { personName } from "../lib/format";
 import { useDebounced } from "../lib/hooks";
 import { setPaused, useLiveState } from "../realtime/client";
 import { Kbd } from "../ui/layout";
@@ -64,7 +64,7 @@ function useCommands(): { title: string; commands: Command[] }[] {
   ].filter((group) => group.commands.length > 0);
 }
 
-/** People whose name, number or attribute holds what was typed, by name and the end of their number. */
+/** People whose name, number or attribute holds what was typed. */
 function usePeople(typed: string): { title: string; commands: Command[] }[] {
   const mayReveal = useMay("contacts:reveal");
   const navigate = useNavigate();
@@ -72,7 +72,7 @@ function usePeople(typed: string): { title: string; commands: Command[] }[] {
   const found = useQuery({ ...contactPickerQuery(text), enabled: text.length >= 2 && mayReveal === true });
   const commands = (text.length >= 2 ? (found.data?.items ?? []).slice(0, 6) : []).map((contact) => ({
     id: `contact ${contact.id}`,
-    label: contact.attributes.name ? `${contact.attributes.name}, ${masked(contact.phone)}` : masked(contact.phone),
+    label: personName({ phone: contact.phone, name: contact.attributes.name }),
     words: `${typed} ${contact.attributes.name ?? ""} ${contact.phone}`, // the server has matched it already
     icon: <User aria-hidden />,
     run: () => void navigate({ to: "/contacts/$contactId", params: { contactId: contact.id } }),

@@ -58,18 +58,37 @@ export function ago(at: string | number | Date, now = Date.now()): string {
   return past ? `${text} ago` : `in ${text}`;
 }
 
-const dateTimeFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-const dateFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-const timeFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const dayTimeFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+/** How the viewer writes times. The words stay English, as the interface is; the order of day and month and the 12 or 24 hours are theirs. */
+export function timesFor(viewer: string, timeZone?: string) {
+  const english = viewer.startsWith("en") ? viewer : "en-GB";
+  const isTwelve = new Intl.DateTimeFormat(viewer, { hour: "numeric" }).resolvedOptions().hour12 === true;
+  const day = { day: "numeric", month: "short" } as const;
+  const clock = { hour: isTwelve ? "numeric" : "2-digit", minute: "2-digit", hourCycle: isTwelve ? "h12" : "h23" } as const;
+  const as = (options: Intl.DateTimeFormatOptions) => {
+    const format = new Intl.DateTimeFormat(english, { timeZone, ...options });
+    return (at: string | number | Date): string => format.format(new Date(at));
+  };
+  return {
+    english,
+    dateTime: as({ ...day, year: "numeric", ...clock, timeZoneName: "short" }),
+    date: as({ ...day, year: "numeric" }),
+    time: as({ ...clock, second: "2-digit" }),
+    dayTime: as({ ...day, ...clock }),
+    clockTime: as(clock),
+  };
+}
 
-export const dateTime = (at: string | number | Date): string => dateTimeFormat.format(new Date(at));
-export const date = (at: string | number | Date): string => dateFormat.format(new Date(at));
-export const time = (at: string | number | Date): string => timeFormat.format(new Date(at));
+const viewers = timesFor(globalThis.navigator?.language || "en-US");
+
+/** The kind of English that the viewer's locale asks for. */
+export const locale = viewers.english;
+/** A moment with its zone, the viewer's own: what is read here may be about people elsewhere. */
+export const dateTime = viewers.dateTime;
+export const date = viewers.date;
+export const time = viewers.time;
 /** A time of the last days: "20 Nov 14:00". */
-export const dayTime = (at: string | number | Date): string => dayTimeFormat.format(new Date(at));
-export const clockTime = (at: string | number | Date): string => clockFormat.format(new Date(at));
+export const dayTime = viewers.dayTime;
+export const clockTime = viewers.clockTime;
 
 /** Turns `opted_out` into "Opted out". */
 export function sentence(code: string): string {
@@ -77,5 +96,11 @@ export function sentence(code: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A phone number as lists show it: enough to recognise, too little to call. The server masks the same way. */
-export const masked = (phone: string): string => `•••• ${phone.trim().slice(-4)}`;
+/** What the server gives in place of what a person may not see. */
+export const HIDDEN = "•••";
+
+/** Text as a search compares it: without accents and capitals. */
+export const folded = (text: string): string => text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+
+/** A person in one line: by name and number. The server has masked both for those who may not see them. */
+export const personName = ({ phone, name }: { phone: string; name?: string | null }): string => (name && name !== HIDDEN ? `${name}, ${phone}` : phone);

@@ -71,3 +71,18 @@ export function useTick(ms: number): number {
   }, [ms]);
   return now;
 }
+
+/** Whether a server may be reached: one on the same machine needs no network. */
+export const isReachable = (hostname: string, onLine: boolean): boolean => onLine || /^(localhost$|127\.|\[::1\])/.test(hostname);
+
+function listenToNetwork(notify: () => void): () => void {
+  addEventListener("online", notify);
+  addEventListener("offline", notify);
+  return () => {
+    removeEventListener("online", notify);
+    removeEventListener("offline", notify);
+  };
+}
+
+/** False while this device has no network and the server is elsewhere. */
+export const useOnline = (): boolean => useSyncExternalStore(listenToNetwork, () => isReachable(location.hostname, navigator.onLine));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, duration, percent } from "./format";
+import { ago, bytes, compact, duration, percent, timesFor } from "./format";
+import { isReachable } from "./hooks";
 import { insertPlaceholder, mistypedPlaceholder, openPlaceholder, pieces, placeholdersOf } from "./placeholders";
 import { instantIn, wallIn } from "./zones";
 
@@ -20,6 +21,24 @@ describe("figures", () => {
     expect(bytes(512 * 1024 * 1024)).toBe("512 MB");
     expect([duration(0.25), duration(75), duration(7500)]).toEqual(["250 ms", "1 min", "2 h 05 min"]);
     expect([ago(0, 90_000), ago(600_000, 0)]).toEqual(["2 min ago", "in 10 min"]);
+  });
+});
+
+describe("a moment", () => {
+  const at = "2026-12-01T21:05:09Z";
+  it("names its zone and is written as the viewer's locale does", () => {
+    expect(timesFor("en-US", "America/New_York").dateTime(at).replaceAll("\u202f", " ")).toBe("Dec 1, 2026, 4:05 PM EST");
+    expect(timesFor("en-GB", "Europe/London").dateTime(at)).toBe("1 Dec 2026, 21:05 GMT");
+    expect(timesFor("de-DE", "Asia/Kolkata").dateTime(at)).toBe("2 Dec 2026, 02:35 GMT+5:30");
+    expect(timesFor("hi-IN", "Asia/Kolkata").time(at)).toMatch(/^2:35:09.am$/i);
+    expect(timesFor("fr-FR", "UTC").clockTime("2026-12-01T00:00:00Z")).toBe("00:00");
+  });
+});
+
+describe("a device without a network", () => {
+  it("reaches no server but one of its own", () => {
+    expect([isReachable("ese.example.com", false), isReachable("ese.example.com", true)]).toEqual([false, true]);
+    expect([isReachable("127.0.0.1", false), isReachable("localhost", false), isReachable("localhost.evil.test", false)]).toEqual([true, true, false]);
   });
 });
 

@@ -9,8 +9,8 @@ function Said() {
 const said = (who: { role: "viewer" | "operator"; permissions: ("contacts:write" | "contacts:read")[] } | null) => renderToStaticMarkup(createElement(WhoContext, { value: who }, createElement(Said)));
 
 describe("what a person may not do", () => {
-  it("names the permission, their role, and who can change it", () => {
-    expect(said({ role: "viewer", permissions: ["contacts:read"] })).toBe("Your role (viewer) does not have contacts:write. An admin can change it.");
+  it("is told in words, with their role and who can change it", () => {
+    expect(said({ role: "viewer", permissions: ["contacts:read"] })).toBe("Your role (viewer) may not add, change or import contacts. An admin can change your role.");
   });
   it("is nothing they have", () => {
     expect(said({ role: "operator", permissions: ["contacts:write"] })).toBe("allowed");

@@ -12,7 +12,7 @@ interface Row {
 
 const update = (version: number, patch: Record<string, unknown>, id = "a", kind = "campaign"): LiveUpdate => ({ topic: kind, kind, id, version, patch });
 const pages = (...items: Row[]): InfiniteData<Page<Row>> => ({ pages: [{ items, next_cursor: null }], pageParams: [undefined] });
-const message = (id: string, kind: Inbound["kind"] = "text"): Inbound => ({ id, phone_masked: "+351 •••", channel: "sms", kind, text: "", received_at: "2026-01-01T00:00:00Z", applied: true, effect: null, contact_id: null });
+const message = (id: string, kind: Inbound["kind"] = "text"): Inbound => ({ id, phone: "+351 •••", name: null, phone_masked: "+351 •••", channel: "sms", kind, text: "", received_at: "2026-01-01T00:00:00Z", applied: true, effect: null, contact_id: null });
 
 describe("patches", () => {
   it("applies a newer version and takes its number", () => {

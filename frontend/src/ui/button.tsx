@@ -34,28 +34,27 @@ export interface ButtonProps extends Omit<AriaButtonProps, "className" | "childr
   className?: string;
   icon?: ReactNode;
   children?: ReactNode;
-  /** Without this permission it is disabled, and says why. */
+  /** Without this permission it is not shown; the page says in words what the person may not do. */
   needs?: Permission;
 }
 
 export function Button({ variant, size, className, icon, children, isPending, needs, isDisabled, ...props }: ButtonProps) {
-  const lacks = useLacks(needs);
-  const button = (
-    <AriaButton {...props} isDisabled={isDisabled || lacks !== null} isPending={isPending} className={buttonClass(variant, size, className)}>
+  if (useLacks(needs) !== null) return null;
+  return (
+    <AriaButton {...props} isDisabled={isDisabled} isPending={isPending} className={buttonClass(variant, size, className)}>
       {isPending ? <Spinner /> : icon}
       {children}
     </AriaButton>
   );
-  return lacks === null ? button : <span title={lacks}>{button}</span>;
 }
 
 /** The label is its accessible name, and shows as a tip on hover and keyboard focus (see `[data-tip]` in app.css). */
 export function IconButton({ label, className, children, needs, isDisabled, ...props }: Omit<ButtonProps, "icon"> & { label: string }) {
-  const lacks = useLacks(needs);
+  if (useLacks(needs) !== null) return null;
   return (
     <AriaButton
       {...props}
-      isDisabled={isDisabled || lacks !== null}
+      isDisabled={isDisabled}
       aria-label={label}
       data-tip={label}
       className={cx(

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
 import type { Campaign, CampaignStatus, Channel, Consent, Import, InboundKind, MessageStatus } from "../api/types";
-import { sentence } from "../lib/format";
+import { dateTime, sentence } from "../lib/format";
 import { useNow } from "../lib/hooks";
-import { awaited, messageNames } from "./counts";
+import { awaited, isQuiet, messageNames } from "./counts";
 import { cx } from "./cx";
 
 export type Tone = "neutral" | "ok" | "warn" | "bad" | "info" | "accent";
@@ -33,8 +33,14 @@ export const ConsentChip = ({ consent }: { consent: Consent }) => <Chip tone={co
 
 const campaignTones: Record<CampaignStatus, Tone> = { draft: "neutral", scheduled: "info", running: "accent", paused: "warn", completed: "ok", canceled: "bad" };
 /** A campaign's state; one that has sent everything is not called completed while outcomes are on their way. */
-export function CampaignChip({ campaign }: { campaign: Pick<Campaign, "status" | "completed_at" | "counts"> }) {
+export function CampaignChip({ campaign }: { campaign: Pick<Campaign, "status" | "completed_at" | "counts"> & { quiet_until?: string | null } }) {
   const waits = awaited(campaign, useNow()) > 0;
+  if (isQuiet(campaign))
+    return (
+      <span title={campaign.quiet_until ? `Until ${dateTime(campaign.quiet_until)}` : undefined}>
+        <Chip tone="info">{messageNames.deferred}</Chip>
+      </span>
+    );
   return (
     <Chip tone={waits ? "info" : campaignTones[campaign.status]} live={campaign.status === "running" || waits}>
       {waits ? "All sent" : sentence(campaign.status)}

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { FieldError } from "react-aria-components/FieldError";
 import { Label } from "react-aria-components/Label";
 import { Radio, RadioGroup } from "react-aria-components/RadioGroup";
 import { cx } from "./cx";
@@ -16,12 +17,13 @@ interface Props<T extends string> {
   onChange: (value: T) => void;
   options: Choice<T>[];
   className?: string;
+  error?: string;
 }
 
 /** One of a few, each with a sentence about what it means. */
-export function RadioCards<T extends string>({ label, value, onChange, options, className }: Props<T>) {
+export function RadioCards<T extends string>({ label, value, onChange, options, className, error }: Props<T>) {
   return (
-    <RadioGroup value={value} onChange={(next) => onChange(next as T)} className={cx("grid gap-1.5", className)}>
+    <RadioGroup isInvalid={Boolean(error)} validationBehavior="aria" value={value} onChange={(next) => onChange(next as T)} className={cx("grid gap-1.5", className)}>
       <Label className="text-sm font-medium">{label}</Label>
       <div className="grid gap-2 sm:grid-cols-[repeat(auto-fit,minmax(13rem,1fr))]">
         {options.map((option) => (
@@ -39,6 +41,7 @@ export function RadioCards<T extends string>({ label, value, onChange, options, 
           </Radio>
         ))}
       </div>
+      {error && <FieldError className="text-xs font-medium text-bad">{error}</FieldError>}
     </RadioGroup>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Counts } from "../api/types";
-import { awaited, countParts, doneRatio } from "./counts";
+import { awaited, countParts, doneRatio, isQuiet } from "./counts";
 
 const counts = (known: Partial<Counts>): Counts => ({
   audience: 0, queued: 0, deferred: 0, sending: 0, unknown: 0, accepted: 0, sent: 0, delivered: 0, read: 0, undelivered: 0, failed: 0, refused: 0, canceled: 0, ...known,
@@ -19,6 +19,12 @@ describe("a campaign's counts", () => {
     expect(doneRatio(counts({ audience: 80, sent: 73, accepted: 7 }))).toBe(0);
     expect(doneRatio(counts({ audience: 100, sent: 20, delivered: 60, refused: 20 }))).toBe(0.75);
     expect(doneRatio(counts({ audience: 3, refused: 3 }))).toBe(1);
+  });
+  it("tell an ordered wait from one that nobody ordered", () => {
+    const waiting = counts({ audience: 9, delivered: 4, deferred: 5 });
+    expect(isQuiet({ status: "running", counts: waiting })).toBe(true);
+    expect(isQuiet({ status: "running", counts: { ...waiting, queued: 1 } })).toBe(false);
+    expect(isQuiet({ status: "paused", counts: waiting })).toBe(false);
   });
   it("are waited for an hour after the last was sent", () => {
     const campaign = { status: "completed" as const, completed_at: "2026-01-01T12:00:00Z", counts: counts({ audience: 80, sent: 73, accepted: 7 }) };

@@ -3,7 +3,7 @@ import type { Part } from "./progress";
 
 /** One name for each state of a message, wherever it is shown. A state is where a message is now; sums over time say "in total". */
 export const messageNames: Record<MessageStatus, string> = {
-  queued: "Queued", deferred: "Deferred", sending: "Sending", unknown: "Being checked", accepted: "Accepted", sent: "Sent", delivered: "Delivered", read: "Read",
+  queued: "Queued", deferred: "Waiting for quiet hours", sending: "Sending", unknown: "Being checked", accepted: "Accepted", sent: "Sent", delivered: "Delivered", read: "Read",
   undelivered: "Undelivered", failed: "Failed", refused: "Left out", canceled: "Canceled",
 };
 
@@ -27,6 +27,12 @@ export function countParts(counts: Counts): (Part & { id: MessageStatus })[] {
 
 /** People for whom the campaign still has something to do or to learn. */
 export const openCount = (counts: Counts): number => counts.queued + counts.deferred + counts.sending + counts.unknown;
+
+/** Everybody that a running campaign still has to send to is in quiet hours: an ordered pause, and no incident. */
+export const isQuiet = ({ status, counts }: Pick<Campaign, "status" | "counts">): boolean => status === "running" && counts.deferred > 0 && openCount(counts) === counts.deferred;
+
+/** Messages of which it is known whether they were delivered. */
+export const outcomes = (counts: Counts): number => counts.delivered + counts.read + counts.undelivered + counts.failed;
 
 /** Messages that Twilio has taken and whose outcome is not known: delivered, read, or not. */
 export const onTheWay = (counts: Counts): number => counts.accepted + counts.sent;

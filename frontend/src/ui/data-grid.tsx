@@ -3,6 +3,7 @@ import { ArrowDown, ArrowUp } from "lucide-react";
 import { useEffect, useRef, type ReactNode } from "react";
 import { count } from "../lib/format";
 import { useIsPhone } from "../lib/hooks";
+import { useArrowKeys } from "./arrow-list";
 import { Spinner } from "./button";
 import { cx } from "./cx";
 
@@ -50,12 +51,32 @@ export function DataGrid<T>({ label, columns, rows, rowKey, card, cardHeight = 9
     if (hasMore && !loadingMore && last >= rows.length - 25) onMore?.();
   }, [hasMore, loadingMore, last, rows.length, onMore]);
 
+  const grid = useRef<HTMLDivElement>(null);
+  const wanted = useRef<number | null>(null);
+  const keys = useArrowKeys(grid, {
+    item: "[role=row]",
+    onEdge: (edge) => {
+      wanted.current = edge === "first" ? 0 : rows.length - 1;
+      virtual.scrollToIndex(wanted.current);
+      focusWanted();
+    },
+  });
+  const focusWanted = () => {
+    const row = wanted.current === null ? null : grid.current?.querySelector<HTMLElement>(`[data-index="${wanted.current}"]`);
+    if (!row) return;
+    wanted.current = null;
+    row.focus();
+  };
+  useEffect(focusWanted);
+  /** Enter on a row does what a click on it does; where that is nothing, what its first link or button does. */
+  const openRow = (element: HTMLElement, row: T) => (onOpen ? onOpen(row) : element.querySelector<HTMLElement>("a[href],button")?.click());
+
   const template = columns.map((column) => column.width).join(" ");
   const shownHeight = height ?? `min(calc(100dvh - 260px), ${rows.length * size + (phone ? 0 : 42)}px)`;
   return (
     <div className="overflow-hidden bg-solid">
-      <div ref={scroller} tabIndex={0} role="region" aria-label={label} className="overflow-auto overscroll-contain outline-offset-[-2px]" style={{ height: shownHeight, minHeight: Math.min(rows.length, 6) * size }}>
-        <div role="table" aria-label={label} aria-rowcount={(total ?? rows.length) + 1} className={phone ? undefined : "min-w-fit"}>
+      <div ref={scroller} role="region" aria-label={label} className="overflow-auto overscroll-contain outline-offset-[-2px]" style={{ height: shownHeight, minHeight: Math.min(rows.length, 6) * size }}>
+        <div ref={grid} {...keys} role="grid" aria-label={label} aria-rowcount={(total ?? rows.length) + 1} className={phone ? undefined : "min-w-fit"}>
           <HeaderRow columns={columns} template={template} hidden={phone} sort={sort} onSort={onSort} />
           <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
             {items.map((item) => {
@@ -65,15 +86,18 @@ export function DataGrid<T>({ label, columns, rows, rowKey, card, cardHeight = 9
                   key={item.key}
                   role="row"
                   aria-rowindex={item.index + 2}
+                  tabIndex={-1}
+                  data-index={item.index}
+                  onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && openRow(event.currentTarget, row)}
                   onClick={(event) => onOpen && !(event.target as HTMLElement).closest("a,button,label,input") && onOpen(row)}
                   className={cx("absolute inset-x-0 top-0 border-b border-line", onOpen && "cursor-pointer hover:bg-hover", phone ? "block px-4 py-3" : "grid items-center gap-4 px-5")}
-                  style={{ height: size, transform: `translateY(${item.start}px)`, gridTemplateColumns: phone ? undefined : template }}
+                  style={{ scrollMarginTop: 42, height: size, transform: `translateY(${item.start}px)`, gridTemplateColumns: phone ? undefined : template }}
                 >
                   {phone ? (
-                    <div role="cell" className="min-w-0">{card(row)}</div>
+                    <div role="gridcell" className="min-w-0">{card(row)}</div>
                   ) : (
                     columns.map((column) => (
-                      <div key={column.id} role="cell" className={cx("min-w-0 truncate", column.align === "end" && "text-right tabular")}>
+                      <div key={column.id} role="gridcell" className={cx("min-w-0 truncate", column.align === "end" && "text-right tabular")}>
                         {column.cell(row)}
                       </div>
                     ))
@@ -100,7 +124,7 @@ function HeaderRow<T>({ columns, template, hidden, sort, onSort }: { columns: Co
           return (
             <div key={column.id} role="columnheader" aria-sort={up ? "ascending" : down ? "descending" : undefined} className={cx("min-w-0 truncate", column.align === "end" && "text-right")}>
               {column.sort && onSort && next ? (
-                <button type="button" tabIndex={hidden ? -1 : 0} className="inline-flex min-h-7 items-center gap-1 rounded-md hover:text-text" onClick={() => onSort(next)}>
+                <button type="button" disabled={hidden} className="inline-flex min-h-7 items-center gap-1 rounded-md hover:text-text" onClick={() => onSort(next)}>
                   {column.header}
                   {up && <ArrowUp aria-hidden className="size-3.5" />}
                   {down && <ArrowDown aria-hidden className="size-3.5" />}

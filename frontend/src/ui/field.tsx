@@ -92,7 +92,7 @@ export function SearchField({ label, value, onChange, placeholder, className, ne
       setDraft(value);
     }
   }, [value]);
-  return <SearchBox label={label} value={draft} onChange={setDraft} placeholder={lacks === null ? (placeholder ?? label) : "Search needs contacts:reveal"} lacks={lacks} className={className} />;
+  return <SearchBox label={label} value={draft} onChange={setDraft} placeholder={lacks === null ? (placeholder ?? label) : "Your role may not search people"} lacks={lacks} className={className} />;
 }
 
 interface LookupProps extends Omit<SearchProps, "needs"> {

@@ -43,7 +43,7 @@ export function PageHeader({ title, meta, back, actions, needs }: HeaderProps) {
       {(meta || lacks) && (
         <div className="flex min-h-7 flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
           {meta}
-          {lacks && <span>You may look. {lacks}</span>}
+          {lacks && <span>{lacks}</span>}
         </div>
       )}
     </div>

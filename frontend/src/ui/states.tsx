@@ -1,9 +1,10 @@
 import { Link } from "@tanstack/react-router";
 import { AlertTriangle, Compass, Copy, RotateCw } from "lucide-react";
-import type { ReactNode } from "react";
+import { useEffect, type ReactNode } from "react";
 import { asProblem, detailsOf, type Problem } from "../api/problem";
 import { saidOnce } from "../api/said";
-import { ago } from "../lib/format";
+import { ago, dateTime } from "../lib/format";
+import { focusInvalid } from "../lib/focus";
 import { useAfter, useNow } from "../lib/hooks";
 import { Button, buttonClass } from "./button";
 import { cx } from "./cx";
@@ -69,6 +70,10 @@ export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetr
 
 /** The same, inside a form: the message and the fields that have no place of their own (`placed` names those that do). */
 export function Problems({ error, className, placed = [] }: { error: unknown; className?: string; placed?: readonly string[] }) {
+  const isAboutFields = error !== null && error !== undefined && asProblem(error).errors.length > 0;
+  useEffect(() => {
+    if (isAboutFields) focusInvalid();
+  }, [error, isAboutFields]);
   if (error === null || error === undefined) return null;
   const problem = asProblem(error);
   const said = saidOnce(problem, placed);
@@ -147,7 +152,7 @@ export function Freshness({ at, prefix = "Updated" }: { at: number | string; pre
   const then = new Date(at).getTime();
   const now = Math.max(useNow(), then); // the clock ticks each 5 s, the figures may be newer than its last tick
   return (
-    <span className="text-xs text-muted tabular" title={new Date(at).toLocaleString()}>
+    <span className="text-xs text-muted tabular" title={dateTime(at)}>
       {prefix} {ago(then, now)}
     </span>
   );

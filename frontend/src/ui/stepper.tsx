@@ -8,10 +8,12 @@ interface Props<T extends string> {
   /** Steps that may be opened from here; without it the rail only shows where one is. */
   onOpen?: (id: T) => void;
   reached?: (id: T) => boolean;
+  /** Every step is done. */
+  finished?: boolean;
 }
 
-export function Stepper<T extends string>({ label, steps, current, onOpen, reached }: Props<T>) {
-  const at = steps.findIndex((step) => step.id === current);
+export function Stepper<T extends string>({ label, steps, current, onOpen, reached, finished }: Props<T>) {
+  const at = finished ? steps.length : steps.findIndex((step) => step.id === current);
   return (
     <nav aria-label={label} className="mb-5">
       <ol className="flex flex-wrap gap-x-2 gap-y-2 sm:gap-x-3">
@@ -21,7 +23,7 @@ export function Stepper<T extends string>({ label, steps, current, onOpen, reach
           const body = (
             <>
               <span className={cx("grid size-6 shrink-0 place-items-center rounded-full border text-xs font-semibold", index === at ? "border-accent bg-accent text-on-accent" : done ? "border-ok/50 bg-ok-soft text-ok" : "border-line-strong text-muted")}>
-                {done ? <Check aria-hidden className="size-3.5" /> : index + 1}
+                {done ? <Check aria-label="Done" className="size-3.5" /> : index + 1}
               </span>
               <span className={cx("whitespace-nowrap", index === at ? "font-semibold" : "text-muted max-sm:sr-only")}>{step.label}</span>
             </>

@@ -311,14 +311,14 @@ def _problems(address: str, found: InboundWebhook | None, wanted: str) -> list[s
 async def _mail(settings: Settings) -> Finding:
     """Whether the mail server answers, its certificate is good and it takes the credentials; nothing is sent."""
     if not settings.mail.is_configured:
-        return Finding("e-mail", Verdict.NOTE, "not configured: no password resets", "set ESE_SMTP_URL")
+        return Finding("email", Verdict.NOTE, "not configured: no password resets", "set ESE_SMTP_URL")
     try:
         server = Server.of(settings)
         await server.reach()
     except EseError as error:
-        return Finding("e-mail", Verdict.MISSING, f"cannot be sent: {error.detail}", "correct ESE_SMTP_URL")
+        return Finding("email", Verdict.MISSING, f"cannot be sent: {error.detail}", "correct ESE_SMTP_URL")
     safety = "without TLS" if server.scheme == "smtp+plain" else "TLS"
-    return Finding("e-mail", Verdict.GOOD, f"{server.host}:{server.port} answers ({safety})")
+    return Finding("email", Verdict.GOOD, f"{server.host}:{server.port} answers ({safety})")
 
 
 async def _stored_secrets(settings: Settings) -> Finding:

@@ -67,7 +67,7 @@ def a_range(from_: str | None, to: str | None) -> tuple[datetime | None, datetim
 
 
 async def an_account(tx: "Transaction", text: str) -> UUID:
-    """By its id or its e-mail address. Raises `NotFound`."""
+    """By its id or its email address. Raises `NotFound`."""
     from event_stream_engine.identity import api as identity
 
     try:
@@ -75,7 +75,7 @@ async def an_account(tx: "Transaction", text: str) -> UUID:
     except ValueError:
         found = await identity.account_of(tx, text)
     if found is None:
-        raise NotFound(f"No account has the e-mail address {text}. Name an account by its address or its id.")
+        raise NotFound(f"No account has the email address {text}. Name an account by its address or its id.")
     return found
 
 

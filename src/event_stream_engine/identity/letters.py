@@ -24,16 +24,16 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "password_changed": ("Your password was changed", f"All other sessions were ended.\n\n{_NOT_YOU}"),
     "email_confirm": (
-        "Confirm your e-mail address",
+        "Confirm your email address",
         "Somebody wants to sign in to the platform with this address from now on. This link works once, within 24 "
         "hours:\n\n{link}\n\nIf it was not you, do nothing: nothing changes.",
     ),
     "email_change_asked": (
-        "A new e-mail address was asked for",
-        "Your account is to have another e-mail address. It stays as it is until the new one is confirmed.\n\n"
+        "A new email address was asked for",
+        "Your account is to have another email address. It stays as it is until the new one is confirmed.\n\n"
         "If this was not you, change your password now: that cancels it. Ask an admin to look at the audit trail.",
     ),
-    "email_changed": ("Your e-mail address was changed", f"You no longer sign in with this address.\n\n{_NOT_YOU}"),
+    "email_changed": ("Your email address was changed", f"You no longer sign in with this address.\n\n{_NOT_YOU}"),
     "two_step_on": ("Two-step sign-in is on", f"From now on a sign-in needs a code as well.\n\n{_NOT_YOU}"),
     "two_step_off": ("Two-step sign-in is off", f"From now on the password is enough.\n\n{_NOT_YOU}"),
     "alert": ("{subject}", "{text}"),

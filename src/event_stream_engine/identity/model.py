@@ -23,7 +23,7 @@ REFRESH_GRACE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Account:
-    """A person who may sign in. The first admin has neither e-mail address nor password until they set them."""
+    """A person who may sign in. The first admin has neither email address nor password until they set them."""
 
     id: UUID
     email: str | None
@@ -87,7 +87,7 @@ class EmailChange:
 
 class WrongCredentials(Unauthorized):
     code = "wrong_credentials"
-    title = "The e-mail address or the password is wrong"
+    title = "The email address or the password is wrong"
 
 
 class WrongPassword(WrongCredentials):
@@ -155,7 +155,7 @@ class LinkEnded(Conflict):
 
 class MailNotConfigured(Conflict):
     code = "mail_not_configured"
-    title = "This platform cannot send e-mail"
+    title = "This platform cannot send email"
 
 
 class EmailTaken(Conflict):
@@ -178,14 +178,14 @@ def checked_email(email: str) -> str:
     """The address in lower case. Raises `Invalid` for what cannot be one; only a mail proves that it is."""
     address = email.strip().lower()
     if len(address) > 254 or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
-        raise Invalid.field("email", "Write an e-mail address such as ana@example.com.")
+        raise Invalid.field("email", "Write an email address such as ana@example.com.")
     return address
 
 
 def checked_password(password: str, *about: str | None) -> str:
     """Length, and not what is guessed first (NIST SP 800-63B, 5.1.1.2); no rule on kinds of characters.
 
-    `about`: the person's own words, such as their e-mail address. Takes milliseconds of CPU. Raises `Invalid`.
+    `about`: the person's own words, such as their email address. Takes milliseconds of CPU. Raises `Invalid`.
     """
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise Invalid.field("password", f"Use {PASSWORD_MIN} to {PASSWORD_MAX} characters.")

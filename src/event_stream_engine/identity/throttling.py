@@ -1,6 +1,6 @@
 """Guessing passwords and codes takes long: after some failures the next attempt has to wait, each time twice as long.
 
-Counted in Redis for 15 minutes, per e-mail address (whether it has an account or not, so that nothing is learned from
+Counted in Redis for 15 minutes, per email address (whether it has an account or not, so that nothing is learned from
 it) and per network address. A one-time link (`ese sign-in`) always lets the admin in. While Redis does not answer,
 nobody is held up: the password's own hash is slow.
 """

@@ -119,6 +119,25 @@ import_rejects = Table(
     Column("cells", ARRAY(Text)),
 )
 
+import_changes = Table(
+    "import_changes",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("changed", BigInteger, nullable=False),
+)
+
+import_change_examples = Table(
+    "import_change_examples",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("contact_id", Uuid, ForeignKey("contacts.id", ondelete="CASCADE"), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+
 import_merges = Table(
     "import_merges",
     metadata,

@@ -1,6 +1,7 @@
 """What becomes of a row: created, updated, unchanged, merged or refused, and what happens to consent."""
 
 from event_stream_engine.messaging.model.imports import Column
+from event_stream_engine.messaging.store import import_changes
 from tests.messaging.imports.conftest import Importer, counted, csv_of
 
 ANA, BEN, CY = "+14155550101", "+14155550102", "+14155550103"
@@ -30,6 +31,26 @@ async def test_an_import_merges_into_contacts_that_exist(importer: Importer) -> 
     again = await importer.run(b"phone,city,tier,topics,timezone\n+14155550101,,silver,offers,CET\n")
     assert (again.updated, again.unchanged) == (0, 1)
     assert (await importer.contacts())[ANA].version == 2, "what changes nothing writes nothing"
+
+
+async def test_an_import_shows_which_values_it_replaces(importer: Importer) -> None:
+    """So does its dry run; what it fills in, or leaves, is no replaced value, and an erased person's is gone."""
+    people = [f"+1415555{n:04},Person {n},Oslo" for n in range(101, 113)]
+    await importer.run("\n".join(["phone,name,city", *people, "+14155550200,,"]).encode())
+    renamed = [person.replace("Person", "Someone") for person in people]
+    file = "\n".join(["phone,name,city", *renamed, "+14155550200,Ben,Rome", "+14155550999,New,Rome"]).encode()
+    tried = await importer.run(file, dry_run=True)
+    done = await importer.run(file)
+    for run in (tried, done):
+        async with importer.runtime.database.transaction() as tx:
+            (names,) = await import_changes.of_import(tx, run.id)
+        assert (names.field, names.changed, len(names.examples)) == ("name", 12, 10)
+        first = names.examples[0]
+        assert (first.phone, first.before, first.after) == (ANA, "Person 101", "Someone 101")
+    await importer.sql("DELETE FROM contacts WHERE phone = '+14155550101' RETURNING id")
+    async with importer.runtime.database.transaction() as tx:
+        (names,) = await import_changes.of_import(tx, done.id)
+    assert (names.changed, len(names.examples)) == (12, 9)
 
 
 async def test_no_import_takes_an_opt_out_back(importer: Importer) -> None:

@@ -52,7 +52,7 @@ function Shown({ account }: { account: Account }) {
           <>
             <RoleChip role={account.role} />
             <StatusChip status={account.status} />
-            <span>{account.email ?? "No e-mail address yet"}</span>
+            <span>{account.email ?? "No email yet"}</span>
             <span>since {date(account.created_at)}</span>
           </>
         }

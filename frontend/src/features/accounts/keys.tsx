@@ -4,6 +4,7 @@ import { useState } from "react";
 import { keysQuery, revokeKey } from "../../api/access";
 import type { ApiKey } from "../../api/types";
 import { ago, date } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Chip, type Tone } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -30,11 +31,11 @@ export function KeyList({ accountId }: { accountId?: string }) {
           A program signs in with a key instead of a password.
         </EmptyState>
       ) : (
-        <ul className="divide-y divide-line" aria-label="API keys">
+        <ArrowList className="divide-y divide-line" aria-label="API keys">
           {shown.map((key) => (
             <Row key={key.id} item={key} onRevoke={() => setRevoking(key)} />
           ))}
-        </ul>
+        </ArrowList>
       )}
       {keys.hasNextPage && (
         <Button className="m-4" onPress={() => void keys.fetchNextPage()} isPending={keys.isFetchingNextPage}>

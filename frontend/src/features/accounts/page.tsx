@@ -8,6 +8,7 @@ import { useMay } from "../../lib/permissions";
 import { asProblem } from "../../api/problem";
 import type { Account, Role } from "../../api/types";
 import { date } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
@@ -37,11 +38,11 @@ export default function Accounts() {
         }
       />
       <QueryState query={accounts} skeleton={<Skeleton rows={4} height={64} />}>
-        <ul className="card divide-y divide-line overflow-hidden" aria-label="Accounts">
+        <ArrowList className="card divide-y divide-line overflow-hidden" aria-label="Accounts">
           {shown.map((account) => (
             <Row key={account.id} account={account} mine={account.id === me?.id} />
           ))}
-        </ul>
+        </ArrowList>
         {accounts.hasNextPage && (
           <Button className="mt-4" onPress={() => void accounts.fetchNextPage()} isPending={accounts.isFetchingNextPage}>
             Show more
@@ -61,7 +62,7 @@ function Row({ account, mine }: { account: Account; mine: boolean }) {
           {account.display_name}
         </Link>
         {mine && <span className="text-muted"> (you)</span>}
-        <p className="text-sm wrap-anywhere text-muted">{account.email ?? "No e-mail address yet"}</p>
+        <p className="text-sm wrap-anywhere text-muted">{account.email ?? "No email yet"}</p>
       </div>
       <div>
         <RoleChip role={account.role} />

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { accountSessionsQuery, endAccountSession, endAccountSessions, resetTwoStep } from "../../api/access";
 import type { Account, Session } from "../../api/types";
 import { plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button, buttonClass } from "../../ui/button";
 import { Chip } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -44,11 +45,11 @@ export function AccountSessions({ account }: { account: Account }) {
       }
     >
       <QueryState query={query} skeleton={<Skeleton rows={2} className="p-5" />}>
-        <ul aria-label="Sessions that go on">
+        <ArrowList aria-label="Sessions that go on">
           {going.map((session) => (
             <SessionRow key={session.id} session={session} theirs onEnd={() => end.mutate(session)} pending={end.isPending && end.variables.id === session.id} />
           ))}
-        </ul>
+        </ArrowList>
         {going.length === 0 && <p className="px-5 py-4 text-muted">Nowhere signed in.</p>}
         {ended.length > 0 && (
           <details className="border-t border-line">

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { OPEN, openAlertsQuery, pastAlertsQuery } from "../../api/alerts";
 import type { Alert } from "../../api/types";
 import { plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Card, PageHeader } from "../../ui/layout";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
@@ -41,11 +42,11 @@ export default function Alerts() {
                 The platform judges itself every few seconds. What begins appears here and at the bell.
               </EmptyState>
             ) : (
-              <ul aria-label="Open alerts" className="divide-y divide-line border-t border-line bg-solid">
+              <ArrowList aria-label="Open alerts" className="divide-y divide-line border-t border-line bg-solid">
                 {items.map((alert) => (
                   <OpenAlert key={alert.id} alert={alert} onSilence={() => setSilencing(alert)} />
                 ))}
-              </ul>
+              </ArrowList>
             )}
           </QueryState>
         </Card>
@@ -66,11 +67,11 @@ function History() {
         {items.length === 0 ? (
           <p className="px-5 pb-5 text-muted">No alert has ended in the last 90 days.</p>
         ) : (
-          <ul aria-label="Past alerts" className="divide-y divide-line border-t border-line bg-solid">
+          <ArrowList aria-label="Past alerts" className="divide-y divide-line border-t border-line bg-solid">
             {items.map((alert) => (
               <PastAlert key={alert.id} alert={alert} />
             ))}
-          </ul>
+          </ArrowList>
         )}
         {past.hasNextPage && (
           <div className="border-t border-line px-5 py-3">

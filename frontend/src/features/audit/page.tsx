@@ -1,13 +1,15 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download, ScrollText, ShieldCheck } from "lucide-react";
+import { ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback } from "react";
-import { accountsQuery, auditActionsQuery, auditExport, auditQuery, verifyAudit, type AuditFilters } from "../../api/access";
+import { accountsQuery, auditActionsQuery, auditQuery, verifyAudit, type AuditFilters } from "../../api/access";
 import { useMay } from "../../lib/permissions";
 import type { AuditEntry, AuditProof } from "../../api/types";
-import { ago, count, dateTime, plural } from "../../lib/format";
-import { Button, buttonClass } from "../../ui/button";
+import { ago, count, dateTime, plural, sentence } from "../../lib/format";
+import { OrderedArrowList } from "../../ui/arrow-list";
+import { Button } from "../../ui/button";
 import { DateRange } from "../../ui/date-range";
+import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
@@ -30,10 +32,7 @@ export default function Audit() {
         meta={<span>Who changed what, newest first. Nothing here can be edited.</span>}
         actions={
           <>
-            <a className={buttonClass()} href={auditExport(filters)} download>
-              <Download aria-hidden />
-              Export CSV
-            </a>
+            <ExportLink path="/api/v1/audit/export.csv" filters={filters} needs="audit:read" />
             <Button icon={<ShieldCheck aria-hidden />} onPress={() => verify.mutate()} isPending={verify.isPending}>
               Verify
             </Button>
@@ -51,11 +50,14 @@ export default function Audit() {
             </EmptyState>
           </div>
         ) : (
-          <ol className="card divide-y divide-line overflow-hidden" aria-label="Audit trail">
-            {shown.map((entry) => (
-              <Row key={entry.id} entry={entry} set={set} />
-            ))}
-          </ol>
+          <div className="card overflow-hidden">
+            <Headings />
+            <OrderedArrowList className="divide-y divide-line" aria-label="Audit trail">
+              {shown.map((entry) => (
+                <Row key={entry.id} entry={entry} set={set} />
+              ))}
+            </OrderedArrowList>
+          </div>
         )}
         {entries.hasNextPage && (
           <Button className="mt-4" onPress={() => void entries.fetchNextPage()} isPending={entries.isFetchingNextPage}>
@@ -95,37 +97,84 @@ function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditF
   );
 }
 
+const columns = "md:grid-cols-[9rem_minmax(8rem,14rem)_minmax(9rem,13rem)_minmax(0,1fr)]";
+
+/** Pages of what an entry is about, by kind. */
+const pages: Record<string, (id: string) => string> = {
+  account: (id) => `/accounts/${id}`,
+  campaign: (id) => `/campaigns/${id}`,
+  contact: (id) => `/contacts/${id}`,
+  flag: (id) => `/flags/${encodeURIComponent(id)}`,
+  import: (id) => `/imports/${id}`,
+  segment: (id) => `/segments/${id}`,
+  sender: () => "/senders",
+  template: (id) => `/templates/${id}`,
+};
+const isId = (text: string): boolean => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text);
+
+function Headings() {
+  return (
+    <div aria-hidden className={`hidden gap-x-6 border-b border-line bg-sunken px-5 py-2.5 text-xs font-medium text-muted md:grid ${columns}`}>
+      <span>When</span>
+      <span>Who</span>
+      <span>Action</span>
+      <span>Subject</span>
+    </div>
+  );
+}
+
 function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) => void }) {
   const facts = Object.entries(entry.detail);
   return (
-    <li className="grid gap-x-6 gap-y-1 px-5 py-3 md:grid-cols-[9rem_minmax(0,11rem)_minmax(0,1fr)]">
-      <time dateTime={entry.at} title={dateTime(entry.at)} className="text-sm text-muted tabular">
+    <li className={`grid items-baseline gap-x-6 gap-y-1 px-5 py-3 text-sm ${columns}`}>
+      <time dateTime={entry.at} title={dateTime(entry.at)} className="text-muted tabular">
         {ago(entry.at)}
       </time>
       <Actor entry={entry} set={set} />
-      <div className="min-w-0 text-sm">
-        <p className="flex flex-wrap items-center gap-x-4">
-          <span className="font-mono">{entry.action}</span>
-          <Button size="sm" variant="ghost" className="-mx-3 max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
-            {entry.entity_id}
-          </Button>
-          {entry.subject && <span className="wrap-anywhere">{entry.subject}</span>}
-        </p>
-        {facts.length > 0 && (
-          <details className="text-muted">
-            <summary className="min-h-6 w-fit cursor-pointer underline-offset-4 hover:underline pointer-coarse:min-h-11">{plural(facts.length, "fact")}</summary>
-            <dl className="mt-1 grid gap-1">
-              {facts.map(([name, value]) => (
-                <div key={name} className="flex flex-wrap gap-x-2">
-                  <dt className="font-medium">{name}</dt>
-                  <dd className="min-w-0 font-mono text-xs wrap-anywhere">{typeof value === "string" ? value : JSON.stringify(value)}</dd>
-                </div>
-              ))}
-            </dl>
-          </details>
-        )}
+      <span className="font-mono wrap-anywhere">{entry.action}</span>
+      <div className="min-w-0">
+        <Subject entry={entry} />
+        <details className="text-muted">
+          <summary className="min-h-6 w-fit cursor-pointer underline-offset-4 hover:underline pointer-coarse:min-h-11">{facts.length > 0 ? plural(facts.length, "fact") : "Details"}</summary>
+          <dl className="mt-1 grid gap-1">
+            <div className="flex flex-wrap items-baseline gap-x-2">
+              <dt className="font-medium">id</dt>
+              <dd className="min-w-0">
+                <Button size="sm" variant="ghost" className="-mx-3 max-w-full font-mono !whitespace-normal wrap-anywhere" aria-label={`Only ${entry.entity_id}`} onPress={() => set({ entity_id: entry.entity_id })}>
+                  {entry.entity_id}
+                </Button>
+              </dd>
+            </div>
+            {facts.map(([name, value]) => (
+              <div key={name} className="flex flex-wrap gap-x-2">
+                <dt className="font-medium">{name}</dt>
+                <dd className="min-w-0 font-mono text-xs wrap-anywhere">{typeof value === "string" ? value : JSON.stringify(value)}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
       </div>
     </li>
+  );
+}
+
+/** What it is about, by name and with a link to it; what is deleted has neither. */
+function Subject({ entry: { entity, entity_id: id, subject } }: { entry: AuditEntry }) {
+  const kind = sentence(entity);
+  const name = subject ?? (isId(id) ? null : id);
+  if (name === null || id === "all") return <span>{id === "all" ? `All ${entity}s` : kind}</span>;
+  const page = pages[entity]?.(id);
+  return (
+    <span className="wrap-anywhere">
+      {page ? (
+        <Link to={page} className="inline-flex min-h-6 items-center underline-offset-4 hover:underline">
+          {name}
+        </Link>
+      ) : (
+        name
+      )}{" "}
+      <span className="text-muted">{kind.toLowerCase()}</span>
+    </span>
   );
 }
 
@@ -133,13 +182,13 @@ function Row({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) =>
 function Actor({ entry, set }: { entry: AuditEntry; set: (change: AuditFilters) => void }) {
   const said = entry.detail.by;
   return (
-    <div className="min-w-0 text-sm wrap-anywhere">
-      {entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}
+    <div className="min-w-0 wrap-anywhere">
+      <span className="block">{entry.actor_id ? <PersonLink id={entry.actor_id} name={entry.actor} /> : "The platform"}</span>
       {!entry.actor_id && typeof said === "string" && <span className="block text-xs text-muted">{said}, at the command line</span>}
       {entry.key_id && (
-        <Button size="sm" variant="ghost" className="max-w-full !whitespace-normal text-left wrap-anywhere -ml-3" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onPress={() => set({ key_id: entry.key_id ?? undefined })}>
+        <button type="button" className="block min-h-6 text-left text-xs wrap-anywhere text-muted underline-offset-4 hover:underline" aria-label={`Only by the key ${entry.key ?? entry.key_id}`} onClick={() => set({ key_id: entry.key_id ?? undefined })}>
           key {entry.key ?? entry.key_id}
-        </Button>
+        </button>
       )}
     </div>
   );

@@ -14,6 +14,7 @@ describe("a campaign's draft", () => {
   it("is not sent while something in it is wrong", () => {
     const draft = { ...named, template_id: "t", messages_per_second: "many" };
     expect(savable(draft)).toBe(false);
-    expect(missing({ ...draft, sender_id: "s" }, "delivery")).toContain("rate");
+    expect(missing({ ...draft, sender_id: "s" }, "delivery")).toMatchObject({ field: "messages_per_second", message: expect.stringContaining("rate") });
+    expect(missing(draftOf(), "audience")?.field).toBe("name");
   });
 });

@@ -42,21 +42,29 @@ export function draftOf(campaign?: Campaign): Draft {
   };
 }
 
-/** What is missing before this step is done, in words, or null. */
-export function missing(draft: Draft, step: Step): string | null {
+/** What keeps a step from being done, and the field that it is about. */
+export interface Lack {
+  field: keyof Draft;
+  message: string;
+}
+
+const lackOf = (field: keyof Draft, message: string): Lack => ({ field, message });
+
+/** What is missing or wrong before this step is done, or null. */
+export function missing(draft: Draft, step: Step): Lack | null {
   if (step === "audience") {
-    if (draft.name.trim() === "") return "Give the campaign a name.";
-    if (draft.audience === "segment" && draft.segment_id === null) return "Choose a segment.";
+    if (draft.name.trim() === "") return lackOf("name", "Give the campaign a name.");
+    if (draft.audience === "segment" && draft.segment_id === null) return lackOf("segment_id", "Choose a segment.");
   }
-  if (step === "template" && draft.template_id === null) return "Choose a template.";
-  if (step === "delivery") return draft.sender_id === null ? "Choose a sender." : wrongDelivery(draft);
+  if (step === "template" && draft.template_id === null) return lackOf("template_id", "Choose a template.");
+  if (step === "delivery") return draft.sender_id === null ? lackOf("sender_id", "Choose a sender.") : wrongDelivery(draft);
   return null;
 }
 
-function wrongDelivery(draft: Draft): string | null {
-  if (draft.messages_per_second !== "" && !(Number(draft.messages_per_second) > 0)) return "The rate must be more than 0 messages a second.";
-  if (draft.quiet && draft.quiet_start === draft.quiet_end) return "Quiet hours must begin and end at different times.";
-  if (draft.timezone === "") return "Choose a time zone.";
+function wrongDelivery(draft: Draft): Lack | null {
+  if (draft.messages_per_second !== "" && !(Number(draft.messages_per_second) > 0)) return lackOf("messages_per_second", "The rate must be more than 0 messages a second.");
+  if (draft.quiet && draft.quiet_start === draft.quiet_end) return lackOf("quiet_end", "Quiet hours must begin and end at different times.");
+  if (draft.timezone === "") return lackOf("timezone", "Choose a time zone.");
   return null;
 }
 

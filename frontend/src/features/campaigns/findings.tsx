@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { RecipientFilters } from "../../api/campaigns";
 import type { CampaignSummary } from "../../api/types";
 import { count, percent } from "../../lib/format";
+import { outcomes } from "../../ui/counts";
 import { Card } from "../../ui/layout";
 
 interface Stage {
@@ -23,14 +24,15 @@ export function funnelStages({ campaign, counts, funnel }: Pick<CampaignSummary,
     { label: "Will get it", value: gets },
     { label: "Accepted by Twilio", value: funnel.accepted, of: gets },
     { label: "Sent", value: funnel.sent, of: funnel.accepted },
-    { label: "Delivered", value: funnel.delivered, of: funnel.sent },
+    { label: "Delivered", value: funnel.delivered, of: outcomes(counts) }, // what is under way has not failed
     ...(read ? [{ label: "Read", value: funnel.read, of: funnel.delivered }] : []),
   ];
 }
 
 export function Funnel({ data, read }: { data: CampaignSummary; read: boolean }) {
-  const { funnel } = data;
-  if (funnel.audience === 0) return <p className="py-6 text-muted">Who gets it is worked out at launch.</p>;
+  const { campaign, funnel } = data;
+  const isLaunched = campaign.launched_at !== null && campaign.status !== "canceled";
+  if (funnel.audience === 0) return <p className="py-6 text-muted">{isLaunched ? "The people of this campaign are being worked out." : "The people of this campaign are worked out at launch."}</p>;
   return (
     <ol className="grid gap-3.5 pt-1">
       {funnelStages(data, read).map(({ label, value, of, aside }) => (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Counts } from "../../api/types";
-import { finishHint } from "./finish";
+import { finishHint, finishWords } from "./finish";
 import { stateOptions } from "./state-options";
 
 describe("the expected finish", () => {
@@ -9,6 +9,18 @@ describe("the expected finish", () => {
     expect(finishHint(data)).toMatch(/^by .*; sending alone takes 2 min, the rest is quiet hours; 2,169 wait for theirs to end$/);
     expect(finishHint({ ...data, expected_seconds: 116, quiet_now: 0 })).toMatch(/^by [^;]*$/);
     expect(finishHint({ ...data, eligible: 0 })).toBe("nobody to send to");
+  });
+});
+
+describe("the time that is left", () => {
+  const at = Date.parse("2026-01-01T22:00:00Z");
+  const quiet = { people: 164, first_until: "2026-01-02T08:00:00Z", last_until: "2026-01-02T08:00:30Z" };
+  it("counts those who wait for quiet hours", () => {
+    const words = finishWords({ sending: 713, eta_sending: "2026-01-01T22:01:11Z", quiet, eta: "2026-01-02T08:00:46Z" }, at);
+    expect(words).toMatch(/^713 now, done in 1 min · 164 wait for quiet hours until .* · all done .*$/);
+  });
+  it("leaves out what is not known", () => {
+    expect(finishWords({ sending: 0, eta_sending: null, quiet, eta: null }, at)).toMatch(/^164 wait for quiet hours until [^·]*$/);
   });
 });
 

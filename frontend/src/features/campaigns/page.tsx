@@ -52,7 +52,7 @@ const figure = (value: number, tone = "") => <span className={value > 0 ? tone :
 
 const columns: Column<Campaign>[] = [
   { id: "name", header: "Campaign", width: "minmax(10.5rem, 1.6fr)", cell: (row) => <CampaignLink campaign={row} /> },
-  { id: "status", header: "State", width: "7rem", cell: (row) => <CampaignChip campaign={row} /> },
+  { id: "status", header: "State", width: "minmax(7rem, 12rem)", cell: (row) => <CampaignChip campaign={row} /> },
   { id: "progress", header: "Done, of people", width: "minmax(9.5rem, 1.2fr)", cell: (row) => <ProgressCell campaign={row} /> },
   { id: "delivered", header: "Delivered", width: "5rem", align: "end", cell: (row) => figure(row.counts.delivered + row.counts.read) },
   { id: "failed", header: "Failed", width: "4rem", align: "end", cell: (row) => figure(row.counts.failed + row.counts.undelivered, "font-medium text-bad") },

@@ -1,14 +1,14 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download } from "lucide-react";
 import { useCallback, useState } from "react";
 import { messageQuery, recipientsQuery, type RecipientFilters } from "../../api/campaigns";
 import type { Counts, MessageStatus, Recipient } from "../../api/types";
-import { ago, dateTime, sentence } from "../../lib/format";
-import { Button, buttonClass } from "../../ui/button";
+import { ago, dateTime, personName, sentence } from "../../lib/format";
+import { Button } from "../../ui/button";
 import { MessageChip } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
 import { Drawer } from "../../ui/dialog";
+import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
 import { Card, Definition } from "../../ui/layout";
 import { Select } from "../../ui/select";
@@ -20,19 +20,21 @@ function why(row: Recipient): string {
   return row.reason_title ?? "";
 }
 
+const nameOf = (row: Recipient): string => (row.phone ? personName(row) : "Erased");
+
 function columnsFor(open: (row: Recipient) => void): Column<Recipient>[] {
   return [
     {
       id: "phone",
-      header: "Phone",
-      width: "minmax(9.5rem, 1fr)",
+      header: "Person",
+      width: "minmax(13rem, 1.4fr)",
       cell: (row) => (
-        <button type="button" onClick={() => open(row)} className="min-h-7 font-medium tabular underline-offset-4 hover:underline">
-          {row.phone || "Erased"}
+        <button type="button" onClick={() => open(row)} title={nameOf(row)} className="min-h-7 max-w-full truncate font-medium tabular underline-offset-4 hover:underline">
+          {nameOf(row)}
         </button>
       ),
     },
-    { id: "status", header: "State", width: "minmax(8rem, 0.8fr)", cell: (row) => <MessageChip status={row.status} /> },
+    { id: "status", header: "State", width: "minmax(12rem, 0.8fr)", cell: (row) => <MessageChip status={row.status} /> },
     { id: "why", header: "Reason", width: "minmax(12rem, 2fr)", cell: (row) => <span className="text-muted" title={why(row)}>{why(row) || "–"}</span> },
     { id: "at", header: "Last change", width: "8rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.updated_at)}>{ago(row.updated_at)}</span> },
   ];
@@ -53,18 +55,16 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
   if (counts.audience === 0) return null;
   const narrowed = Boolean(filters.reason || filters.error_code !== undefined || filters.search || filters.status);
   return (
-    <div id="people" className="scroll-mt-20">
+    <div id="people" className="min-w-0 scroll-mt-20">
       <Card
         title="People"
         padded={false}
         aside={
-          <a href={csvAddress(campaignId, filters)} className={buttonClass("secondary", "sm")}>
-            <Download aria-hidden /> Export CSV
-          </a>
+          <ExportLink path={`/api/v1/reporting/campaigns/${campaignId}/recipients.csv`} filters={filters} total={people.data?.pages[0]?.total} needs="contacts:export" size="sm" />
         }
       >
         <div className="flex flex-wrap items-center gap-2.5 px-5 pt-1 pb-4">
-          <SearchField needs="contacts:reveal" label="Search by phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
+          <SearchField needs="contacts:reveal" label="Search by name or phone" value={filters.search ?? ""} onChange={search} className="w-full sm:w-64" />
           <Select label="State" bare className="w-full sm:w-52" value={filters.status ?? "any"} onChange={(status) => change({ ...filters, reason: undefined, error_code: undefined, status: status === "any" ? undefined : status })} options={stateOptions(counts, filters.status)} />
           {filters.reason && <span className="text-sm text-muted">Reason: {rows[0]?.reason_title ?? sentence(filters.reason)}</span>}
           {filters.error_code !== undefined && <span className="text-sm text-muted">Error {filters.error_code}</span>}
@@ -93,7 +93,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
                 <>
                   <div className="flex items-center justify-between gap-3">
                     <button type="button" onClick={() => setOpened(row)} className="min-h-7 font-medium tabular">
-                      {row.phone || "Erased"}
+                      {nameOf(row)}
                     </button>
                     <MessageChip status={row.status} />
                   </div>
@@ -110,16 +110,10 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
   );
 }
 
-/** The file holds what the filters let through, as the list does. */
-function csvAddress(campaignId: string, filters: RecipientFilters): string {
-  const query = new URLSearchParams(Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
-  return `/api/v1/reporting/campaigns/${campaignId}/recipients.csv${query.size > 0 ? `?${query}` : ""}`;
-}
-
 function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: () => void }) {
   const message = useQuery(messageQuery(recipient.message_id));
   return (
-    <Drawer title={recipient.phone || "Erased"} open onClose={onClose}>
+    <Drawer title={nameOf(recipient)} open onClose={onClose}>
       <div className="grid gap-6 p-5">
         <Definition
           items={[

@@ -7,15 +7,17 @@ import type { CampaignSummary } from "../../api/types";
 import { ago, count, dateTime, duration, percent, plural, time } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
+import { Spinner } from "../../ui/button";
 import { CampaignChip, Chip, channelName } from "../../ui/chip";
 import { cx } from "../../ui/cx";
-import { awaited, countParts, doneRatio, onTheWay, openCount, reach } from "../../ui/counts";
+import { awaited, countParts, doneRatio, isQuiet, messageNames, onTheWay, openCount, outcomes, reach } from "../../ui/counts";
 import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, PartsLegend } from "../../ui/progress";
 import { QueryState, Skeleton } from "../../ui/states";
 import { Controls } from "./controls";
 import { Errors, Funnel, Refusals } from "./findings";
+import { finishWords } from "./finish";
 import { People } from "./people";
 
 const TimeChart = lazy(() => import("../../ui/chart").then((module) => ({ default: module.TimeChart })));
@@ -40,7 +42,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={
           <>
-            {data.standstill && campaign.status === "running" ? <Chip tone="warn">Stands still</Chip> : <CampaignChip campaign={campaign} />}
+            {standsStill(data) ? <Chip tone="warn">Stands still</Chip> : <CampaignChip campaign={campaign} />}
             {campaign.template && (
               <Link to="/templates/$templateId" params={{ templateId: campaign.template.id }} className="underline-offset-4 hover:underline">
                 {campaign.template.name}, {channelName(campaign.template.channel)}
@@ -64,7 +66,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         <div className="grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
           <Card title="Over time" aside={data.timeline.length > 0 && <span className="text-sm text-muted">{`one point is ${duration(data.timeline_seconds)}`}</span>}>
             <Suspense fallback={<Skeleton rows={1} height={266} />}>
-              <Timeline points={data.timeline} seconds={data.timeline_seconds} read={tellsRead(data)} />
+              <Timeline points={data.timeline} seconds={data.timeline_seconds} read={tellsRead(data)} starting={isStarting(data)} />
             </Suspense>
           </Card>
           <Card title="How far it got, in total">
@@ -83,6 +85,24 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
   );
 }
 
+/** Nothing moves, and nobody ordered it. */
+const standsStill = ({ campaign, standstill }: CampaignSummary): boolean => standstill !== null && campaign.status === "running" && !isQuiet(campaign);
+
+/** An ordered pause with a known end. */
+function Quiet({ data: { campaign, counts, quiet } }: { data: CampaignSummary }) {
+  const now = useNow();
+  const until = quiet?.first_until ?? campaign.quiet_until;
+  return (
+    <p role="status" className="flex gap-3 rounded-md border border-info/50 bg-info-soft px-4 py-3 text-md">
+      <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
+      <span>
+        <span className="font-semibold">{`${messageNames.deferred}${until ? ` until ${dateTime(until)} (${ago(until, now)})` : ""}.`}</span>{" "}
+        {`${plural(counts.deferred, "person is", "people are")} in quiet hours now. Sending goes on by itself.`}
+      </span>
+    </p>
+  );
+}
+
 function Notice({ data }: { data: CampaignSummary }) {
   const now = useNow();
   const { campaign } = data;
@@ -96,7 +116,8 @@ function Notice({ data }: { data: CampaignSummary }) {
         </span>
       </p>
     );
-  if (data.standstill) return <StandsStill standstill={data.standstill} />;
+  if (isQuiet(campaign)) return <Quiet data={data} />;
+  if (standsStill(data) && data.standstill) return <StandsStill standstill={data.standstill} />;
   if (campaign.status === "scheduled" && campaign.scheduled_at)
     return (
       <p className={`${look} border-info/50 bg-info-soft`}>
@@ -139,19 +160,35 @@ function ended({ campaign, counts }: CampaignSummary, now: number): string {
 
 function pace(data: CampaignSummary, now: number): string {
   const { campaign, counts } = data;
+  if (campaign.status === "running" && counts.deferred > 0 && !standsStill(data)) return finishWords(data, now);
   const open = openCount(counts);
   if (campaign.status === "completed") return ended(data, now);
   if (campaign.status === "canceled") return `${count(counts.canceled)} were not sent because it was canceled`;
   if (campaign.status !== "running") return `${plural(open, "person waits", "people wait")}`;
-  if (data.standstill) return `${count(open)} to go`;
+  if (standsStill(data)) return `${count(open)} to go`;
   const rate = data.rate_per_second === null ? "rate not known yet" : `${count(Math.round(data.rate_per_second))} messages/s`;
-  const eta = data.eta ? `, done ${ago(data.eta)}` : "";
+  const eta = data.eta ? `, done ${ago(data.eta, now)}` : "";
   return `${count(open)} to go, ${rate}${eta}`;
 }
+
+/** Launched a moment ago: who gets it is being worked out, or the first messages are on their way to Twilio. */
+const isStarting = ({ campaign, funnel }: CampaignSummary): boolean => campaign.status === "running" && funnel.accepted === 0 && !isQuiet(campaign);
+
+const Starting = () => (
+  <p role="status" className="flex items-center gap-2.5 py-6 text-muted">
+    <Spinner /> Starting: the first messages appear here in a few seconds.
+  </p>
+);
 
 function Progress({ data }: { data: CampaignSummary }) {
   const { counts } = data;
   const now = useNow();
+  if (counts.audience === 0 && isStarting(data))
+    return (
+      <p role="status" className="card flex items-center gap-2.5 px-5 py-5 text-md">
+        <Spinner /> Launched. The people of this campaign are being worked out.
+      </p>
+    );
   if (counts.audience === 0) return null;
   const parts = countParts(counts);
   return (
@@ -173,14 +210,13 @@ function Progress({ data }: { data: CampaignSummary }) {
 const tellsRead = (data: CampaignSummary): boolean => data.campaign.template?.channel !== "sms";
 
 function Figures({ data }: { data: CampaignSummary }) {
-  const { rates, counts, funnel, seconds_to_deliver: speed } = data;
-  const waits = openCount(counts) + onTheWay(counts);
+  const { rates, counts, seconds_to_deliver: speed } = data;
   const now = useNow();
   const soFar = data.campaign.status === "running" || awaited(data.campaign, now) > 0 ? " so far" : "";
   return (
     <dl className={cx("grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-3", tellsRead(data) ? "xl:grid-cols-6" : "xl:grid-cols-5")}>
-      <Stat label={`Delivery rate${soFar}`} value={percent(rates.delivery)} hint={`${count(funnel.delivered)} of ${count(funnel.accepted)} delivered${soFar && waits > 0 ? `, ${count(onTheWay(counts))} on their way` : ""}`} />
-      {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(funnel.read)} of ${count(funnel.accepted)} read`} />}
+      <Stat label={`Delivery rate${soFar}`} value={percent(rates.delivery)} hint={`${count(counts.delivered + counts.read)} delivered of ${count(outcomes(counts))} with an outcome${onTheWay(counts) > 0 ? `, ${count(onTheWay(counts))} on their way` : ""}`} />
+      {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read of ${count(counts.delivered + counts.read)} delivered`} />}
       <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
       <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
       <Stat label="Replies" value={count(data.replies)} />
@@ -189,7 +225,7 @@ function Figures({ data }: { data: CampaignSummary }) {
   );
 }
 
-function Timeline({ points, seconds, read }: { points: CampaignSummary["timeline"]; seconds: number; read: boolean }) {
+function Timeline({ points, seconds, read, starting }: { points: CampaignSummary["timeline"]; seconds: number; read: boolean; starting: boolean }) {
   const series = useMemo(
     () => [
       { id: "accepted", label: "Accepted by Twilio", color: "--chart-1", fill: true, values: points.map((point) => point.accepted) },
@@ -200,6 +236,6 @@ function Timeline({ points, seconds, read }: { points: CampaignSummary["timeline
     [points, read],
   );
   const times = useMemo(() => points.map((point) => point.at), [points]);
-  if (points.length === 0) return <p className="py-6 text-muted">Nothing has been sent yet.</p>;
+  if (points.length === 0) return starting ? <Starting /> : <p className="py-6 text-muted">Nothing has been sent yet.</p>;
   return <TimeChart label={`Messages, one point for each ${duration(seconds)}`} times={times} seconds={seconds} series={series} />;
 }

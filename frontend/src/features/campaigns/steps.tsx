@@ -20,9 +20,11 @@ import type { Draft } from "./draft";
 interface StepProps {
   draft: Draft;
   change: (patch: Partial<Draft>) => void;
+  /** What is wrong with a field, once the person wanted to go on. */
+  errorOf: (field: keyof Draft) => string | undefined;
 }
 
-export function AudienceStep({ draft, change }: StepProps) {
+export function AudienceStep({ draft, change, errorOf }: StepProps) {
   const segments = useQuery(segmentsQuery());
   const dashboard = useQuery(dashboardQuery());
   const items = segments.data?.items ?? [];
@@ -31,7 +33,7 @@ export function AudienceStep({ draft, change }: StepProps) {
     <div className="grid gap-4">
       <Card>
         <div className="grid gap-4 pt-3 md:grid-cols-2">
-          <TextField label="Campaign name" required value={draft.name} onChange={(name) => change({ name })} autoFocus />
+          <TextField label="Campaign name" required value={draft.name} onChange={(name) => change({ name })} autoFocus error={errorOf("name")} />
           <TextField label="Topic" value={draft.topic} onChange={(topic) => change({ topic })} placeholder="offers" hint="Only people of the segment who have this topic get it. Leave it empty for all of them." />
         </div>
       </Card>
@@ -53,6 +55,7 @@ export function AudienceStep({ draft, change }: StepProps) {
               ) : (
                 <RadioCards
                   label="Segment"
+                  error={errorOf("segment_id")}
                   value={draft.segment_id}
                   onChange={(segment_id) => change({ segment_id })}
                   options={items.map((segment) => ({ id: segment.id, label: segment.name, hint: `${segment.size === null ? "Not counted yet" : `${count(segment.size)} in the segment when last counted`}${segment.description ? `. ${segment.description}` : ""}` }))}
@@ -66,7 +69,7 @@ export function AudienceStep({ draft, change }: StepProps) {
   );
 }
 
-export function TemplateStep({ draft, change }: StepProps) {
+export function TemplateStep({ draft, change, errorOf }: StepProps) {
   const templates = useQuery(templatesQuery());
   const items = templates.data?.items ?? [];
   const chosen = items.find((template) => template.id === draft.template_id);
@@ -82,6 +85,7 @@ export function TemplateStep({ draft, change }: StepProps) {
         <Card title="What they get">
           <RadioCards
             label="Template"
+            error={errorOf("template_id")}
             value={draft.template_id}
             onChange={(template_id) => change({ template_id })}
             options={items.map((template) => ({
@@ -117,7 +121,7 @@ function rateHint(draft: Draft, granted: number | undefined): string {
   return "Empty: as fast as the sender allows. Running campaigns of one sender share its rate.";
 }
 
-export function DeliveryStep({ draft, change }: StepProps) {
+export function DeliveryStep({ draft, change, errorOf }: StepProps) {
   const senders = useQuery({ ...sendersQuery(), refetchOnWindowFocus: "always", refetchOnMount: "always" });
   const templates = useQuery(templatesQuery());
   const [adding, setAdding] = useState(false);
@@ -135,6 +139,7 @@ export function DeliveryStep({ draft, change }: StepProps) {
             <div className="grid gap-5">
               <RadioCards
                 label="Sender"
+                error={errorOf("sender_id")}
                 value={draft.sender_id}
                 onChange={(sender_id) => change({ sender_id })}
                 options={fitting.map((entry) => ({ id: entry.id, label: entry.name, hint: `${channelName(entry.channel)} ${entry.address}, up to ${perSecond(entry.messages_per_second)}` }))}
@@ -146,6 +151,7 @@ export function DeliveryStep({ draft, change }: StepProps) {
                 onChange={(messages_per_second) => change({ messages_per_second })}
                 placeholder={sender ? String(sender.messages_per_second) : undefined}
                 hint={rateHint(draft, sender?.messages_per_second)}
+                error={errorOf("messages_per_second")}
               />
             </div>
           )}
@@ -154,16 +160,16 @@ export function DeliveryStep({ draft, change }: StepProps) {
       {adding && <SenderForm channel={channel} onClose={() => setAdding(false)} onAdded={(added) => change({ sender_id: added.id })} />}
       <Card title="Quiet hours">
         <div className="grid gap-4">
-          <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages that fall into them are deferred, not dropped.">
+          <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages that fall into them wait until these end; none is dropped.">
             Keep quiet hours
           </Switch>
           {draft.quiet && (
             <div className="grid grid-cols-2 gap-4">
               <TextField label="From" type="time" value={draft.quiet_start} onChange={(quiet_start) => change({ quiet_start })} />
-              <TextField label="Until" type="time" value={draft.quiet_end} onChange={(quiet_end) => change({ quiet_end })} />
+              <TextField label="Until" type="time" value={draft.quiet_end} onChange={(quiet_end) => change({ quiet_end })} error={errorOf("quiet_end")} />
             </div>
           )}
-          <ComboBox label="Time zone where contact and number tell none" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} />
+          <ComboBox label="Time zone where contact and number tell none" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} error={errorOf("timezone")} />
         </div>
       </Card>
     </div>

@@ -6,6 +6,7 @@ import { contactQuery, createContact, deleteContact, timelineQuery, updateContac
 import type { Consent, Contact, TimelineEntry } from "../../api/types";
 import { ago, dateTime, sentence } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
+import { useMay } from "../../lib/permissions";
 import { useLive } from "../../realtime/client";
 import { Button, buttonClass, IconButton } from "../../ui/button";
 import { ConsentChip, consentNames } from "../../ui/chip";
@@ -31,6 +32,7 @@ type Asking = "delete" | "opt_out" | "opt_in" | "edit" | null;
 
 function Profile({ contact }: { contact: Contact }) {
   const [asking, setAsking] = useState<Asking>(null);
+  const mayExport = useMay("contacts:export");
   const name = contact.attributes.name;
   const close = () => setAsking(null);
   return (
@@ -60,9 +62,11 @@ function Profile({ contact }: { contact: Contact }) {
             <Button icon={<Pencil aria-hidden />} onPress={() => setAsking("edit")}>
               Edit
             </Button>
-            <a href={`/api/v1/contacts/${contact.id}/record.json`} download className={buttonClass()}>
-              <Download aria-hidden /> Export data
-            </a>
+            {mayExport && (
+              <a href={`/api/v1/contacts/${contact.id}/record.json`} download className={buttonClass()}>
+                <Download aria-hidden /> Export data
+              </a>
+            )}
             <Button variant="danger" icon={<Trash2 aria-hidden />} onPress={() => setAsking("delete")}>
               Delete
             </Button>

@@ -1,11 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
-import { useState } from "react";
 import { attributesQuery, createContact, updateContact } from "../../api/contacts";
 import { asProblem } from "../../api/problem";
 import type { Consent, Contact, ContactInput } from "../../api/types";
+import { useEdited } from "../../lib/edited";
 import { zones } from "../../lib/zones";
 import { Button, IconButton } from "../../ui/button";
+import { consentNames } from "../../ui/chip";
+import { Conflict, isStale } from "../../ui/conflict";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { ComboBox, Select } from "../../ui/select";
@@ -23,29 +25,50 @@ const pair = (name = "", value = ""): Pair => ({ key: nextKey++, name, value });
 
 const topicsOf = (text: string): string[] => [...new Set(text.split(",").map((topic) => topic.trim()).filter(Boolean))];
 
+interface Draft {
+  phone: string;
+  consent: Consent;
+  pairs: Pair[];
+  topics: string;
+  timezone: string;
+  locale: string;
+}
+
+const draftOf = (contact?: Contact): Draft => ({
+  phone: contact?.phone ?? "",
+  consent: contact?.consent ?? "unknown",
+  pairs: contact ? Object.entries(contact.attributes).map(([name, value]) => pair(name, value)) : [pair("name")],
+  topics: contact?.topics.join(", ") ?? "",
+  timezone: contact?.timezone ?? "",
+  locale: contact?.locale ?? "",
+});
+const attributesOf = ({ pairs }: Draft): Record<string, string> => Object.fromEntries(pairs.filter((entry) => entry.name.trim() && entry.value !== "").map((entry) => [entry.name.trim(), entry.value]));
+const plain = (draft: Draft) => ({ ...draft, pairs: attributesOf(draft) });
+const labels: Record<keyof Draft, string> = { phone: "Phone", consent: "Consent", pairs: "Attributes", topics: "Topics", timezone: "Time zone", locale: "Locale" };
+const shown = (name: keyof Draft, draft: Draft): string =>
+  name === "pairs" ? Object.entries(attributesOf(draft)).map(([attribute, value]) => `${attribute}: ${value}`).join("\n") : name === "consent" ? consentNames[draft.consent] : draft[name];
+
 /** Adds a contact, or edits the one given. */
 export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: () => void }) {
   const cache = useQueryClient();
   const known = useQuery(attributesQuery());
-  const [phone, setPhone] = useState(contact?.phone ?? "");
-  const [consent, setConsent] = useState<Consent>(contact?.consent ?? "unknown");
-  const [topics, setTopics] = useState(contact?.topics.join(", ") ?? "");
-  const [timezone, setTimezone] = useState(contact?.timezone ?? "");
-  const [locale, setLocale] = useState(contact?.locale ?? "");
-  const [pairs, setPairs] = useState<Pair[]>(() => (contact ? Object.entries(contact.attributes).map(([name, value]) => pair(name, value)) : [pair("name")]));
+  const edited = useEdited(contact, draftOf, { plain });
+  const { phone, consent, topics, timezone, locale, pairs } = edited.draft;
+  const setPairs = (next: Pair[]) => edited.change({ pairs: next });
 
   const save = useMutation({
-    mutationFn: () => {
+    mutationFn: ({ draft, base }: { draft: Draft; base?: Contact }) => {
       const body: ContactInput = {
-        phone: phone.trim(),
-        attributes: Object.fromEntries(pairs.filter((entry) => entry.name.trim() && entry.value !== "").map((entry) => [entry.name.trim(), entry.value])),
-        topics: topicsOf(topics),
-        timezone: timezone || null,
-        locale: locale || null,
-        ...(consent !== contact?.consent ? { consent } : {}),
+        phone: draft.phone.trim(),
+        attributes: attributesOf(draft),
+        topics: topicsOf(draft.topics),
+        timezone: draft.timezone || null,
+        locale: draft.locale || null,
+        ...(draft.consent !== base?.consent ? { consent: draft.consent } : {}),
       };
-      return contact ? updateContact(contact, body) : createContact(body);
+      return base ? updateContact(base, body) : createContact(body);
     },
+    onError: (error) => isStale(error) && cache.invalidateQueries({ queryKey: ["contacts", "detail", contact?.id] }),
     onSuccess: (saved) => {
       cache.setQueryData(["contacts", "detail", saved.id], saved);
       void cache.invalidateQueries({ queryKey: ["contacts"] });
@@ -54,7 +77,7 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
       onClose();
     },
   });
-  const problem = save.error ? asProblem(save.error) : null;
+  const problem = save.error && !isStale(save.error) ? asProblem(save.error) : null;
   const change = (key: number, patch: Partial<Pair>) => setPairs(pairs.map((entry) => (entry.key === key ? { ...entry, ...patch } : entry)));
 
   return (
@@ -76,17 +99,18 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
         className="grid gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          save.mutate();
+          save.mutate({ draft: edited.draft, base: edited.base });
         }}
       >
-        <TextField label="Phone" required type="tel" value={phone} onChange={setPhone} autoFocus placeholder="+351 912 345 678" hint="With the country code." error={problem?.field("phone")} />
+        <Conflict what="contact" edited={edited} labels={labels} show={shown} error={save.error} onKeepMine={save.mutate} />
+        <TextField label="Phone" required type="tel" value={phone} onChange={(given) => edited.change({ phone: given })} autoFocus placeholder="+351 912 345 678" hint="With the country code." error={problem?.field("phone")} />
         {contact?.consent === "stopped" ? (
           <p className="rounded-md border border-line bg-sunken px-3 py-2 text-sm text-muted">This person wrote STOP. Only they can reopen the conversation, by writing START.</p>
         ) : (
           <Select
             label="Consent"
             value={consent}
-            onChange={(value) => setConsent(value as Consent)}
+            onChange={(value) => edited.change({ consent: value as Consent })}
             error={problem?.field("consent")}
             options={[
               { id: "opted_in", label: "Opted in", hint: "They agreed to receive messages" },
@@ -110,12 +134,12 @@ export function ContactForm({ contact, onClose }: { contact?: Contact; onClose: 
             Add attribute
           </Button>
         </fieldset>
-        <TextField label="Topics" value={topics} onChange={setTopics} hint="Separated by commas." error={problem?.field("topics")} />
+        <TextField label="Topics" value={topics} onChange={(given) => edited.change({ topics: given })} hint="Separated by commas." error={problem?.field("topics")} />
         <div className="grid gap-4 sm:grid-cols-2">
-          <ComboBox label="Time zone" value={timezone} onChange={setTimezone} options={zones()} free error={problem?.field("timezone")} placeholder="Europe/Lisbon" />
-          <TextField label="Locale" value={locale} onChange={setLocale} placeholder="pt" error={problem?.field("locale")} />
+          <ComboBox label="Time zone" value={timezone} onChange={(given) => edited.change({ timezone: given })} options={zones()} free error={problem?.field("timezone")} placeholder="Europe/Lisbon" />
+          <TextField label="Locale" value={locale} onChange={(given) => edited.change({ locale: given })} placeholder="pt" error={problem?.field("locale")} />
         </div>
-        <Problems error={save.error} />
+        <Problems error={problem} placed={["phone", "consent", "topics", "timezone", "locale"]} />
       </form>
     </Dialog>
   );

@@ -1,17 +1,18 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch, Link } from "@tanstack/react-router";
-import { Download, Plus, Upload, Users } from "lucide-react";
+import { Plus, Upload, Users } from "lucide-react";
 import { useCallback, useState } from "react";
 import { contactsQuery, type ContactFilters } from "../../api/contacts";
 import { segmentsQuery } from "../../api/content";
 import type { Contact } from "../../api/types";
 import { ago, count, date } from "../../lib/format";
 import { useLive } from "../../realtime/client";
-import { Button, buttonClass } from "../../ui/button";
+import { Button } from "../../ui/button";
 import { ConsentChip, consentNames } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
+import { ExportLink } from "../../ui/export-link";
 import { SearchField } from "../../ui/field";
-import { FileButton, PageDrop } from "../../ui/file-drop";
+import { FileButton } from "../../ui/file-drop";
 import { PageHeader } from "../../ui/layout";
 import { Select } from "../../ui/select";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
@@ -53,11 +54,12 @@ export default function Contacts() {
     },
     [navigate],
   );
+  const { sort: _order, ...narrowing } = filters;
   const filtered = Boolean(filters.search || filters.consent || filters.topic || filters.segment_id);
   const rows = contacts.data?.pages.flatMap((page) => page.items) ?? [];
   const total = contacts.data?.pages[0]?.total;
   return (
-    <PageDrop onFile={takeFile}>
+    <>
       <PageHeader needs="contacts:write"
         title="Contacts"
         meta={
@@ -70,9 +72,7 @@ export default function Contacts() {
         }
         actions={
           <>
-            <a href="/api/v1/contacts/export.csv" className={buttonClass()}>
-              <Download aria-hidden /> Export
-            </a>
+            <ExportLink path="/api/v1/contacts/export.csv" filters={narrowing} total={total} needs="contacts:export" />
             <Button icon={<Plus aria-hidden />} onPress={() => setAdding(true)}>
               Add contact
             </Button>
@@ -117,7 +117,7 @@ export default function Contacts() {
         </QueryState>
       </div>
       {adding && <ContactForm onClose={() => setAdding(false)} />}
-    </PageDrop>
+    </>
   );
 }
 
@@ -131,7 +131,7 @@ function Filters({ filters }: { filters: ContactFilters }) {
   const search = useCallback((text: string) => change({ search: text || undefined }), [change]);
   return (
     <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(9rem,1fr)_minmax(9rem,1fr)]">
-      <SearchField needs="contacts:reveal" label="Search by phone or attribute" value={filters.search ?? ""} onChange={search} />
+      <SearchField needs="contacts:reveal" label="Search by name, phone or attribute" value={filters.search ?? ""} onChange={search} />
       <Select
         label="Consent"
         bare

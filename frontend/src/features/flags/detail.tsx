@@ -76,7 +76,7 @@ function Shown({ flag }: { flag: Flag }) {
         </p>
       )}
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.5fr)_minmax(19rem,1fr)]">
-        <Editor key={flag.version} flag={flag} mayChange={mayChange} />
+        <Editor flag={flag} mayChange={mayChange} />
         <div className="grid gap-4">
           <TryContext flag={flag} />
           <History flag={flag} mayChange={mayChange} />

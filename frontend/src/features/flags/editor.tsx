@@ -2,7 +2,9 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { changeFlag, flagsQuery } from "../../api/flags";
 import type { Flag } from "../../api/types";
+import { useEdited } from "../../lib/edited";
 import { Button } from "../../ui/button";
+import { Conflict, isStale } from "../../ui/conflict";
 import { Switch, TextField } from "../../ui/field";
 import { Card } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
@@ -13,20 +15,34 @@ import { Differences } from "./history";
 import { draftOf, fieldsOf, parseShare, type Draft } from "./model";
 import { Prerequisites, Rules, ServeField, Targets, ValueField, Variants, type PartProps } from "./parts";
 
-/** The definition as a form; it is mounted anew for each version. */
-export function Editor({ flag, mayChange }: { flag: Flag; mayChange: boolean }) {
+const labels: Record<keyof Draft, string> = {
+  value: "Value", off: "Off value", enabled: "Enabled", description: "Description", key: "Sticky key", salt: "Salt", variants: "Variants", prerequisites: "Prerequisites", targets: "Individuals", rules: "Rules", rollout: "Percentage",
+};
+const shown = (name: keyof Draft, draft: Draft): string => (typeof draft[name] === "string" ? draft[name] : JSON.stringify(draft[name], null, 2));
+
+/** The definition as a form. */
+export function Editor({ flag: stored, mayChange }: { flag: Flag; mayChange: boolean }) {
   const cache = useQueryClient();
-  const others = useQuery(flagsQuery()).data?.items.map((other) => other.name).filter((name) => name !== flag.name) ?? [];
-  const [draft, setDraft] = useState<Draft>(() => draftOf(flag));
+  const others = useQuery(flagsQuery()).data?.items.map((other) => other.name).filter((name) => name !== stored.name) ?? [];
+  const edited = useEdited(stored, (from) => draftOf(from ?? stored));
+  const { draft, change } = edited;
+  const flag = edited.base ?? stored;
+  const [refusal, setRefusal] = useState<unknown>(null);
   const [saving, setSaving] = useState(false);
   const { fields, problems } = fieldsOf(flag, draft);
-  const change = (patch: Partial<Draft>) => setDraft((old) => ({ ...old, ...patch }));
   const dirty = Object.keys(fields).length > 0;
   const part: PartProps = { type: flag.type, draft, change, problems };
   const save = async (reason: string) => {
-    const stored = await changeFlag(flag, fields, reason);
-    setDraft(draftOf(stored));
-    cache.setQueryData(["flags", "detail", flag.name], stored);
+    setRefusal(null);
+    const next = await changeFlag(flag, fields, reason).catch(async (error: unknown) => {
+      if (!isStale(error)) throw error;
+      await cache.invalidateQueries({ queryKey: ["flags", "detail", flag.name] });
+      setRefusal(error);
+      return null;
+    });
+    if (next === null) return;
+    edited.start(next);
+    cache.setQueryData(["flags", "detail", flag.name], next);
     toast.done(`${flag.name} is saved`);
   };
   return (
@@ -36,7 +52,7 @@ export function Editor({ flag, mayChange }: { flag: Flag; mayChange: boolean }) 
         mayChange && (
           <>
             {dirty && (
-              <Button size="sm" variant="ghost" onPress={() => setDraft(draftOf(flag))}>
+              <Button size="sm" variant="ghost" onPress={() => edited.start(stored)}>
                 Undo edits
               </Button>
             )}
@@ -47,6 +63,7 @@ export function Editor({ flag, mayChange }: { flag: Flag; mayChange: boolean }) 
         )
       }
     >
+      <Conflict what="flag" edited={edited} labels={labels} show={shown} error={refusal} onKeepMine={() => setSaving(true)} />
       <LeaveGuard dirty={dirty && !saving} />
       <fieldset disabled={!mayChange} className="grid min-w-0 gap-6 pt-2">
         <legend className="sr-only">Definition of {flag.name}</legend>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { flagHistoryQuery, rollBackFlag } from "../../api/flags";
 import type { Flag, FlagChange } from "../../api/types";
 import { dateTime, sentence } from "../../lib/format";
+import { OrderedArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { DateRange, type Span } from "../../ui/date-range";
 import { Card } from "../../ui/layout";
@@ -45,7 +46,7 @@ export function History({ flag, mayChange }: { flag: Flag; mayChange: boolean })
         {rows.length === 0 ? (
           <p className="px-5 pt-1 pb-5 text-sm text-muted">{isNarrowed ? "Nobody changed it in this time." : "Nobody has changed it yet."}</p>
         ) : (
-          <ol className="divide-y divide-line" aria-label="Changes, newest first">
+          <OrderedArrowList className="divide-y divide-line" aria-label="Changes, newest first">
             {rows.map((row) => (
               <li key={row.id} className="grid gap-1 px-5 py-3">
                 <p className="flex flex-wrap items-baseline justify-between gap-x-3 text-sm">
@@ -72,7 +73,7 @@ export function History({ flag, mayChange }: { flag: Flag; mayChange: boolean })
                 )}
               </li>
             ))}
-          </ol>
+          </OrderedArrowList>
         )}
         {history.hasNextPage && (
           <div className="px-5 py-3">

@@ -5,6 +5,7 @@ import { useCallback, useState } from "react";
 import { flagsHealthQuery, flagsQuery, type FlagFilters } from "../../api/flags";
 import type { Flag } from "../../api/types";
 import { ago, dateTime, duration, plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Chip, type Tone } from "../../ui/chip";
 import { SearchField } from "../../ui/field";
@@ -70,11 +71,11 @@ export default function Flags() {
             </EmptyState>
           </div>
         ) : (
-          <ul className="card divide-y divide-line overflow-hidden" aria-label="Feature flags">
+          <ArrowList className="card divide-y divide-line overflow-hidden" aria-label="Feature flags">
             {shown.map((flag) => (
               <FlagRow key={flag.name} flag={flag} />
             ))}
-          </ul>
+          </ArrowList>
         )}
       </QueryState>
       {adding && <NewFlag onClose={() => setAdding(false)} />}

@@ -62,7 +62,7 @@ function Phases({ item, at }: { item: Import; at: number }) {
           </>
         }
       />
-      <Stepper label="Import phases" steps={[...steps]} current={phase} />
+      <Stepper label="Import phases" steps={[...steps]} current={phase} finished={item.status === "completed" && !item.dry_run} />
       {phase === "map" ? (
         <MappingPhase item={item} onStarted={() => setRemap(false)} />
       ) : (

@@ -10,7 +10,7 @@ import { useLive } from "../../realtime/client";
 import { Button } from "../../ui/button";
 import { ImportChip } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
-import { FileButton, PageDrop } from "../../ui/file-drop";
+import { FileButton } from "../../ui/file-drop";
 import { PageHeader } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
@@ -57,7 +57,7 @@ export default function Imports() {
     </FileButton>
   );
   return (
-    <PageDrop onFile={takeFile}>
+    <>
       <PageHeader needs="contacts:write" title="Imports" meta={imports.data && <LiveControls at={imports.dataUpdatedAt} />} actions={choose} />
       <div className="card overflow-hidden">
         <QueryState query={imports} skeleton={<Skeleton rows={8} className="p-4" />}>
@@ -95,6 +95,6 @@ export default function Imports() {
           )}
         </QueryState>
       </div>
-    </PageDrop>
+    </>
   );
 }

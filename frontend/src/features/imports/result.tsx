@@ -11,6 +11,7 @@ import { Card, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
 import { PartsBar, Progress, type Part } from "../../ui/progress";
 import { toast } from "../../ui/toast";
+import { Changes } from "./changes";
 import { outcome } from "./outcome";
 import { Merges, Rejects } from "./rows";
 import { choicesFor, startWith, type Choices } from "./mapping-model";
@@ -20,6 +21,7 @@ export function ResultPhase({ item, at, onRemap }: { item: Import; at: number; o
     <div className="grid gap-4">
       <Headline item={item} at={at} onRemap={onRemap} />
       <Accounting item={item} />
+      {item.updated > 0 && <Changes item={item} />}
       {item.warnings.length > 0 && <Warnings item={item} />}
       {item.rejected > 0 && <Rejects item={item} />}
       {item.merged > 0 && <Merges item={item} />}

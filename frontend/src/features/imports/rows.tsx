@@ -1,12 +1,11 @@
 import { useInfiniteQuery, type UseInfiniteQueryResult, type InfiniteData } from "@tanstack/react-query";
-import { Download } from "lucide-react";
 import type { ReactNode } from "react";
 import { mergesQuery, rejectsQuery } from "../../api/imports";
 import type { Consent, Import, MergedRow, Page, Reject } from "../../api/types";
 import { count, percent } from "../../lib/format";
-import { buttonClass } from "../../ui/button";
 import { consentNames } from "../../ui/chip";
 import { DataGrid, type Column } from "../../ui/data-grid";
+import { ExportLink } from "../../ui/export-link";
 import { Card } from "../../ui/layout";
 import { QueryState, Skeleton } from "../../ui/states";
 
@@ -93,9 +92,7 @@ function Rows<T extends { line: number }>({ title, note, item, total, file, quer
         </>
       }
       aside={
-        <a href={`/api/v1/imports/${item.id}/${file}`} className={buttonClass("secondary", "sm")}>
-          <Download aria-hidden /> {file}
-        </a>
+        <ExportLink path={`/api/v1/imports/${item.id}/${file}`} filters={{}} total={total} needs="contacts:export" what={title.toLowerCase()} size="sm" />
       }
     >
       <p className="px-5 pb-3 text-sm text-muted">{note}</p>

@@ -7,7 +7,8 @@ import { Problem } from "../../api/problem";
 import { bytes } from "../../lib/format";
 import { pendingUpload } from "../../lib/pending-upload";
 import { Button } from "../../ui/button";
-import { FileButton, PageDrop } from "../../ui/file-drop";
+import { PageDrop } from "../../ui/file-catcher";
+import { FileButton } from "../../ui/file-drop";
 import { Progress } from "../../ui/progress";
 import { EmptyState, Problems } from "../../ui/states";
 

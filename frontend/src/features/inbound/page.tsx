@@ -5,7 +5,8 @@ import { useCallback, useMemo, useState } from "react";
 import { inboundQuery, listingsQuery, type InboundFilters } from "../../api/inbound";
 import { sandboxQuery } from "../../api/monitoring";
 import type { Inbound as InboundMessage, InboundKind } from "../../api/types";
-import { ago, count, dateTime, time } from "../../lib/format";
+import { ago, count, dateTime, HIDDEN, time } from "../../lib/format";
+import { useMay } from "../../lib/permissions";
 import { useLive } from "../../realtime/client";
 import { Button, buttonClass } from "../../ui/button";
 import { InboundChip, channelName } from "../../ui/chip";
@@ -18,10 +19,11 @@ import { Review } from "./review";
 import { SandboxForm } from "./sandbox-form";
 
 function PersonCell({ message }: { message: InboundMessage }) {
-  if (!message.contact_id) return <span className="tabular">{message.phone_masked}</span>;
+  const phone = message.phone || message.phone_masked;
+  if (!message.contact_id) return <span className="tabular">{phone}</span>;
   return (
-    <Link to="/contacts/$contactId" params={{ contactId: message.contact_id }} className="tabular underline-offset-4 hover:underline">
-      {message.phone_masked}
+    <Link to="/contacts/$contactId" params={{ contactId: message.contact_id }} title={phone} className="tabular underline-offset-4 hover:underline">
+      {message.name && message.name !== HIDDEN ? <><bdi className="font-medium">{message.name}</bdi> <span className="text-muted">{phone}</span></> : phone}
     </Link>
   );
 }
@@ -53,7 +55,7 @@ const shownText = (message: InboundMessage): string => message.text || (message.
 const columns: Column<InboundMessage>[] = [
   { id: "at", header: "Received", width: "5.5rem", cell: (row) => <span className="tabular text-muted" title={dateTime(row.received_at)}>{time(row.received_at)}</span> },
   { id: "kind", header: "Kind", width: "5.5rem", cell: (row) => <InboundChip kind={row.kind} /> },
-  { id: "from", header: "From", width: "minmax(9rem, 0.8fr)", cell: (row) => <><PersonCell message={row} /> <span className="text-sm text-muted">{channelName(row.channel)}</span></> },
+  { id: "from", header: "From", width: "minmax(12rem, 1.2fr)", cell: (row) => <><PersonCell message={row} /> <span className="text-sm text-muted">{channelName(row.channel)}</span></> },
   { id: "text", header: "Text", width: "minmax(8.5rem, 2.4fr)", cell: (row) => <span title={row.text}>{shownText(row)}</span> },
   { id: "review", header: "Opt-out?", width: "13.5rem", cell: (row) => <Review message={row} /> },
   { id: "effect", header: "What it did", width: "minmax(9rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
@@ -75,6 +77,7 @@ export default function Inbound() {
   const navigate = useNavigate();
   const inbound = useInfiniteQuery(inboundQuery(filters));
   const sandbox = useQuery(sandboxQuery());
+  const mayReveal = useMay("contacts:reveal");
   useLive("inbound");
   const all = useMemo(() => inbound.data?.pages.flatMap((page) => page.items) ?? [], [inbound.data]);
   const tail = useTail(all);
@@ -91,7 +94,7 @@ export default function Inbound() {
           inbound.data && (
             <>
               <Freshness at={inbound.dataUpdatedAt} />
-              <span>Phone numbers are masked.</span>
+              {mayReveal === false && <span>Phone numbers, names and texts are masked.</span>}
               <KnownUntil />
             </>
           )
@@ -109,7 +112,7 @@ export default function Inbound() {
       />
       {sandbox.data?.active && <SandboxForm />}
       <div className="mb-4 grid gap-2.5 sm:grid-cols-[minmax(0,2fr)_minmax(10rem,1fr)] lg:max-w-2xl">
-        <SearchField needs="contacts:reveal" label="Search in the text" value={filters.search ?? ""} onChange={search} />
+        <SearchField needs="contacts:reveal" label="Search by name, phone or text" value={filters.search ?? ""} onChange={search} />
         <Select label="Kind" bare value={filters.review ? "review" : (filters.kind ?? "any")} onChange={kind} options={kinds} />
       </div>
       <div className="card overflow-hidden">

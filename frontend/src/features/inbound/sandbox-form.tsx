@@ -5,7 +5,6 @@ import { contactPickerQuery } from "../../api/contacts";
 import { sendersQuery } from "../../api/content";
 import { injectInbound } from "../../api/monitoring";
 import { asProblem } from "../../api/problem";
-import { masked } from "../../lib/format";
 import { useDebounced } from "../../lib/hooks";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -37,7 +36,7 @@ export function SandboxForm() {
       const prefix = sender?.channel === "whatsapp" ? "whatsapp:" : "";
       return injectInbound({ from: prefix + from, to: prefix + (sender?.address ?? ""), body });
     },
-    onSuccess: () => toast.done(`“${body}” is on its way from ${masked(from)}`),
+    onSuccess: () => toast.done(`“${body}” is on its way from ${from}`),
   });
   const problem = inject.error ? asProblem(inject.error) : null;
   return (

@@ -1,5 +1,5 @@
 import type { Contact } from "../../api/types";
-import { masked } from "../../lib/format";
+import { folded, personName } from "../../lib/format";
 import type { Option } from "../../ui/select";
 
 const number = /^\+?[\d ().-]{7,20}$/;
@@ -10,12 +10,12 @@ export interface Person extends Option {
 
 const digits = (text: string): string => text.replaceAll(/\D/g, "");
 
-/** Those whose name or number holds what was typed, by name and the end of their number; a number typed in full that is nobody's may write, too. */
+/** Those whose name or number holds what was typed, by name and number; a number typed in full that is nobody's may write, too. */
 export function peopleOf(people: Contact[], typed: string): Person[] {
-  const text = typed.trim().toLowerCase();
-  const fits = (contact: Contact) => (contact.attributes.name ?? "").toLowerCase().includes(text) || (digits(text) !== "" && digits(contact.phone).includes(digits(text)));
+  const text = folded(typed.trim());
+  const fits = (contact: Contact) => folded(contact.attributes.name ?? "").includes(text) || (digits(text) !== "" && digits(contact.phone).includes(digits(text)));
   const known = people.filter((contact) => text === "" || fits(contact)).map((contact): Person => {
-    const label = contact.attributes.name ? `${contact.attributes.name}, ${masked(contact.phone)}` : masked(contact.phone);
+    const label = personName({ phone: contact.phone, name: contact.attributes.name });
     return { id: label, label, phone: contact.phone };
   });
   const stranger = number.test(typed.trim()) && !known.some((person) => digits(person.phone) === digits(typed));

@@ -35,7 +35,7 @@ export function PersisterCard() {
     >
       <QueryState query={figures} skeleton={<Skeleton rows={4} />}>
         <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
-          {reason && <p className="text-sm text-muted">Flush now is disabled. {reason}</p>}
+          {reason && <p className="text-sm text-muted">{reason}</p>}
           {persister && <Waiting persister={persister} />}
           <Problems error={flush.error} />
           {flush.data && <Answer result={flush.data} />}

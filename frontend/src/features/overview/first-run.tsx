@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowRight, Check } from "lucide-react";
 import type { Dashboard } from "../../api/types";
+import { useMay } from "../../lib/permissions";
 import { cx } from "../../ui/cx";
 import { Card } from "../../ui/layout";
 
@@ -13,7 +14,8 @@ interface Step {
 
 /** The way to a first campaign; it is gone once one has been launched or scheduled. */
 export function FirstRun({ contacts, setup }: { contacts: number; setup: Dashboard["setup"] }) {
-  if (setup.launched) return null;
+  const mayBegin = useMay("campaigns:write");
+  if (setup.launched || !mayBegin) return null;
   const steps: Step[] = [
     { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is written before you have seen a dry run.", to: "/imports/new" },
     { done: setup.templates > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },

@@ -6,6 +6,7 @@ import { dashboardQuery } from "../../api/monitoring";
 import type { Dashboard } from "../../api/types";
 import { ago, compact, count, percent } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
+import { ArrowList } from "../../ui/arrow-list";
 import { buttonClass } from "../../ui/button";
 import { Card, PageHeader, Stat } from "../../ui/layout";
 import { LiveControls } from "../../ui/live-controls";
@@ -115,7 +116,7 @@ const levels = {
 
 function Attention({ entries }: { entries: Dashboard["attention"] }) {
   return (
-    <ul className="grid grid-cols-1 divide-y divide-line">
+    <ArrowList className="grid grid-cols-1 divide-y divide-line">
       {entries.map((entry) => {
         const { icon: Icon, look } = levels[entry.level as keyof typeof levels] ?? levels.info;
         return (
@@ -132,14 +133,14 @@ function Attention({ entries }: { entries: Dashboard["attention"] }) {
           </li>
         );
       })}
-    </ul>
+    </ArrowList>
   );
 }
 
 function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
   const now = useNow();
   return (
-    <ul className="grid grid-cols-1 divide-y divide-line">
+    <ArrowList className="grid grid-cols-1 divide-y divide-line">
       {errors.map((error) => (
         <li key={`${error.code}${error.campaign_id}${error.at}`} className="flex items-baseline gap-3 py-2.5 first:pt-1">
           <span className="min-w-0 grow">
@@ -154,6 +155,6 @@ function RecentErrors({ errors }: { errors: Dashboard["recent_errors"] }) {
           </span>
         </li>
       ))}
-    </ul>
+    </ArrowList>
   );
 }

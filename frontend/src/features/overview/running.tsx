@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import type { Campaign } from "../../api/types";
 import { count, percent } from "../../lib/format";
-import { countParts, doneRatio, reach } from "../../ui/counts";
+import { ArrowList } from "../../ui/arrow-list";
+import { countParts, doneRatio, messageNames, reach } from "../../ui/counts";
 import { CampaignChip } from "../../ui/chip";
 import { Card } from "../../ui/layout";
 import { PartsBar } from "../../ui/progress";
@@ -11,11 +12,11 @@ export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended
   return (
     <Card title="Campaigns" aside={<Link to="/campaigns" className="text-sm text-muted underline-offset-4 hover:underline">All campaigns</Link>}>
       {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "None is running. The last that ended:"}</p>}
-      <ul className="grid grid-cols-1 divide-y divide-line">
+      <ArrowList className="grid grid-cols-1 divide-y divide-line">
         {[...running, ...ended].map((campaign) => (
           <Row key={campaign.id} campaign={campaign} />
         ))}
-      </ul>
+      </ArrowList>
     </Card>
   );
 }
@@ -23,7 +24,8 @@ export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended
 function Row({ campaign }: { campaign: Campaign }) {
   const { counts } = campaign;
   const figures: [string, number][] = [
-    ["Queued", counts.queued + counts.deferred],
+    [messageNames.queued, counts.queued + counts.sending + counts.unknown],
+    ...(counts.deferred > 0 ? [[messageNames.deferred, counts.deferred] as [string, number]] : []),
     ["On their way", counts.accepted + counts.sent],
     ["Delivered", counts.delivered + counts.read],
     ["Failed", counts.failed + counts.undelivered],

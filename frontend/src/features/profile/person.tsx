@@ -55,7 +55,7 @@ function Waiting({ address }: { address: string }) {
     mutationFn: keepEmail,
     onSuccess: (stored) => {
       cache.setQueryData(["me"], stored);
-      toast.done("Your e-mail address stays as it is");
+      toast.done("Your email address stays as it is");
     },
     onError: toast.failed,
   });

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { endOtherSessions, endSession, sessionsQuery } from "../../api/identity";
 import type { Session } from "../../api/types";
 import { plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { ConfirmDialog } from "../../ui/dialog";
 import { Card } from "../../ui/layout";
@@ -42,11 +43,11 @@ export function Sessions() {
       }
     >
       <QueryState query={query} skeleton={<Skeleton rows={2} className="p-5" />}>
-        <ul aria-label="Sessions that go on">
+        <ArrowList aria-label="Sessions that go on">
           {going.map((session) => (
             <SessionRow key={session.id} session={session} onEnd={() => end.mutate(session)} pending={end.isPending && end.variables.id === session.id} />
           ))}
-        </ul>
+        </ArrowList>
         {going.length === 0 && <p className="px-5 py-4 text-muted">No session goes on: you came without one.</p>}
         {ended.length > 0 && (
           <details className="border-t border-line">

@@ -6,16 +6,19 @@ import { attributesQuery } from "../../api/contacts";
 import { createSegment, deleteSegment, segmentQuery, updateSegment } from "../../api/content";
 import { asProblem } from "../../api/problem";
 import type { Evaluation, Segment } from "../../api/types";
+import { useEdited } from "../../lib/edited";
 import { dateTime, plural } from "../../lib/format";
 import { Button } from "../../ui/button";
+import { Conflict, isStale } from "../../ui/conflict";
 import { ConfirmDialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Card, PageHeader } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
+import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { RuleTree } from "./rule-tree";
-import { complete, describe, emptyRoot, leaves, toRoot, toRule, type Group } from "./rules";
+import { complete, describe, emptyRoot, leaves, repeated, toRoot, toRule, type Group } from "./rules";
 import { SizePanel, useEvaluation } from "./size-panel";
 
 export default function SegmentPage() {
@@ -54,40 +57,42 @@ function remarksOf(root: Group, { unreadable }: Evaluation): ReadonlyMap<string,
   );
 }
 
-const fingerprint = (draft: Draft): string => JSON.stringify([draft.name, draft.description, toRule(draft.root)]);
+/** The rules without the ids that only the form gives them. */
+const plain = (draft: Draft) => ({ name: draft.name, description: draft.description, root: toRule(draft.root) });
+const labels: Record<keyof Draft, string> = { name: "Name", description: "Description", root: "Who is in it" };
+const shown = (name: keyof Draft, draft: Draft): string => (name === "root" ? describe(toRule(draft.root)) : draft[name]);
 
 function Builder({ segment }: { segment?: Segment }) {
   const navigate = useNavigate();
   const cache = useQueryClient();
   const attributes = useQuery(attributesQuery());
-  const [draft, setDraft] = useState(() => draftOf(segment));
-  const [saved, setSaved] = useState(() => fingerprint(draft));
+  const edited = useEdited(segment, draftOf, { plain });
+  const { draft, dirty, change } = edited;
   const [deleting, setDeleting] = useState(false);
   const rule = useMemo(() => toRule(draft.root), [draft.root]);
   const ready = complete(draft.root);
-  const dirty = fingerprint(draft) !== saved;
   const size = useEvaluation(draft.root);
   const remarks = ready && !size.estimating && size.evaluation.data ? remarksOf(draft.root, size.evaluation.data) : noRemarks;
+  const notes = new Map([...remarks, ...repeated(draft.root).map((leaf): [string, string] => [leaf.id, "This rule stands in its group already. Change it or remove it."])]);
 
   const save = useMutation({
-    mutationFn: () => {
-      const body = { name: draft.name.trim(), description: draft.description.trim(), definition: rule };
-      return segment ? updateSegment(segment, body) : createSegment(body);
+    mutationFn: (given: { draft: Draft; base?: Segment }) => {
+      const body = { name: given.draft.name.trim(), description: given.draft.description.trim(), definition: toRule(given.draft.root) };
+      return given.base ? updateSegment(given.base, body) : createSegment(body);
     },
-    onSuccess: (stored) => {
+    onSuccess: (stored, given) => {
       cache.setQueryData(["segments", "detail", stored.id], stored);
       void cache.invalidateQueries({ queryKey: ["segments", "list"] });
-      const next = { ...draft, name: stored.name, description: stored.description };
-      setDraft(next);
-      setSaved(fingerprint(next));
+      edited.start(stored, { ...given.draft, name: stored.name, description: stored.description });
       toast.done("Segment saved");
     },
+    onError: (error) => isStale(error) && cache.invalidateQueries({ queryKey: ["segments", "detail", segment?.id] }),
   });
   const storedId = save.data?.id;
   useEffect(() => {
     if (!segment && storedId) void navigate({ to: "/segments/$segmentId", params: { segmentId: storedId }, replace: true });
   }, [segment, storedId, navigate]);
-  const problem = save.error ? asProblem(save.error) : null;
+  const problem = save.error && !isStale(save.error) ? asProblem(save.error) : null;
 
   return (
     <>
@@ -103,28 +108,31 @@ function Builder({ segment }: { segment?: Segment }) {
                 Delete
               </Button>
             )}
-            <Button variant="primary" isDisabled={!dirty || !ready || draft.name.trim() === ""} isPending={save.isPending} onPress={() => save.mutate()}>
+            <Button variant="primary" isDisabled={!dirty || !ready || draft.name.trim() === ""} isPending={save.isPending} onPress={() => save.mutate({ draft, base: edited.base })}>
               Save
             </Button>
           </>
         }
       />
+      <Conflict what="segment" edited={edited} labels={labels} show={shown} error={save.error} onKeepMine={save.mutate} />
       <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+        <ReadOnly needs="campaigns:write">
         <div className="grid content-start gap-4">
           <Card>
             <div className="grid gap-4 pt-3">
-              <Problems error={save.error} placed={["name"]} />
+              <Problems error={problem} placed={["name"]} />
               <div className="grid gap-4 sm:grid-cols-2">
-                <TextField label="Name" required value={draft.name} onChange={(name) => setDraft({ ...draft, name })} autoFocus={!segment} error={problem?.field("name")} />
-                <TextField label="Description" value={draft.description} onChange={(description) => setDraft({ ...draft, description })} />
+                <TextField label="Name" required value={draft.name} onChange={(name) => change({ name })} autoFocus={!segment} error={problem?.field("name")} />
+                <TextField label="Description" value={draft.description} onChange={(description) => change({ description })} />
               </div>
             </div>
           </Card>
           <Card title="Who is in it">
-            <RuleTree root={draft.root} onChange={(root) => setDraft({ ...draft, root })} attributes={attributes.data?.items ?? []} remarks={remarks} />
+            <RuleTree root={draft.root} onChange={(root) => change({ root })} attributes={attributes.data?.items ?? []} remarks={notes} />
             <p className="mt-3 text-sm text-muted">In words: {ready ? describe(rule) : "some rules are not finished."}</p>
           </Card>
         </div>
+        </ReadOnly>
         <SizePanel {...size} ready={ready} />
       </div>
       {segment && <DeleteDialog segment={segment} open={deleting} onClose={() => setDeleting(false)} />}

@@ -4,8 +4,8 @@ import { Button, IconButton } from "../../ui/button";
 import { Segmented } from "../../ui/choice";
 import { cx } from "../../ui/cx";
 import { ComboBox, Select } from "../../ui/select";
-import { describe, edit, fieldName, move, newGroup, newLeaf, opNames, opsFor, toRule, type Group, type Leaf, type Node } from "./rules";
-import { ValueField, defaultValue } from "./value-field";
+import { describe, edit, fieldName, move, newGroup, opNames, opsFor, toRule, type Group, type Leaf, type Node } from "./rules";
+import { ValueField, defaultValue, nextLeaf } from "./value-field";
 
 interface Props {
   root: Group;
@@ -36,6 +36,11 @@ interface NodeProps {
 
 function GroupBox({ group, depth, apply, shift, attributes, remarks, first, last }: NodeProps & { group: Group }) {
   const change = (patch: Partial<Group>) => apply(group.id, (node) => ({ ...node, ...patch }) as Group);
+  const addRule = () => {
+    const leaf = nextLeaf(group, attributes);
+    change({ children: [...group.children, leaf] });
+    requestAnimationFrame(() => document.getElementById(`rule-${leaf.id}`)?.querySelector("input")?.focus());
+  };
   return (
     <fieldset className={cx("min-w-0 rounded-md border p-3", depth === 0 ? "border-line-strong/60 bg-solid" : depth % 2 === 1 ? "border-accent/40 bg-sunken" : "border-line-strong/60 bg-solid")}>
       <legend className="sr-only">{describe(toRule(group))}</legend>
@@ -57,7 +62,7 @@ function GroupBox({ group, depth, apply, shift, attributes, remarks, first, last
         {group.children.length === 0 && <li className="text-sm text-muted">Empty. Add a rule or remove the group.</li>}
       </ul>
       <div className="mt-3 flex flex-wrap gap-2">
-        <Button size="sm" icon={<Plus aria-hidden />} onPress={() => change({ children: [...group.children, newLeaf()] })}>
+        <Button size="sm" icon={<Plus aria-hidden />} onPress={addRule}>
           Rule
         </Button>
         {depth < DEEPEST && (
@@ -123,7 +128,7 @@ function LeafRow({ leaf, apply, shift, attributes, remarks, first, last }: NodeP
   };
   const changeOp = (op: Op) => change({ op, value: defaultValue(leaf.field, op, attributes, leaf.value) });
   return (
-    <div className="@container">
+    <div id={`rule-${leaf.id}`} className="@container">
       <div className="grid grid-cols-[auto_minmax(0,1fr)] items-center gap-2 @lg:grid-cols-[auto_minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1.2fr)_auto]">
       <NotToggle on={leaf.not} onChange={(not) => change({ not })} what="this rule" />
       <ComboBox label="Field" bare value={leaf.field} onChange={changeField} options={fieldOptions(attributes, leaf.field)} />

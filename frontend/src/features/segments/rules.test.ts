@@ -1,7 +1,7 @@
 import { describe as group, expect, it } from "vitest";
-import type { Op, Rule } from "../../api/types";
-import { complete, describe, edit, emptyRoot, leaves, move, opsFor, toRoot, toRule, valueKind, type Group } from "./rules";
-import { defaultValue } from "./value-field";
+import type { AttributeInfo, Op, Rule } from "../../api/types";
+import { complete, describe, edit, emptyRoot, leaves, move, opsFor, repeated, toRoot, toRule, valueKind, type Group } from "./rules";
+import { defaultValue, nextLeaf } from "./value-field";
 
 const rule: Rule = {
   all: [
@@ -72,5 +72,20 @@ group("the rule tree", () => {
 
   it("says itself in words", () => {
     expect(describe(rule)).toBe("city is Lisbon and not (follows no topic or points is at least 300)");
+  });
+});
+
+group("a rule that is added", () => {
+  const attributes = [{ name: "city", count: 3, numeric: false, date: false, sample: ["Oslo"] }] as unknown as AttributeInfo[];
+  it("is another one than those that are there", () => {
+    const root = emptyRoot();
+    const more = { ...root, children: [...root.children, nextLeaf(root, attributes)] };
+    expect(leaves(more).map((leaf) => leaf.field)).toEqual(["consent", "attributes.city"]);
+    expect(repeated(more)).toEqual([]);
+  });
+  it("is said to be a repetition where it is one", () => {
+    const root = emptyRoot();
+    const twice = { ...root, children: [...root.children, { ...leaves(root)[0]!, id: "again" }] };
+    expect(repeated(twice).map((leaf) => leaf.id)).toEqual(["again"]);
   });
 });

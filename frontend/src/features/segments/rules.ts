@@ -25,6 +25,18 @@ let nextId = 1;
 const freshId = (): string => `n${nextId++}`;
 
 export const newLeaf = (): Leaf => ({ kind: "rule", id: freshId(), not: false, field: "consent", op: "eq", value: "opted_in" });
+/** Rules that stand in their group a second time, by id. */
+export function repeated(group: Group): Leaf[] {
+  const seen = new Set<string>();
+  return group.children.flatMap((child) => {
+    if (child.kind === "group") return repeated(child);
+    const text = JSON.stringify(toRule(child));
+    if (seen.has(text)) return [child];
+    seen.add(text);
+    return [];
+  });
+}
+
 export const newGroup = (join: Group["join"] = "any"): Group => ({ kind: "group", id: freshId(), not: false, join, children: [newLeaf()] });
 export const emptyRoot = (): Group => ({ kind: "group", id: freshId(), not: false, join: "all", children: [newLeaf()] });
 

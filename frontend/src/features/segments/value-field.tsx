@@ -1,7 +1,7 @@
 import type { AttributeInfo, Consent, Op } from "../../api/types";
 import { consentNames } from "../../ui/chip";
 import { ComboBox, Select } from "../../ui/select";
-import { valueKind, type Leaf } from "./rules";
+import { valueKind, type Leaf, newLeaf, opsFor, type Group } from "./rules";
 
 const consents = Object.keys(consentNames) as Consent[];
 
@@ -56,4 +56,13 @@ function ListField({ value, onChange, placeholder }: { value: string; onChange: 
       onChange={(event) => onChange(event.target.value.split(",").map((part) => part.trim()).filter(Boolean))}
     />
   );
+}
+
+/** The next rule of a group: never the same again, which would say nothing. */
+export function nextLeaf(group: Group, attributes: AttributeInfo[]): Leaf {
+  const used = new Set(group.children.flatMap((child) => (child.kind === "rule" ? [child.field] : [])));
+  const field = ["consent", ...attributes.map((info) => `attributes.${info.name}`), "topics", "country"].find((name) => !used.has(name));
+  if (field === undefined || field === "consent") return newLeaf();
+  const op = opsFor(field, attributes)[0]!;
+  return { ...newLeaf(), field, op, value: defaultValue(field, op, attributes) };
 }

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { deleteSender, sendersQuery } from "../../api/content";
 import type { Sender } from "../../api/types";
 import { date, perSecond, plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button, IconButton } from "../../ui/button";
 import { Chip, channelName } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -34,15 +35,15 @@ export default function Senders() {
             </EmptyState>
           </div>
         ) : (
-          <ul className="grid gap-4 md:grid-cols-2 2xl:grid-cols-3">
+          <ArrowList className="grid gap-4 md:grid-cols-2 2xl:grid-cols-3">
             {items.map((sender) => (
               <SenderCard key={sender.id} sender={sender} onAsk={(what) => setAsking({ what, sender })} />
             ))}
-          </ul>
+          </ArrowList>
         )}
       </QueryState>
       {asking?.what === "add" && <SenderForm onClose={() => setAsking(null)} />}
-      {asking?.what === "edit" && <SenderForm sender={asking.sender} onClose={() => setAsking(null)} />}
+      {asking?.what === "edit" && <SenderForm sender={items.find((item) => item.id === asking.sender.id) ?? asking.sender} onClose={() => setAsking(null)} />}
       {asking?.what === "delete" && <DeleteDialog sender={asking.sender} onClose={() => setAsking(null)} />}
     </>
   );

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { causesQuery, type LetterFilters } from "../../api/backbone";
 import type { DeadLetterCause } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { cx } from "../../ui/cx";
 import { Card } from "../../ui/layout";
@@ -32,7 +33,7 @@ export function Causes({ filters, cause, choose, ask }: Props) {
   const total = found?.total ?? 0;
   return (
     <Card title="By cause" padded={false} className="mb-4" aside={<span className="text-sm text-muted">{`${plural(items.length, "cause")} of ${total > COUNTED ? `the newest ${count(COUNTED)} of ` : ""}${plural(total, "letter")}`}</span>}>
-      <ul className="divide-y divide-line" aria-label="Causes">
+      <ArrowList className="divide-y divide-line" aria-label="Causes">
         {shown.map((one) => (
           <Row
             key={one.id}
@@ -42,7 +43,7 @@ export function Causes({ filters, cause, choose, ask }: Props) {
             ask={status === "open" ? (what) => ask(what, { filter: { ...matching, cause: one.id }, words: "every open letter of this cause" }) : undefined}
           />
         ))}
-      </ul>
+      </ArrowList>
       {items.length > shown.length && (
         <Button size="sm" variant="ghost" className="m-3" onPress={() => setAll(true)}>
           {`Show ${count(items.length - shown.length)} more`}

@@ -6,6 +6,7 @@ import { groupsQuery, pauseGroup, resumeGroup } from "../../api/backbone";
 import type { Group } from "../../api/types";
 import { ago, count, dateTime, duration, plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Chip, type Tone } from "../../ui/chip";
 import { Dialog } from "../../ui/dialog";
@@ -30,11 +31,11 @@ export default function Groups() {
             <span>{plural(items.length, "group")}, each one reaction to events. Lag is what is published and not yet in the group’s charge.</span>
             <Freshness at={groups.dataUpdatedAt} />
           </p>
-          <ul className="grid gap-3">
+          <ArrowList className="grid gap-3">
             {items.map((group) => (
               <GroupCard key={group.group} group={group} />
             ))}
-          </ul>
+          </ArrowList>
         </>
       )}
     </QueryState>

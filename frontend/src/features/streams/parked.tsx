@@ -5,6 +5,7 @@ import { parkedQuery, retryParked } from "../../api/backbone";
 import type { ParkedEvent } from "../../api/types";
 import { ago } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Drawer } from "../../ui/dialog";
 import { EmptyState, QueryState, Skeleton } from "../../ui/states";
@@ -35,11 +36,11 @@ export function ParkedDrawer({ group, onClose }: { group: string; onClose: () =>
           {items.length === 0 ? (
             <EmptyState title="Nothing is parked any more" />
           ) : (
-            <ul className="grid gap-3">
+            <ArrowList className="grid gap-3">
               {items.map((event) => (
                 <Parked key={event.event_id} event={event} />
               ))}
-            </ul>
+            </ArrowList>
           )}
         </QueryState>
       </div>

@@ -5,6 +5,7 @@ import { cancelReplay, replaysQuery } from "../../api/backbone";
 import type { Replay } from "../../api/types";
 import { ago, count, dateTime, plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
+import { ArrowList } from "../../ui/arrow-list";
 import { Button } from "../../ui/button";
 import { Chip, type Tone } from "../../ui/chip";
 import { ConfirmDialog } from "../../ui/dialog";
@@ -36,11 +37,11 @@ export default function Replays() {
             </EmptyState>
           </div>
         ) : (
-          <ul className="grid gap-3">
+          <ArrowList className="grid gap-3">
             {items.map((replay) => (
               <ReplayCard key={replay.id} replay={replay} />
             ))}
-          </ul>
+          </ArrowList>
         )}
       </QueryState>
       {starting && <ReplayDialog onClose={() => setStarting(false)} />}

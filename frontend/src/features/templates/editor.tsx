@@ -8,14 +8,17 @@ import { sandboxQuery } from "../../api/monitoring";
 import { asProblem } from "../../api/problem";
 import type { Template, TemplateInput } from "../../api/types";
 import { dateTime } from "../../lib/format";
+import { useEdited } from "../../lib/edited";
 import { useDebounced } from "../../lib/hooks";
 import { mistypedPlaceholder } from "../../lib/placeholders";
 import { Button } from "../../ui/button";
 import { Segmented } from "../../ui/choice";
+import { Conflict, isStale } from "../../ui/conflict";
 import { ConfirmDialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Card, PageHeader } from "../../ui/layout";
 import { LeaveGuard } from "../../ui/leave-guard";
+import { ReadOnly } from "../../ui/read-only";
 import { Problems, QueryState, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toast";
 import { BodyEditor } from "./body-editor";
@@ -38,13 +41,14 @@ function Existing({ id }: { id: string }) {
   );
 }
 
-const fields = (template: Template): Draft => ({ name: template.name, channel: template.channel, locale: template.locale, body: template.body, content_sid: template.content_sid });
+const draftOf = (template?: Template): Draft => (template ? { name: template.name, channel: template.channel, locale: template.locale, body: template.body, content_sid: template.content_sid } : blank);
+const labels: Record<keyof Draft, string> = { name: "Name", channel: "Channel", locale: "Locale", body: "Message", content_sid: "Content SID" };
 
 function Editor({ template }: { template?: Template }) {
   const navigate = useNavigate();
   const cache = useQueryClient();
-  const [saved, setSaved] = useState<Draft>(template ? fields(template) : blank);
-  const [draft, setDraft] = useState<Draft>(saved);
+  const edited = useEdited(template, draftOf);
+  const { draft, dirty, change } = edited;
   const [deleting, setDeleting] = useState(false);
   const [side, setSide] = useState<"edit" | "preview">("edit");
   const [picked, setContactId] = useState<string | null>(null);
@@ -53,37 +57,35 @@ function Editor({ template }: { template?: Template }) {
   const contactId = useSomebody(picked); // real values from the first look on
   const body = useDebounced(draft.body, 250);
   const preview = useQuery({ ...templatePreviewQuery(body, contactId || null), placeholderData: keepPreviousData });
-  const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
-  const change = (patch: Partial<Draft>) => setDraft((old) => ({ ...old, ...patch }));
 
   const save = useMutation({
-    mutationFn: (given: Draft) => (template ? updateTemplate(template, given) : createTemplate(given)),
+    mutationFn: (given: { draft: Draft; base?: Template }) => (given.base ? updateTemplate(given.base, given.draft) : createTemplate(given.draft)),
     onSuccess: (stored) => {
       cache.setQueryData(["templates", "detail", stored.id], stored);
       void cache.invalidateQueries({ queryKey: ["templates", "list"] });
-      setSaved(fields(stored));
-      setDraft(fields(stored));
+      edited.start(stored);
       toast.done("Template saved");
     },
+    onError: (error) => isStale(error) && cache.invalidateQueries({ queryKey: ["templates", "detail", template?.id] }),
   });
   const storedId = save.data?.id;
   useEffect(() => {
     // After the state above has settled, so that the leave guard does not ask.
     if (!template && storedId) void navigate({ to: "/templates/$templateId", params: { templateId: storedId }, replace: true });
   }, [template, storedId, navigate]);
-  const problem = save.error ? asProblem(save.error) : null;
+  const problem = save.error && !isStale(save.error) ? asProblem(save.error) : null;
   const mistyped = mistypedPlaceholder(draft.body);
   // What the server said about the message holds until the message changes, and stands beside it only.
-  const said = save.variables?.body === draft.body ? problem?.field("body") : undefined;
+  const said = save.variables?.draft.body === draft.body ? problem?.field("body") : undefined;
   const bodyOnly = problem !== null && problem.errors.length > 0 && problem.errors.every((entry) => entry.field === "body");
 
   return (
     <>
       <LeaveGuard dirty={dirty && !save.isPending && (template !== undefined || storedId === undefined)} />
       <PageHeader needs="campaigns:write"
-        title={template ? saved.name : "New template"}
+        title={edited.base ? edited.base.name : "New template"}
         back={{ to: "/templates", label: "Templates" }}
-        meta={<span>{dirty ? "Unsaved changes" : template ? `Saved ${dateTime(template.updated_at)}` : "Not saved yet"}</span>}
+        meta={<span>{dirty ? "Unsaved changes" : template ? `Saved ${dateTime((edited.base ?? template).updated_at)}` : "Not saved yet"}</span>}
         actions={
           <>
             {template && (
@@ -91,17 +93,19 @@ function Editor({ template }: { template?: Template }) {
                 Delete
               </Button>
             )}
-            <Button variant="primary" isDisabled={!dirty || mistyped !== null || draft.name.trim() === "" || draft.body.trim() === ""} isPending={save.isPending} onPress={() => save.mutate(draft)}>
+            <Button variant="primary" isDisabled={!dirty || mistyped !== null || draft.name.trim() === "" || draft.body.trim() === ""} isPending={save.isPending} onPress={() => save.mutate({ draft, base: edited.base })}>
               Save
             </Button>
           </>
         }
       />
+      <Conflict what="template" edited={edited} labels={labels} error={save.error} onKeepMine={save.mutate} />
       <Segmented label="Side" className="mb-4 lg:hidden" value={side} onChange={setSide} options={[{ id: "edit", label: "Edit" }, { id: "preview", label: "Preview" }]} />
       <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(20rem,1fr)]">
+        <ReadOnly needs="campaigns:write">
         <Card className={side === "preview" ? "max-lg:hidden" : undefined}>
           <div className="grid gap-5 pt-3">
-            {!bodyOnly && <Problems error={save.error} placed={["name", "locale", "content_sid", "body"]} />}
+            {!bodyOnly && <Problems error={problem} placed={["name", "locale", "content_sid", "body"]} />}
             <div className="grid gap-4 sm:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
               <TextField label="Name" required value={draft.name} onChange={(name) => change({ name })} autoFocus={!template} error={problem?.field("name")} />
               <TextField label="Locale" value={draft.locale} onChange={(locale) => change({ locale })} error={problem?.field("locale")} />
@@ -124,6 +128,7 @@ function Editor({ template }: { template?: Template }) {
             )}
           </div>
         </Card>
+        </ReadOnly>
         <div className={side === "edit" ? "max-lg:hidden" : undefined}>
           <PreviewPanel channel={draft.channel} empty={draft.body.trim() === ""} mistyped={mistyped !== null} preview={preview} contactId={contactId} onContact={setContactId} />
         </div>

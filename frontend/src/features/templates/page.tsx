@@ -6,6 +6,7 @@ import { templatesQuery } from "../../api/content";
 import type { Template } from "../../api/types";
 import { ago, plural } from "../../lib/format";
 import { pieces } from "../../lib/placeholders";
+import { ArrowList } from "../../ui/arrow-list";
 import { buttonClass } from "../../ui/button";
 import { Chip, channelName } from "../../ui/chip";
 import { SearchField } from "../../ui/field";
@@ -35,11 +36,11 @@ export default function Templates() {
         ) : (
           <>
             {items.length > 6 && <SearchField label="Search templates" value={search} onChange={setSearch} className="mb-4 max-w-md" />}
-            <ul className="grid gap-4 md:grid-cols-2 2xl:grid-cols-3">
+            <ArrowList className="grid gap-4 md:grid-cols-2 2xl:grid-cols-3">
               {shown.map((template) => (
                 <TemplateCard key={template.id} template={template} />
               ))}
-            </ul>
+            </ArrowList>
             {shown.length === 0 && <p className="text-muted">No template matches “{search}”.</p>}
           </>
         )}

@@ -8,7 +8,7 @@ from event_stream_engine.entrypoints.typed import By, From, To
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 
-Actor = Annotated[str | None, typer.Option(help="Only what this account did: its e-mail address or its id.")]
+Actor = Annotated[str | None, typer.Option(help="Only what this account did: its email address or its id.")]
 Action = Annotated[str | None, typer.Option(help="Such as campaign.launch, or campaign.* for all of that kind.")]
 Subject = Annotated[str | None, typer.Option(help="Only what was done to this: the id that the list prints.")]
 

@@ -15,6 +15,7 @@ from event_stream_engine.audit.reports import Search
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.messaging.model.personal import scrubbed
+from event_stream_engine.messaging.reports import naming
 from event_stream_engine.messaging.routes.csv_safe import harmless
 
 COLUMNS = ("id", "at", "actor", "actor_id", "key", "key_id", "action", "entity_id", "subject", "detail", "request_id",
@@ -31,23 +32,36 @@ class AuditEntry(BaseModel):
     action: str = Field(examples=["campaign.launch"])
     entity: str
     entity_id: str
-    subject: str | None = Field(description="The name of an account or API key, or of whose session it was.")
+    subject: str | None = Field(
+        description="What the subject is called: an account, an API key, whose session it was, a campaign, a contact "
+        "by its number, an import, a segment, a sender or a template. Null once it is deleted."
+    )
     detail: dict[str, Any]
     request_id: UUID | None
     hash: str
 
 
 async def entries(tx: Transaction, rows: Sequence[Any], *, reveal: bool) -> list[AuditEntry]:
-    """With names; without `reveal` phone numbers are masked and e-mail addresses hidden, in names and details too."""
+    """With names; without `reveal` phone numbers are masked and email addresses hidden, in names and details too."""
     people = await identity.names(tx, {who for row in rows for who in _accounts(row)})
     keys = await identity.key_names(tx, {key for row in rows for key in _keys(row)})
-    found = [{**row._mapping, **_names(row, people, keys)} for row in rows]
+    things = await naming.names(tx, _things(rows))
+    found = [{**row._mapping, **_names(row, people, keys, things)} for row in rows]
     return [AuditEntry.model_validate(entry if reveal else _masked(entry)) for entry in found]
 
 
-def _names(row: Any, people: dict[UUID, str], keys: dict[UUID, str]) -> dict[str, str | None]:
-    whose, key = _subject_account(row), _subject_key(row)
-    subject = people.get(whose) if whose else keys.get(key) if key else None
+def _things(rows: Sequence[Any]) -> dict[str, set[UUID]]:
+    """The ids of campaigns, contacts and the like, by kind."""
+    found: dict[str, set[UUID]] = {}
+    for row in rows:
+        if row.entity in naming.KINDS and (thing := _uuid(row.entity_id)):
+            found.setdefault(row.entity, set()).add(thing)
+    return found
+
+
+def _names(row: Any, people: dict[UUID, str], keys: dict[UUID, str], things: dict[UUID, str]) -> dict[str, str | None]:
+    whose, key, thing = _subject_account(row), _subject_key(row), _uuid(row.entity_id)
+    subject = people.get(whose) if whose else keys.get(key) if key else things.get(thing) if thing else None
     return {"actor": people.get(row.actor_id), "key": keys.get(row.key_id), "subject": subject}
 
 

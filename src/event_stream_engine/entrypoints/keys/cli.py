@@ -11,7 +11,7 @@ app = typer.Typer(help="API keys: what programs sign in with.", no_args_is_help=
 
 @app.command("list")
 def list_(
-    account: Annotated[str | None, typer.Option(help="Only this account's: its e-mail address or its id.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only this account's: its email address or its id.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print the newest 200 keys, those that expired or were revoked too; never a secret."""
@@ -25,7 +25,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What uses it, such as `Nightly import`.")],
     scope: Annotated[list[str], typer.Option(help="What it may do, such as contacts:read (repeatable).")],
     account: Annotated[
-        str | None, typer.Option(help="In whose name: an e-mail address or an id; without it the first admin's.")
+        str | None, typer.Option(help="In whose name: an email address or an id; without it the first admin's.")
     ] = None,
     days: Annotated[int, typer.Option(help="It expires after so many days, at most 365.")] = 90,
     by: By = "operator",

@@ -49,7 +49,7 @@ async def add_account(
     hashed = await hashed_password(password, email, display_name)
     account = Account(new_id(), checked_email(email), display_name.strip(), role, hashed, clock.now())
     if not await store.add_account(tx, account):
-        raise EmailTaken("Another account has this e-mail address.")
+        raise EmailTaken("Another account has this email address.")
     await outbox.record(tx, facts.created(account))
     await audit.record(tx, by or account.id, "account.register", account.id, {"role": role})
     return account
@@ -77,7 +77,7 @@ async def change_profile(
         changed = replace(changed, display_name=display_name.strip())
     moves = wanted is not None and wanted != account.email
     if wanted is not None and moves and await store.account_by_email(tx, wanted):
-        raise EmailTaken("Another account has this e-mail address.")
+        raise EmailTaken("Another account has this email address.")
     if password is not None or moves:
         await require_password(account, current_password)
     if moves and not by_mail:
@@ -162,7 +162,7 @@ async def make_sign_in_link(tx: Transaction, *, valid_for: timedelta, email: str
     """
     found = await (store.account_by_email(tx, checked_email(email)) if email else store.first_admin(tx))
     if found is None and email:
-        raise AccountNotFound("No account has this e-mail address.")
+        raise AccountNotFound("No account has this email address.")
     account = found or await _first_account(tx)
     token = secrets.token_urlsafe(32)
     await store.add_sign_in_link(tx, digest(token), account.id, clock.now() + valid_for)

@@ -1,4 +1,4 @@
-"""A new e-mail address: it counts once its mailbox has answered, and until then the old one stays."""
+"""A new email address: it counts once its mailbox has answered, and until then the old one stays."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ async def confirmed(tx: Transaction, token: str) -> tuple[Account, Account]:
     if change is None or account is None or account.disabled_at is not None:
         raise LinkEnded("This link was used or has expired, or another address was asked for since. Ask for a new one.")
     if await account_store.account_by_email(tx, change.email):
-        raise EmailTaken("Another account has taken this e-mail address since. Ask for another one.")
+        raise EmailTaken("Another account has taken this email address since. Ask for another one.")
     return account, replace(account, email=change.email)
 
 

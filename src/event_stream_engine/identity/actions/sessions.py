@@ -78,7 +78,7 @@ async def sign_in(tx: Transaction, email: str, password: str, issuer: Issuer) ->
     hashed = account.password_hash if account and account.password_hash else _NOBODYS_HASH
     matches = await asyncio.to_thread(password_matches, hashed, password)
     if account is None or not matches:
-        raise WrongCredentials("The e-mail address or the password is wrong.")
+        raise WrongCredentials("The email address or the password is wrong.")
     if account.disabled_at is not None:
         raise AccountDisabled("This account is disabled. Ask an admin.")
     if account.mfa_enabled:

@@ -52,7 +52,7 @@ async def begin(tx: Transaction, principal: Principal, password: str | None, key
     if account.mfa_enabled:
         raise TwoStepState("Two-step sign-in is on already. Turn it off first to use another authenticator.")
     if account.password_hash is None or account.email is None:
-        raise TwoStepState("Set an e-mail address and a password first: the code is the second step after them.")
+        raise TwoStepState("Set an email address and a password first: the code is the second step after them.")
     await require_password(account, password)
     key = secrets.token_bytes(_SECRET_BYTES)
     await store.put(tx, account.id, keyring.encrypt(key, _about(account.id)), clock.now())

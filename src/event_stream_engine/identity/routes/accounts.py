@@ -55,7 +55,7 @@ async def me(principal: Account, tx: Tx) -> MeOut:
     return await _me(tx, account, principal)
 
 
-@router.patch("/me", summary="Change name, e-mail address or password", responses={429: {}}, dependencies=[PERSON])
+@router.patch("/me", summary="Change name, email address or password", responses={429: {}}, dependencies=[PERSON])
 async def change_me(
     body: ProfileIn, principal: Account, request: Request, response: Response, platform: ThePlatform, tx: Tx
 ) -> MeOut:
@@ -88,7 +88,7 @@ async def change_me(
     return await _me(tx, changed, principal)
 
 
-@router.delete("/me/new-email", summary="Keep the e-mail address that you have", dependencies=[PERSON])
+@router.delete("/me/new-email", summary="Keep the email address that you have", dependencies=[PERSON])
 async def cancel_email_change(principal: Account, tx: Tx) -> MeOut:
     """The link that was mailed to the new one works no more."""
     account = await actions.current(tx, principal.account_id)
@@ -97,7 +97,7 @@ async def cancel_email_change(principal: Account, tx: Tx) -> MeOut:
 
 
 @router.post(
-    "/confirm-email", status_code=204, summary="Confirm a new e-mail address with a mailed link", dependencies=[PUBLIC]
+    "/confirm-email", status_code=204, summary="Confirm a new email address with a mailed link", dependencies=[PUBLIC]
 )
 async def confirm_email(body: ConfirmEmailIn, tx: Tx) -> None:
     """409 `link_ended` after 24 hours or the first use; 409 `email_taken` where another account was quicker."""

@@ -42,7 +42,7 @@ def _policy_of(page: str) -> str:
     style = page.split("<style>", 1)[1].split("</style>", 1)[0]
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{hashed}'; img-src 'self'; base-uri 'none'; "
+        f"default-src 'none'; style-src 'sha256-{hashed}'; img-src 'self'; font-src 'self'; base-uri 'none'; "
         "frame-ancestors 'none'; form-action 'self'"
     )
 

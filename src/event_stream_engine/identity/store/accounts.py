@@ -43,7 +43,7 @@ async def first_admin(tx: Transaction) -> Account | None:
 
 
 async def add_account(tx: Transaction, new: Account) -> bool:
-    """False when the e-mail address is taken."""
+    """False when the email address is taken."""
     inserted = await tx.execute(upsert(accounts).values(**vars(new)).on_conflict_do_nothing())
     return inserted.rowcount == 1
 

@@ -1,4 +1,4 @@
-"""New e-mail addresses that wait for their mailbox to answer: one of an account at a time."""
+"""New email addresses that wait for their mailbox to answer: one of an account at a time."""
 
 from datetime import datetime
 from uuid import UUID

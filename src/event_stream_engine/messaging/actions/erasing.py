@@ -87,7 +87,7 @@ async def _erase_events(tx: Transaction, found: Erasure, phones: tuple[str, ...]
     callers = [str(message_id) for message_id in found.message_ids]
     callbacks = await outbox.redact(tx, StatusCallbackReceived.stream, callers, {"form": {}}, before=before)
     about = ("contact_id", str(found.contact_id))
-    blank: dict[str, object] = {"text": "", "phone_masked": ""}
+    blank: dict[str, object] = {"text": "", "phone": "", "phone_masked": "", "name": ""}
     shown = await outbox.redact_patches(tx, LiveUpdate.stream, "inbound", about, blank, before=before)
     return wrote + callbacks + shown
 

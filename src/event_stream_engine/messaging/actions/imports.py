@@ -27,7 +27,7 @@ from event_stream_engine.messaging.model.imports import (
     warned,
 )
 from event_stream_engine.messaging.model.spellings import spellings
-from event_stream_engine.messaging.store import import_chunks
+from event_stream_engine.messaging.store import import_changes, import_chunks
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.messaging.store.import_chunks import Outcome, Writing
 from event_stream_engine.web.auth import Principal
@@ -183,13 +183,18 @@ async def _apply(tx: Transaction, run: Import, chunk: Chunk, repeated: int) -> O
     options = Options.of(run.options)
     create_only = options.mode == "create_only"
     if run.dry_run:
-        return await import_chunks.look(tx, create_only=create_only)
+        outcome = await import_chunks.look(tx, create_only=create_only)
+        if outcome.updated:
+            await import_changes.note(tx, run.id)
+        return outcome
     writing = Writing(run.id, f"import:{run.id}", options.consent_source, run.actor_id, create_only, clock.now())
     created = await import_chunks.create(tx, writing)
     outcome = Outcome(created, 0, 0, 0)
     if created < len(chunk.first) - repeated:
         await import_chunks.lock(tx, 0)
         outcome = replace(await import_chunks.look(tx, create_only=create_only), created=created)
+        if outcome.updated:
+            await import_changes.note(tx, run.id)
         await _merge(tx, writing, 0)
     if repeated:
         await import_chunks.lock(tx, 1)

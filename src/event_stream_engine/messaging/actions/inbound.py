@@ -209,7 +209,8 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
     effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contacts else None)
     await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=effect, at=clock.now())
     patch = {
-        "id": event.inbound_id, "phone_masked": masked(event.phone), "channel": event.channel,
+        "id": event.inbound_id, "phone": event.phone, "phone_masked": masked(event.phone),
+        "name": contacts[0].attributes.get("name") if contacts else None, "channel": event.channel,
         "kind": event.kind, "text": row.body[:BODY_SHOWN], "received_at": event.received_at,
         "applied": True, "effect": effect, "contact_id": str(contact_id) if contact_id else None,
         "basis": row.basis, "review": row.review,

@@ -1,7 +1,8 @@
 """A campaign's report, from its counters."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.compliance import REFUSALS, reason_title
 from event_stream_engine.messaging.model.messages import OPEN, STATUSES
+from event_stream_engine.messaging.model.outcomes import rates_of
+from event_stream_engine.messaging.reports import waiting
 from event_stream_engine.messaging.reports.timeline import span_of, timeline
 from event_stream_engine.messaging.tables import campaign_causes, campaign_counts
 from event_stream_engine.messaging.twilio.errors import describe
@@ -54,7 +57,7 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
             "audience": values["audience"],
             **{name: values[f"reached_{name}"] for name in ("accepted", "sent", "delivered", "read")},
         },
-        "rates": _rates(values),
+        "rates": rates_of(values),
         "errors": _errors(causes),
         "refusals": _refusals(causes),
         "opt_outs": pace["opt_outs"],
@@ -63,18 +66,7 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
         "timeline_seconds": width,
         "seconds_to_deliver": await _seconds_to_deliver(tx, campaign_id),
         "rate_per_second": pace["rate"] if running else None,
-        "eta": _eta(remaining - values["deferred"], pace["rate"]) if running else None,
-    }
-
-
-def _rates(values: dict[str, int]) -> dict[str, float | None]:
-    """Shares of what was accepted; None before there is any."""
-    accepted = values["reached_accepted"]
-    tried = accepted + values["failed"]
-    return {
-        "delivery": round(values["reached_delivered"] / accepted, 4) if accepted else None,
-        "read": round(values["reached_read"] / accepted, 4) if accepted else None,
-        "failure": round((values["failed"] + values["undelivered"]) / tried, 4) if tried else None,
+        **(await _finish(tx, campaign_id, values, pace["rate"] or rate_max) if running else _NO_FINISH),
     }
 
 
@@ -178,5 +170,18 @@ async def _pace(tx: Transaction, campaign_id: UUID, rate_max: int | None) -> dic
     return {"rate": rate, "opt_outs": row.opt_outs, "replies": row.replies}
 
 
-def _eta(remaining: int, rate: float | None) -> datetime | None:
-    return clock.now() + timedelta(seconds=remaining / rate) if rate and remaining > 0 else None
+_NO_FINISH: dict[str, Any] = {"sending": 0, "eta_sending": None, "quiet": None, "eta": None}
+
+
+async def _finish(tx: Transaction, campaign_id: UUID, values: Mapping[str, int], rate: float | None) -> dict[str, Any]:
+    """When those are done who may be sent to now, and when all are, those who wait for quiet hours too."""
+    sending = sum(values[name] for name in OPEN) - values["deferred"]
+    ends = await waiting.quiet_ends(tx, campaign_id) if values["deferred"] else []
+    now = clock.now()
+    quiet = {"people": values["deferred"], "first_until": ends[0].first, "last_until": ends[-1].last} if ends else None
+    return {
+        "sending": sending,
+        "eta_sending": waiting.sent_by(sending, [], rate, now) if sending else None,
+        "quiet": quiet,
+        "eta": waiting.sent_by(sending, ends, rate, now),
+    }

@@ -10,6 +10,7 @@ from event_stream_engine import clock
 from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import Told
 from event_stream_engine.live.heartbeats import Heard
+from event_stream_engine.messaging.model.outcomes import delivery_rate
 from event_stream_engine.messaging.reports.standstill import COMMANDS, standing_still
 from event_stream_engine.messaging.store.inbound import count_open_reviews
 from event_stream_engine.messaging.tables import (
@@ -34,13 +35,14 @@ async def figures(tx: Transaction, heard: Heard | None, told: Sequence[Told] = (
     states = select(campaigns.c.status, func.count()).group_by(campaigns.c.status)
     found = {row[0]: row[1] for row in await tx.execute(states)}
     messages_24h = await _last_day(tx, now)
-    accepted = messages_24h["accepted"]
     return {
         "contacts": {"total": sum(by_consent.values()), **by_consent},
         "campaigns": {name: found.get(name, 0) for name in by_status},
         "messages_24h": messages_24h,
         "inbound_24h": await _inbound(tx, now),
-        "delivery_rate_24h": round(messages_24h["delivered"] / accepted, 4) if accepted else None,
+        "delivery_rate_24h": delivery_rate(
+            messages_24h["delivered"], messages_24h["failed"] + messages_24h["undelivered"]
+        ),
         "throughput": await _throughput(tx, now),
         "recent_errors": await _recent_errors(tx, now),
         "setup": await _setup(tx),
@@ -154,4 +156,5 @@ async def _standing(tx: Transaction, heard: Heard | None, told: Sequence[Told]) 
             "link": f"/campaigns/{campaign_id}",
         }
         for campaign_id, found in still.items()
+        if found.reason != "quiet_hours"  # ordered, and over at a known time: the campaign's state says so
     ]

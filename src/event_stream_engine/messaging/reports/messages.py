@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 
 from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.model.spellings import spellings
+from event_stream_engine.messaging.store import searching
 from event_stream_engine.messaging.tables import contacts, messages
 
 _KEY = (messages.c.updated_at, messages.c.id)
@@ -27,9 +27,8 @@ def of_campaign(
     if error_code is not None:
         clauses.append(columns.error_code == error_code)
     if search:
-        named = select(contacts.c.id).where(contacts.c.attributes["name"].astext.icontains(search, autoescape=True))
-        spelled = columns.phone.in_(spellings(search)[1:])
-        clauses.append(or_(columns.phone.contains(search, autoescape=True), spelled, columns.contact_id.in_(named)))
+        people = select(contacts.c.id).where(searching.of_contacts(search))
+        clauses.append(or_(searching.of_phones(columns.phone, search), columns.contact_id.in_(people)))
     return and_(*clauses)
 
 

@@ -15,6 +15,7 @@ from event_stream_engine.messaging.actions import test_send
 from event_stream_engine.messaging.gateway import Held
 from event_stream_engine.messaging.model.campaigns import Campaign
 from event_stream_engine.messaging.reports import campaigns as reports
+from event_stream_engine.messaging.reports import waiting
 from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
@@ -172,14 +173,16 @@ async def shapes(tx: Transaction, campaigns: Sequence[Campaign]) -> list[schemas
     """Campaigns as the API shows them: with counts and the names of their parts."""
     counts = await reports.counts(tx, [campaign.id for campaign in campaigns])
     parts = await store.parts(tx, [campaign.id for campaign in campaigns])
-    return [_shape(campaign, counts[campaign.id], parts[campaign.id]) for campaign in campaigns]
+    quiet = await waiting.quiet_until(tx, [campaign.id for campaign in campaigns if campaign.status == "running"])
+    return [_shape(one, counts[one.id], parts[one.id], quiet.get(one.id)) for one in campaigns]
 
 
-def _shape(campaign: Campaign, counts: dict[str, int], part: Any) -> schemas.Campaign:
+def _shape(campaign: Campaign, counts: dict[str, int], part: Any, quiet_until: datetime | None) -> schemas.Campaign:
     quiet = campaign.quiet_hours
     return schemas.Campaign.model_validate({
         **vars(campaign),
         "quiet_hours": {"start": quiet.start, "end": quiet.end} if quiet else None,
+        "quiet_until": quiet_until,
         "counts": counts,
         "effective_messages_per_second": part.rate,
         "template": {"id": campaign.template_id, "name": part.template_name, "channel": part.channel},

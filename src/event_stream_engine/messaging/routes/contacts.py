@@ -55,8 +55,8 @@ async def list_contacts(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[schemas.Contact]:
-    """`search` finds parts of numbers and of attribute values; `total` counts all that match. Searching and sorting by
-    number need contacts:reveal."""
+    """`search` finds words of attribute values by their beginning, accents aside, and numbers by their first or last
+    digits, in any punctuation; `total` counts all that match. Searching and sorting by number need contacts:reveal."""
     masking.check_search(by, search, "phone" if sort == "phone" else None)
     rule = clause(await rule_of(tx, segment_id)) if segment_id else None
     where = store.matching(search=search, consent=consent, topic=topic, rule=rule)

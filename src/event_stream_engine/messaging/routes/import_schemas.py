@@ -131,3 +131,30 @@ class MergedRow(BaseModel):
     stated: dict[str, str] = Field(
         description="What the row says, by field: these values were merged; an opt-out is never taken back."
     )
+
+
+class ImportChangeExample(BaseModel):
+    """One contact's value before and after; gone once the contact is deleted."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    contact_id: UUID
+    phone: str
+    before: str
+    after: str
+
+
+class ImportChange(BaseModel):
+    """A field of which contacts that existed get another value."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: str = Field(description="An attribute's name, `timezone` or `locale`.")
+    changed: int = Field(description="In how many contacts a value is replaced by another.")
+    examples: list[ImportChangeExample] = Field(description="The first ten by row.")
+
+
+class ImportChangeList(BaseModel):
+    """The most changed field first; at most 50."""
+
+    items: list[ImportChange]

@@ -31,12 +31,14 @@ from event_stream_engine.messaging.routes.import_schemas import (
     ConsentCounts,
     DatesFound,
     Import,
+    ImportChangeList,
     ImportPreview,
     ImportStart,
     MergedRow,
     Reject,
     Target,
 )
+from event_stream_engine.messaging.store import import_changes
 from event_stream_engine.messaging.store import imports as store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
@@ -227,6 +229,18 @@ async def export_import_rejects(import_id: UUID, tx: Tx, account: Account, platf
     found = await actions.the_import(tx, import_id)
     await audit.record(tx, account.account_id, "import.export_rejects", import_id, {"rows": found.rejected})
     return _download(f"Rejected rows of {found.name}", _rejects_csv(platform, found))
+
+
+@router.get(
+    "/imports/{import_id}/changes",
+    summary="Values that an import replaces",
+    dependencies=[needs("contacts:reveal")],
+)
+async def list_import_changes(import_id: UUID, tx: Tx) -> ImportChangeList:
+    """For each field, in how many contacts a value is replaced by another, with up to ten examples. A dry run tells
+    what would be replaced."""
+    await actions.the_import(tx, import_id)
+    return ImportChangeList.model_validate({"items": await import_changes.of_import(tx, import_id)})
 
 
 @router.get(

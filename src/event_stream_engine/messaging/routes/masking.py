@@ -45,11 +45,12 @@ def message(fields: dict[str, Any], by: Principal) -> dict[str, Any]:
     """The fields of a message or recipient."""
     if by.may(REVEAL):
         return fields
-    return {**fields, "phone": masked(fields["phone"]), "body": HIDDEN if fields.get("body") else fields.get("body")}
+    hidden = {name: HIDDEN if fields.get(name) else fields.get(name) for name in ("body", "name")}
+    return {**fields, **hidden, "phone": masked(fields["phone"])}
 
 
 def inbound(shown: report_schemas.Inbound, by: Principal) -> report_schemas.Inbound:
-    return shown if by.may(REVEAL) or not shown.text else shown.model_copy(update={"text": HIDDEN})
+    return shown if by.may(REVEAL) else shown.model_copy(update=_of_writer(shown.model_dump()))
 
 
 def preflight(found: schemas.Preflight, by: Principal) -> schemas.Preflight:
@@ -60,10 +61,19 @@ def preflight(found: schemas.Preflight, by: Principal) -> schemas.Preflight:
 
 
 def live_patch(by: Principal) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    """What is done to each patch of a live stream; None: nothing. What people wrote is the only text in them."""
+    """What is done to each patch of a live stream; None: nothing. Those of inbound messages alone tell of a person."""
     if by.may(REVEAL):
         return None
-    return lambda patch: {**patch, "text": HIDDEN} if patch.get("text") else patch
+    return lambda patch: {**patch, **_of_writer(patch)}
+
+
+def _of_writer(fields: dict[str, Any]) -> dict[str, str]:
+    """Those of an inbound message's fields that tell who wrote what, as they are shown without contacts:reveal. The
+    patch of a campaign or an import has a `name` too, and no `phone`."""
+    if "phone" not in fields:
+        return {"text": HIDDEN} if fields.get("text") else {}
+    given = {name: HIDDEN for name in ("name", "text") if fields.get(name)}
+    return {**given, "phone": masked(fields["phone"])}
 
 
 def _scrubbed(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ from event_stream_engine.messaging.model.replies import Basis, InboundKind, read
 from event_stream_engine.messaging.model.replies.keywords import LONGEST, Origin
 from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes.report_schemas import Inbound
+from event_stream_engine.messaging.store import contacts as contact_store
 from event_stream_engine.messaging.store import keywords as keywords_store
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.bodies import Body
@@ -59,7 +60,8 @@ async def review_inbound(inbound_id: UUID, body: ReviewInput, by: Account, tx: T
     """Any reply can be marked as an opt-out. `not_opt_out` restores the consent from before the reply; it is refused
     (409 `opt_out_stands`) where the person opted out with a keyword. The other decision takes the first one back."""
     row = await reviews.review(tx, inbound_id, body.decision, by=by)
-    return masking.inbound(Inbound.of(row), by)
+    names = await contact_store.names(tx, [row.contact_id])
+    return masking.inbound(Inbound.of(row, names.get(row.contact_id)), by)
 
 
 @router.get("/opt-out-keywords", summary="List opt-out keywords", dependencies=[needs("contacts:read")])

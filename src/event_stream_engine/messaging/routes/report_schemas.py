@@ -66,6 +66,12 @@ class Standstill(Shape):
     resumes_at: datetime | None
 
 
+class QuietWait(BaseModel):
+    people: int
+    first_until: datetime = Field(description="When the first of them may be sent to.")
+    last_until: datetime = Field(description="When the last of them may be sent to.")
+
+
 class CampaignSummary(BaseModel):
     campaign: Campaign
     counts: Counts
@@ -79,7 +85,10 @@ class CampaignSummary(BaseModel):
     timeline_seconds: int = Field(description="How long one point of the timeline lasts.")
     seconds_to_deliver: Percentiles | None
     rate_per_second: float | None
-    eta: datetime | None
+    sending: int = Field(description="People still to be sent to who do not wait for the end of quiet hours.")
+    eta_sending: datetime | None = Field(description="When those are done who may be sent to now.")
+    quiet: QuietWait | None = Field(description="Who waits for the end of quiet hours; null where nobody does.")
+    eta: datetime | None = Field(description="When everybody is done, those too who wait for the end of quiet hours.")
     standstill: Standstill | None = Field(description="Null while it moves, or has nothing left to do.")
 
 
@@ -87,6 +96,7 @@ class Recipient(Shape):
     message_id: UUID
     contact_id: UUID | None
     phone: str
+    name: str | None = Field(description="What the contact is called; hidden without contacts:reveal.")
     status: MessageStatus
     reason: str | None
     reason_title: str | None = Field(description="The reason in words, as the export has it.")
@@ -140,6 +150,8 @@ class Inbound(BaseModel):
     opt-out waits for a person (its writer gets no messages meanwhile), then what was decided."""
 
     id: UUID
+    phone: str = Field(description="Masked without contacts:reveal, as everywhere.")
+    name: str | None = Field(description="What the contact is called; hidden without contacts:reveal.")
     phone_masked: str
     channel: Channel
     kind: Literal["stop", "start", "help", "text", "media", "empty"]
@@ -152,10 +164,12 @@ class Inbound(BaseModel):
     review: Review | None = None
 
     @classmethod
-    def of(cls, row: Any) -> "Inbound":
-        """From a row of `inbound_messages`."""
+    def of(cls, row: Any, name: str | None) -> "Inbound":
+        """From a row of `inbound_messages` and the name of its contact."""
         return cls(
             id=row.id,
+            phone=row.phone,
+            name=name,
             phone_masked=masked(row.phone),
             channel=row.channel,
             kind=row.kind,

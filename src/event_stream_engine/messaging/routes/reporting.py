@@ -19,6 +19,7 @@ from event_stream_engine.messaging.actions.campaigns import find_campaign
 from event_stream_engine.messaging.model.compliance import reason_title
 from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
+from event_stream_engine.messaging.model.outcomes import delivery_rate
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
 from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes import report_schemas as schemas
@@ -26,6 +27,7 @@ from event_stream_engine.messaging.routes.campaigns import shapes
 from event_stream_engine.messaging.routes.csv_safe import attachment, harmless
 from event_stream_engine.messaging.routes.schemas import Counts
 from event_stream_engine.messaging.store import campaigns as campaign_store
+from event_stream_engine.messaging.store import contacts as contact_store
 from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
@@ -89,7 +91,9 @@ async def campaign_recipients(
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
     total = await messages.count(tx, where)
-    return Page(items=[_recipient(row, by) for row in found[:limit]], next_cursor=_next(found, limit), total=total)
+    names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
+    items = [_recipient(row, names.get(row.contact_id), by) for row in found[:limit]]
+    return Page(items=items, next_cursor=_next(found, limit), total=total)
 
 
 @router.get(
@@ -114,9 +118,12 @@ async def export_recipients(
         campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     day = (campaign.launched_at or campaign.created_at).date()
-    await audit.record(
-        tx, by.account_id, "campaign.export_recipients", campaign_id, {"rows": await messages.count(tx, where)}
-    )
+    given = {"status": [*(status or [])], "reason": reason, "error_code": error_code, "search": search}
+    detail = {
+        "filter": {name: value for name, value in given.items() if value},
+        "rows": await messages.count(tx, where),
+    }
+    await audit.record(tx, by.account_id, "campaign.export_recipients", campaign_id, detail)
     return StreamingResponse(
         _csv(platform.database, where),
         media_type="text/csv; charset=utf-8",
@@ -142,7 +149,8 @@ async def message_log(
         campaign_id=campaign_id, statuses=[*(status or [])], start=_aware(start_date), end=_aware(end_date)
     )
     found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
-    items = [schemas.Message.model_validate(_message(row, by)) for row in found[:limit]]
+    names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
+    items = [schemas.Message.model_validate(_message(row, by, names.get(row.contact_id))) for row in found[:limit]]
     summary = _sums(await messages.by_status(tx, where))
     return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
 
@@ -158,7 +166,8 @@ async def get_message(message_id: UUID, by: Account, tx: Tx) -> schemas.MessageD
     if row is None:
         raise MessageNotFound("There is no message with this id.")
     receipts = await ledger.receipts(tx, message_id)
-    return schemas.MessageDetail.model_validate({**_message(row, by), "receipts": receipts})
+    names = await contact_store.names(tx, [row.contact_id])
+    return schemas.MessageDetail.model_validate({**_message(row, by, names.get(row.contact_id)), "receipts": receipts})
 
 
 @router.get(
@@ -173,13 +182,15 @@ async def list_inbound(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[schemas.Inbound]:
-    """Newest first; numbers are masked."""
+    """Newest first."""
     masking.check_search(by, search)
     after = decode_cursor(cursor, datetime, UUID)
     found = await inbound_store.page(tx, kinds=kind or [], review=review, search=search, after=after, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     next_cursor = encode_cursor(last.received_at, last.id) if last else None
-    return Page(items=[masking.inbound(schemas.Inbound.of(row), by) for row in found[:limit]], next_cursor=next_cursor)
+    names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
+    shown = [schemas.Inbound.of(row, names.get(row.contact_id)) for row in found[:limit]]
+    return Page(items=[masking.inbound(item, by) for item in shown], next_cursor=next_cursor)
 
 
 @router.get(
@@ -212,21 +223,27 @@ def _next(found: Any, limit: int) -> str | None:
     return encode_cursor(found[limit - 1].updated_at, found[limit - 1].id)
 
 
-def _message(row: Any, by: Principal) -> dict[str, Any]:
+def _message(row: Any, by: Principal, name: str | None) -> dict[str, Any]:
     title = describe(row.error_code).title if row.error_code is not None else None
-    fields = {**row._mapping, "message_id": row.id, "error_title": title, "reason_title": reason_title(row.reason)}
+    fields = {
+        **row._mapping,
+        "message_id": row.id,
+        "error_title": title,
+        "reason_title": reason_title(row.reason),
+        "name": name,
+    }
     return masking.message(fields, by)
 
 
-def _recipient(row: Any, by: Principal) -> schemas.Recipient:
-    return schemas.Recipient.model_validate(_message(row, by))
+def _recipient(row: Any, name: str | None, by: Principal) -> schemas.Recipient:
+    return schemas.Recipient.model_validate(_message(row, by, name))
 
 
 def _sums(by_status: dict[str, int]) -> schemas.StatusSummary:
     total = sum(by_status.values())
     delivered = by_status.get("delivered", 0) + by_status.get("read", 0)
     failed = sum(by_status.get(name, 0) for name in ("failed", "undelivered", "refused", "canceled"))
-    rate = round(delivered / total, 4) if total else None
+    rate = delivery_rate(delivered, by_status.get("failed", 0) + by_status.get("undelivered", 0))
     pending = total - delivered - failed
     return schemas.StatusSummary(total=total, delivered=delivered, failed=failed, pending=pending, delivery_rate=rate)
 

@@ -251,6 +251,9 @@ class Campaign(BaseModel):
     completed_at: datetime | None
     created_at: datetime
     version: int
+    quiet_until: datetime | None = Field(
+        description="When it goes on, while everybody it still has to send to is in quiet hours; else null."
+    )
     counts: Counts
     template: TemplateRef | None
     segment: Named | None

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, text, tuple_, update
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.campaigns import Campaign
+from event_stream_engine.messaging.store import searching
 from event_stream_engine.messaging.tables import campaign_counts, campaigns
 
 
@@ -36,7 +37,7 @@ async def page(
     if statuses:
         query = query.where(campaigns.c.status.in_(statuses))
     if search:
-        query = query.where(campaigns.c.name.icontains(search, autoescape=True))
+        query = query.where(searching.contains(campaigns.c.name, search))
     if after is not None:
         query = query.where(key < after)
     return [Campaign(**row._mapping) for row in await tx.execute(query)]

@@ -7,14 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Text,
     and_,
-    cast,
     delete,
     func,
     insert,
-    literal_column,
-    or_,
     select,
     text,
     true,
@@ -26,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.contacts import Contact
 from event_stream_engine.messaging.model.spellings import spellings
+from event_stream_engine.messaging.store import searching
 from event_stream_engine.messaging.tables import consent_changes, contacts
 
 SORTS = {
@@ -64,6 +61,13 @@ async def contact_by_phone_for_update(tx: Transaction, phone: str) -> Contact | 
     """The contact of this line, in whatever spelling; of several, the one written so."""
     found = await contacts_by_phone_for_update(tx, phone)
     return found[0] if found else None
+
+
+async def names(tx: Transaction, contact_ids: Sequence[UUID | None]) -> dict[UUID | None, str]:
+    """What these contacts are called; those without a name are left out."""
+    name = contacts.c.attributes["name"].astext
+    query = select(contacts.c.id, name).where(contacts.c.id.in_({one for one in contact_ids if one}), name != "")
+    return {row[0]: row[1] for row in await tx.execute(query)}
 
 
 async def add(tx: Transaction, new: Contact) -> bool:
@@ -116,15 +120,8 @@ def matching(
         clauses.append(contacts.c.topics.contains([topic]))
     if rule is not None:
         clauses.append(rule)
-    for word in (search or "").split():
-        values = cast(func.jsonb_path_query_array(contacts.c.attributes, literal_column("'$.*'")), Text)
-        clauses.append(
-            or_(
-                contacts.c.phone.contains(word, autoescape=True),
-                contacts.c.phone.in_(spellings(word)[1:]),
-                values.icontains(word, autoescape=True),
-            )
-        )
+    if search and search.strip():
+        clauses.append(searching.of_contacts(search))
     return and_(*clauses)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, or_, select, tuple_, update
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.import_rows import Merged, Refused
 from event_stream_engine.messaging.model.imports import Import, Warned
+from event_stream_engine.messaging.store import import_changes
 from event_stream_engine.messaging.tables import import_merges, import_numbers, import_rejects, imports
 
 
@@ -92,9 +93,10 @@ async def idle_since(tx: Transaction, before: datetime) -> list[UUID]:
 
 
 async def forget_run(tx: Transaction, import_id: UUID) -> None:
-    """Remove what an earlier run of this file left: its refused and merged rows and the numbers it saw."""
+    """Remove what an earlier run of this file left: its refused and merged rows, changes and the numbers it saw."""
     await tx.execute(delete(import_rejects).where(import_rejects.c.import_id == import_id))
     await tx.execute(delete(import_merges).where(import_merges.c.import_id == import_id))
+    await import_changes.forget(tx, import_id)
     await forget_numbers(tx, import_id)
 
 

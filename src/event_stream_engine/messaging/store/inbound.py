@@ -8,7 +8,7 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.model.spellings import spellings
+from event_stream_engine.messaging.store import searching
 from event_stream_engine.messaging.tables import inbound_messages
 
 
@@ -101,11 +101,7 @@ async def page(
     if review:
         query = query.where(columns.review == review)
     if search:
-        query = query.where(
-            columns.body.icontains(search, autoescape=True)
-            | columns.phone.endswith(search, autoescape=True)
-            | columns.phone.in_(spellings(search)[1:])
-        )
+        query = query.where(searching.of_inbound(search))
     if after is not None:
         query = query.where(tuple_(columns.received_at, columns.id) < after)
     return list(await tx.execute(query))
