@@ -26,7 +26,7 @@ export default defineConfig({
           groups: [
             { name: "icons", test: /lucide-react/, priority: 3 },
             { name: "vendor", test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|@tanstack\/(history|query-core|react-query|router-core|react-router|store|react-store)|openapi-fetch)\//, priority: 2 },
-            { name: "shared", test: /src\/((api|lib|realtime)\/|ui\/(button|chip|counts|cx|layout|live-controls|progress|states|toast|table)\.)/, priority: 1 },
+            { name: "shared", test: /src\/((api|lib|realtime)\/|ui\/(arrow-list|button|chip|counts|cx|layout|live-controls|progress|states|toast|table)\.)/, priority: 1 },
           ],
         },
       },

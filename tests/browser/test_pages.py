@@ -124,7 +124,7 @@ def test_a_first_visit_asks_for_little(browser: Browser, platform: RunningPlatfo
         settle(page)
         page.locator("canvas").first.wait_for()
         scripts = [request for request in asked if request.resource_type == "script"]
-        assert len(asked) <= REQUESTS_MAX, [request.url for request in asked]
+        assert len(asked) <= REQUESTS_MAX, " ".join(request.url for request in asked)
         assert len({request.url for request in asked}) == len(asked), "nothing is fetched twice"
         assert sum(request.sizes()["responseBodySize"] for request in scripts) < 190 * 1024
 
