@@ -305,13 +305,20 @@ async def test_a_consumer_that_is_asked_to_stop_finishes_its_batch_and_releases_
     assert [row["released"] for row in await rows(database, "SELECT released FROM consumer_groups")] == [True]
 
 
+@pytest.mark.parametrize("fields", [{"who": "knows"}, {b"x": b"\xff\xfe"}], ids=["text", "no text"])
 async def test_a_foreign_entry_is_left_out_and_the_group_does_not_lose_its_place(
-    database: Database, streams: RedisStreams, redis: "Redis", ledger: Ledger, consumer_of: Any, record: Record
+    database: Database,
+    streams: RedisStreams,
+    redis: "Redis",
+    ledger: Ledger,
+    consumer_of: Any,
+    record: Record,
+    fields: Any,
 ) -> None:
     async with working(Relay(database, streams, SETTINGS)), consuming(consumer_of(group_of(ledger))):
         await record("a")
         await ledger.wait_effects(1)
-        await redis.xadd(STREAM, {"who": "knows"}, id="99999999999999-0")
+        await redis.xadd(STREAM, fields, id="99999999999999-0")
         await record("b", "a")
         assert await ledger.wait_effects(3) == [("a", 1), ("b", 1), ("a", 2)]
 

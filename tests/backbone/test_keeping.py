@@ -118,6 +118,12 @@ async def test_the_proof_holds_and_sees_each_kind_of_damage(
     await execute(database, "INSERT INTO relay_positions (stream, entry_id) VALUES (:s, '0-0')", s=OTHER_STREAM)
     found = {one.stream: one.foreign for one in (await proved(database, streams, ledger)).streams}
     assert found[OTHER_STREAM].named == ["1-1"], "before the first tick, where nothing has been forgotten"
+    await redis.delete(OTHER_STREAM)
+    await redis.set(OTHER_STREAM, "of another type")
+    proof = await proved(database, streams, ledger)
+    unreadable = {one.stream: one.unreadable or "" for one in proof.streams}
+    assert "WRONGTYPE" in unreadable.pop(OTHER_STREAM)
+    assert (proof.holds, set(unreadable.values())) == (False, {""}), "the others are judged all the same"
     await execute(database, "DELETE FROM relay_positions WHERE stream = :s", s=OTHER_STREAM)
 
     await execute(database, "DELETE FROM inbox WHERE event_id = :id", id=second[1]["id"])

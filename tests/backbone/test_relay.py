@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import Relay
@@ -230,12 +232,13 @@ async def test_streams_are_completed_independently(
     await other.assert_oracles()
 
 
+@pytest.mark.parametrize("fields", [{"id": "?"}, {b"x": b"\xff\xfe"}], ids=["text", "no text"])
 @pytest.mark.parametrize("stray", ["99999999999999-1", "5-1"])
 async def test_foreign_entries_leave_the_stream_and_ours_are_all_there(
-    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record, stray: str
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record, stray: str, fields: Any
 ) -> None:
     """Somebody wrote to the stream: with an id that blocks all of ours, or one below them."""
-    await redis.xadd(STREAM, {"id": "?"}, id=stray)
+    await redis.xadd(STREAM, fields, id=stray)
     await record("a", "b")
     async with working(Relay(database, streams, SETTINGS)):
         await log.wait_healed(stray, 2)
@@ -244,16 +247,51 @@ async def test_foreign_entries_leave_the_stream_and_ours_are_all_there(
     await log.assert_oracles()
 
 
+@pytest.mark.parametrize("fields", [{"id": "?"}, {b"x": b"\xff\xfe"}], ids=["text", "no text"])
 async def test_an_entry_slipped_in_while_the_relay_works_is_taken_out_again(
-    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record
+    database: Database, streams: RedisStreams, redis: "Redis", log: Log, record: Record, fields: Any
 ) -> None:
     async with working(Relay(database, streams, SETTINGS)):
         await record("a", "b")
         before = await log.wait_published(2)
-        stray = await redis.xadd(STREAM, {"id": "?"})
+        stray = await redis.xadd(STREAM, fields)
         await record("a")
         await log.wait_healed(str(stray), 3)
     assert (await log.published())[:2] == before
+    await log.assert_oracles()
+
+
+class Surprising(RedisStreams):
+    """Fails a few times as nobody has thought of."""
+
+    surprises = 3
+
+    async def first_id(self, stream: str, partition: int | None = None) -> str | None:
+        return await super().first_id(self._surprised(stream), partition)
+
+    async def last_id(self, stream: str) -> str:
+        return await super().last_id(self._surprised(stream))
+
+    def _surprised(self, stream: str) -> str:
+        if self.surprises:
+            self.surprises -= 1
+            raise ArithmeticError("nobody has thought of this")
+        return stream
+
+
+async def test_a_lane_that_fails_as_nobody_has_thought_of_says_so_and_goes_on(
+    database: Database, redis: "Redis", log: Log, record: Record
+) -> None:
+    surprising = Surprising(redis)
+    with capture_logs() as logged:
+        async with working(Relay(database, surprising, SETTINGS)) as relay:
+            await record("a")
+            await redis.xadd(STREAM, {"id": "?"})
+            await record("b")
+            await log.wait_published(2)
+    assert relay is not None
+    assert "lane failed unexpectedly" in [line["event"] for line in logged]
+    assert surprising.surprises == 0
     await log.assert_oracles()
 
 

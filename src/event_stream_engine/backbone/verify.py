@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 from event_stream_engine.backbone import life, ticks
-from event_stream_engine.backbone.streams import Entry, StreamWriter, position
+from event_stream_engine.backbone.streams import Entry, StreamBusy, StreamRefused, StreamWriter, position
 from event_stream_engine.backbone.subscriptions import Group
 from event_stream_engine.backbone.ticks import Connection
 from event_stream_engine.database import Database
@@ -36,7 +36,8 @@ class Finding:
 
 @dataclass
 class StreamProof:
-    """A stream against the outbox. `waiting` events are committed and not yet published."""
+    """A stream against the outbox. `waiting` events are committed and not yet published. `unreadable`: why the stream
+    cannot be read, such as a key of another type; nothing else is known of it then."""
 
     stream: str
     committed: int = 0
@@ -47,10 +48,11 @@ class StreamProof:
     missing: Finding = field(default_factory=Finding)
     foreign: Finding = field(default_factory=Finding)
     changed: Finding = field(default_factory=Finding)
+    unreadable: str | None = None
 
     @property
     def holds(self) -> bool:
-        return not (self.missing.count or self.foreign.count or self.changed.count)
+        return self.unreadable is None and not (self.missing.count or self.foreign.count or self.changed.count)
 
 
 @dataclass
@@ -90,13 +92,12 @@ async def verify(database: Database, streams: StreamWriter, groups: Iterable[Gro
     """Compare everything, while traffic goes on: what happens meanwhile counts as waiting."""
     async with database.driver() as connection:
         names = [row[0] for row in await connection.fetch("SELECT stream FROM relay_positions ORDER BY stream")]
-        ends = {name: (await streams.first_id(name), await streams.last_id(name)) for name in names}
+        walks = {name: await _Walk.between_the_ends(streams, name) for name in names}
         async with connection.transaction(isolation="repeatable_read"):
             newest = await ticks.last_tick(connection)
             forgotten = await ticks.forgotten_tick(connection)
-            walks = {n: _Walk(StreamProof(n), *ends[n], forgotten, await _parked(connection, n)) for n in names}
-            for walk in walks.values():
-                await walk.begin(streams)
+            for name, walk in walks.items():
+                await walk.begin(streams, forgotten, await _parked(connection, name))
             async for slice_ in ticks.history(connection, 0, newest.id):
                 for stream, entry in slice_:
                     if stream in walks:
@@ -116,31 +117,51 @@ class _Walk:
     """The outbox and one stream, side by side; both are in the order of their ids."""
 
     proof: StreamProof
-    first: str | None
-    last: str
-    forgotten: int
-    parked: set[str]
+    first: str | None = None
+    last: str = "0-0"
+    forgotten: int = 0
+    parked: set[str] = field(default_factory=set)
     _held: AsyncIterator[Entry] = field(init=False)
     _entry: Entry | None = None
 
-    async def begin(self, streams: StreamWriter) -> None:
+    @classmethod
+    async def between_the_ends(cls, streams: StreamWriter, stream: str) -> "_Walk":
+        walk = cls(StreamProof(stream))
+        try:
+            walk.first, walk.last = await streams.first_id(stream), await streams.last_id(stream)
+        except (StreamBusy, StreamRefused) as error:
+            walk.proof.unreadable = str(error)
+        return walk
+
+    async def begin(self, streams: StreamWriter, forgotten: int, parked: set[str]) -> None:
+        self.forgotten, self.parked = forgotten, parked
         self._held = _held(streams, self.proof.stream, self.last)
-        self._entry = await anext(self._held, None)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """To the next entry that the stream holds; to none once it cannot be read."""
+        try:
+            self._entry = None if self.proof.unreadable else await anext(self._held, None)
+        except (StreamBusy, StreamRefused) as error:
+            self._entry, self.proof.unreadable = None, str(error)
 
     async def expect(self, expected: Entry) -> None:
         """The next committed event of the stream."""
         proof, here = self.proof, position(expected.entry_id)
         proof.committed += 1
+        if proof.unreadable:
+            return
         await self._pass_foreign(here)
+        entry = self._entry
         if here > position(self.last):
             proof.waiting += 1
         elif self.first is None or here < position(self.first):
             proof.trimmed += 1
-        elif self._entry is None or position(self._entry.entry_id) > here:
+        elif entry is not None and position(entry.entry_id) == here:
+            _compare(proof, expected, entry, self.parked)
+            await self._go_on()
+        elif proof.unreadable is None:
             proof.missing.add(f"{expected.entry_id} {expected.fields['id']}")
-        else:
-            _compare(proof, expected, self._entry, self.parked)
-            self._entry = await anext(self._held, None)
 
     async def finish(self) -> None:
         """What is left is nobody's: a tick is stored before its first entry leaves, and the stream's end was read
@@ -152,7 +173,7 @@ class _Walk:
         while self._entry is not None and position(self._entry.entry_id) < here:
             if position(self._entry.entry_id)[0] > self.forgotten:
                 self.proof.foreign.add(self._entry.entry_id)
-            self._entry = await anext(self._held, None)
+            await self._go_on()
 
 
 def _compare(proof: StreamProof, expected: Entry, entry: Entry, parked: set[str]) -> None:

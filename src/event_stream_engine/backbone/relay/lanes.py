@@ -107,6 +107,9 @@ class Lane:
                 await self.course.streams.append_packed(expected, slices, self._appended)
         except (StreamBusy, StreamRefused, LastIdMismatch, ForeignEntries) as error:
             self.fall_behind(error)
+        except Exception as error:  # noqa: BLE001  # it would end the relay, and with it all other lanes
+            self._say_unexpected()
+            self.fall_behind(error)
         finally:
             self.appending = False
 
@@ -143,6 +146,10 @@ class Lane:
             actual = await self.course.streams.last_id(self.stream)
         except (StreamBusy, StreamRefused) as error:
             self._note(error)
+            return
+        except Exception as error:  # noqa: BLE001  # as in `hand`
+            self._say_unexpected()
+            self.fall_behind(error)
             return
         if actual != known and known == self.last_id and not self.appending:
             self.fall_behind(LastIdMismatch(self.stream, known, actual))
@@ -219,6 +226,9 @@ class Lane:
                 self._note(error)
                 self._rebuild_soon()
             except (StreamBusy, StreamRefused, LastIdMismatch, *DATABASE_ERRORS) as error:
+                self._note(error)
+            except Exception as error:  # noqa: BLE001  # nobody awaits this task: its end would stop the stream
+                self._say_unexpected()
                 self._note(error)
             failures += 1
             longest = _REFUSED_SECONDS_MAX if self.state == "refused" else _BUSY_SECONDS_MAX
@@ -314,6 +324,9 @@ class Lane:
         FAILED.labels(self.stream, self.code).inc()
         worked("relay", "failed")
         log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
+
+    def _say_unexpected(self) -> None:
+        log.exception("lane failed unexpectedly", stream=self.stream)
 
     def _recover(self) -> None:
         self.behind, self.tick, self.state, self.code = False, None, "ok", None

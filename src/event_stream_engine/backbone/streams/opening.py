@@ -49,8 +49,9 @@ async def open_transport(settings: Settings) -> AsyncIterator[Transport]:
 def connect_cluster(url: str) -> "Redis":
     """A cluster's client; it follows redirections (MOVED, ASK), and sends no command twice for another reason."""
     client: Redis = RedisCluster.from_url(  # type: ignore[assignment]  # the commands are the same
-        url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_timeout=10
-    )
+        url, decode_responses=True, encoding_errors="replace", retry=Retry(NoBackoff(), 0), socket_connect_timeout=5,
+        socket_timeout=10,
+    )  # fmt: skip
     return client
 
 

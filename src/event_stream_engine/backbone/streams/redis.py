@@ -150,6 +150,7 @@ def unretried(timeout_seconds: float = 10) -> dict[str, Any]:
     """What makes a client so."""
     return {
         "decode_responses": True,
+        "encoding_errors": "replace",  # other programs may write any bytes into a stream: such an entry is foreign
         "retry": Retry(NoBackoff(), 0),
         "socket_connect_timeout": 5,
         "socket_timeout": timeout_seconds,

@@ -53,6 +53,8 @@ def _print(proof: Proof) -> None:
 
 
 def _stream_line(proof: StreamProof) -> str:
+    if proof.unreadable:
+        return f"stream {proof.stream}: cannot be read ({proof.unreadable}), {proof.committed} committed"
     return (
         f"stream {proof.stream}: {proof.committed} committed, {proof.published} published, {proof.trimmed} trimmed, "
         f"{proof.waiting} waiting, {proof.parked} parked, {proof.missing.count} missing, "
