@@ -46,6 +46,10 @@ class HttpSettings(Section):
         None, alias="ESE_PUBLIC_URL", description="The address that browsers and Twilio use, without a path."
     )
     max_upload_bytes: int = Field(512 * 2**20, alias="ESE_MAX_UPLOAD_BYTES", ge=1)
+    max_body_bytes: int = Field(
+        2**20, alias="ESE_MAX_BODY_BYTES", ge=1024, le=2**26,
+        description="The largest body of a request that is no upload; a larger one is refused before it is read.",
+    )  # fmt: skip
     requests_per_address: int = Field(
         30_000, alias="ESE_RATE_PER_ADDRESS", ge=0,
         description="Requests to the API a minute from one network address; 0: no limit.",

@@ -1,5 +1,6 @@
 """How often one may ask, from where a page may ask, and what headers every answer carries."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 
 from event_stream_engine import jobs
 from event_stream_engine.entrypoints.api import create_app
 from event_stream_engine.errors import Invalid
 from event_stream_engine.settings import load_settings
 from event_stream_engine.web.addresses import client_address, networks
+from event_stream_engine.web.body_limits import BodyLimits
 from tests.web.client import Client
 from tests.web.settings import settings_for
 
@@ -123,3 +126,44 @@ def test_only_a_trusted_proxy_says_who_asked(peer: str, forwarded: str, address:
 def test_a_list_that_cannot_be_meant_is_refused_at_the_start(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):
         load_settings({name: value, "ESE_HOME": "/nonexistent"})
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/login", "/sign-in", "/api/v1/segments"])
+async def test_a_body_that_is_too_large_is_refused_before_anybody_signed_in(
+    app_with: Callable[..., Any], path: str
+) -> None:
+    body = b'{"email": "' + b"a" * 2**20 + b'"}'
+    async with app_with() as app:
+        typed = {"content-type": "application/json"}
+        declared = await Client(app).post(path, headers={**typed, "content-length": str(len(body))})
+        undeclared = await Client(app).post("/api/v1/auth/login", content=body, headers=typed)
+    for answer in (declared, undeclared):
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert "1,048,576 bytes" in answer.json()["detail"]
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(app_with: Callable[..., Any]) -> None:
+    never = asyncio.get_running_loop().create_future()
+    refused: list[Any] = []
+
+    async def reading(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+        except HTTPException as error:
+            refused.append(error)
+
+    parts = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await never
+
+    limits = BodyLimits(reading, max_bytes=100, seconds=0.05)
+    await limits({"type": "http", "path": "/", "headers": []}, receive, receive)
+    assert [error.status_code for error in refused] == [408]
+
+
+async def test_an_address_that_is_no_file_name_is_not_found(app_with: Callable[..., Any]) -> None:
+    async with app_with() as app:
+        answer = await Client(app).get("/\0")
+    assert answer.status_code == 404

@@ -53,10 +53,13 @@ from event_stream_engine.resilience import CIRCUITS, Circuits, circuits_of
 from event_stream_engine.settings import Settings, load_settings
 from event_stream_engine.web import problems
 from event_stream_engine.web.addresses import networks
+from event_stream_engine.web.body_limits import BodyLimits
 from event_stream_engine.web.guards import declared
 from event_stream_engine.web.limits import RateLimits
 from event_stream_engine.web.openapi import serve, with_problems
 from event_stream_engine.web.platform import Platform
+
+OWN_BODY_LIMITS = ("/api/v1/imports", "/webhooks/")
 
 DESCRIPTION = """
 Campaigns over WhatsApp and SMS on one transactional event log.
@@ -155,6 +158,7 @@ async def asking_for_inbound() -> AsyncIterator[None]:
 def add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first that a request meets."""
     http = settings.http
+    app.add_middleware(BodyLimits, max_bytes=http.max_body_bytes, exempt=OWN_BODY_LIMITS)
     app.add_middleware(
         RateLimits,
         per_address=http.requests_per_address,

@@ -43,6 +43,8 @@ def mount(app: FastAPI, dist: Path) -> None:
     async def page(request: Request, path: str) -> Response:
         if request.url.path.startswith(_NOT_THE_UI):
             raise HTTPException(404, "There is nothing at this address.")
+        if "\0" in path:
+            raise HTTPException(404, "There is nothing at this address.")
         file = (root / path).resolve()
         if path and file.is_relative_to(root) and file.is_file():
             return FileResponse(file, headers={"cache-control": "no-cache"})

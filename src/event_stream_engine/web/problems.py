@@ -25,6 +25,7 @@ from event_stream_engine.wording import of_pydantic
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timed_out", 413: "too_large"}
 REQUEST_ID_HEADER = "x-request-id"
 
 
@@ -88,7 +89,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        code = _CODES.get(error.status_code, "http_error")
         return problem(error.status_code, code, str(error.detail), str(error.detail), headers=error.headers)
 
     @app.exception_handler(DBAPIError)
