@@ -145,10 +145,14 @@ async def test_no_tick_is_stored_when_nothing_was_written(database: Database, re
     assert await take(database, tick) is None
 
 
-async def test_an_event_that_is_too_large_is_refused_and_nothing_is_recorded(database: Database, log: Log) -> None:
+@pytest.mark.parametrize("character", ["x", "é", "😀"])
+async def test_an_event_that_is_too_large_is_refused_and_nothing_is_recorded(
+    database: Database, log: Log, character: str
+) -> None:
+    entity = character * (outbox.PAYLOAD_BYTES_MAX // len(character.encode()) + 1)
     with pytest.raises(ValueError, match="at most"):
         async with database.transaction() as tx:
-            await outbox.record(tx, ProofFact(entity="x" * (outbox.PAYLOAD_BYTES_MAX + 1), version=1))
+            await outbox.record(tx, ProofFact(entity=entity, version=1))
     assert await log.committed() == []
 
 

@@ -109,9 +109,17 @@ def test_being_in_says_nothing_about_the_variant() -> None:
     assert abs(sum(answer.variant == "a" for answer in served) / len(served) - 0.5) < 0.03
 
 
+def test_a_rollout_of_everybody_reaches_those_without_a_key() -> None:
+    everybody = {"percentage": STEPS, "serve": {"value": True}}
+    assert asked(flag(rollout=everybody), {}).value is True
+    when = [{"attribute": "country", "op": "in", "values": ["FR"]}]
+    by_rule = flag(rules=[{"when": when, **everybody}])
+    assert (asked(by_rule, {"country": "FR"}).value, asked(by_rule, {"country": "DE"}).value) == (True, False)
+
+
 @pytest.mark.parametrize("key", [None, "", True, 1.5, ["x"], 2**70])
 def test_without_a_sticky_key_the_value_is_given_and_the_reason_said(key: Any) -> None:
-    one = flag(rollout={"percentage": STEPS, "serve": {"value": True}})
+    one = flag(rollout={"percentage": STEPS - 1, "serve": {"value": True}})
     context = {} if key is None else {"targeting_key": key}
     answers = {(answer.value, answer.reason, answer.detail) for answer in [asked(one, context) for _ in range(50)]}
     assert answers == {(False, "DEFAULT", "no_key")}

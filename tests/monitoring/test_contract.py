@@ -142,6 +142,18 @@ async def test_nobody_watching_is_healthy() -> None:
     assert await get_broadcaster().health_check() is True
 
 
+async def test_what_cannot_be_sent_is_counted_and_takes_no_place() -> None:
+    circular: dict[str, object] = {}
+    circular["itself"] = circular
+    broadcaster = get_broadcaster()
+    offset = broadcaster.offset
+    for data in (circular, {"value": object()}):
+        assert broadcaster.publish(event(data=data)) is None, data
+    assert broadcaster.publish(event()) is not None
+    assert broadcaster.offset == offset + 1
+    assert broadcaster.ledger.imbalance == 0
+
+
 async def test_ten_broadcasts_at_once_are_ten_events_in_one_order() -> None:
     broadcaster = get_broadcaster()
     sent = await asyncio.gather(*(broadcaster.broadcast_event("cache_hit", {"number": n}) for n in range(10)))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.events.monitoring import FIRST_TO_GO, Category
@@ -148,11 +149,14 @@ async def test_a_database_that_is_down_costs_few_attempts_and_no_row(failing: Fa
     guard = Guard(Breaker("test"), backoff=Backoff(base=0.001, cap=0.005))
     persister = made(failing, guard=guard)
     failing.is_down = True
-    for number in range(3000):
-        persister.offer(published(number))
-        if number % 100 == 0:
-            done = await persister.flush(deadline=1.0)
-            assert not done.is_complete
+    with capture_logs() as logged:
+        for number in range(3000):
+            persister.offer(published(number))
+            if number % 100 == 0:
+                done = await persister.flush(deadline=1.0)
+                assert not done.is_complete
+    causes = [line["error"] for line in logged if line["event"] == "monitoring rows wait for the database"]
+    assert causes == ["ConnectionRefusedError", "CircuitOpen"], "each change is said once, and not each of 30 flushes"
     assert (guard.breaker.state, failing.attempts <= 10) == (State.OPEN, True)
     assert (persister.pending, persister.ledger.imbalance) == (3000, 0)
     failing.is_down = False

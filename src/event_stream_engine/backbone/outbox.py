@@ -63,7 +63,7 @@ async def write(tx: Transaction, rows: Sequence[Row]) -> int:
 def prepare(event: Event) -> Row:
     """The row of an event. Raises `ValueError` when its data is larger than the outbox takes."""
     event_id = new_id()
-    data = msgspec.json.encode(event).decode()
+    data = msgspec.json.encode(event)
     if len(data) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"{type(event).__name__} carries {len(data)} bytes; at most {PAYLOAD_BYTES_MAX} fit")
     return Row(
@@ -75,7 +75,7 @@ def prepare(event: Event) -> Row:
         event.belongs_to or correlation.get() or event_id,
         causation.get(),
         event.schema_version,
-        data,
+        data.decode(),
     )
 
 

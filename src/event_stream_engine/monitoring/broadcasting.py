@@ -88,15 +88,15 @@ class Broadcaster:
             self._failed += 1
             self.ledger.drop("invalid", event.worth)
             return None
-        self.offset += 1
-        placed = event.at(self.epoch, self.offset)
-        self._count(placed)
+        placed = event.at(self.epoch, self.offset + 1)
         try:
             published = Published(placed, _encoded(placed))
-        except (TypeError, ValueError):  # only JSON can be sent; validation says so, and blocks it in strict mode
+        except (TypeError, ValueError, RecursionError):  # only JSON can be sent; validation blocks it in strict mode
             self._failed += 1
             self.ledger.drop("not_json", event.worth)
             return None
+        self.offset += 1
+        self._count(placed)
         self._hand_over(published)
         self.ledger.delivered += 1
         return placed

@@ -185,7 +185,7 @@ def _names(event: UnifiedMonitoringEvent) -> str | None:
 def _sizes(event: UnifiedMonitoringEvent) -> str | None:
     try:
         sizes = len(msgspec.json.encode(event.data)), len(msgspec.json.encode(event.metadata))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return f"data and metadata must be JSON values: {error}."
     if sizes[0] > DATA_BYTES_MAX:
         return f"data takes {sizes[0]} bytes as JSON; at most {DATA_BYTES_MAX}."

@@ -78,7 +78,11 @@ class Compiled:
                 if not test(context.get(attribute)):
                     break
             else:
-                if share is None or (key is not None and bucket(self.flag.salt, self.name, key) < share):
+                if (
+                    share is None
+                    or share >= STEPS
+                    or (key is not None and bucket(self.flag.salt, self.name, key) < share)
+                ):
                     return serve(key)
         return None
 
@@ -86,6 +90,8 @@ class Compiled:
         if self._rollout is None:
             return self._value
         share, serve = self._rollout
+        if share >= STEPS:  # everybody, also who cannot be told from others
+            return serve(key)
         if key is None:
             return self._no_key
         return serve(key) if bucket(self.flag.salt, self.name, key) < share else self._value
