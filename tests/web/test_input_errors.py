@@ -57,6 +57,10 @@ async def test_no_operation_answers_in_a_validators_words(owner: Client) -> None
          "Needs its time zone, such as 2026-03-01T09:30:00Z."),
         ("/api/v1/audit", {"actor_id": "12"}, "actor_id",
          "Must be an id, such as 01890a5d-ac96-774b-bcce-b302099a8057."),
+        ("/api/v1/audit", {"until": "0.5"}, "until",
+         "Must be a date and a time, such as 2026-03-01T09:30:00Z, and is a number."),
+        ("/api/v1/reporting/messages/status", {"start_date": "0"}, "start_date",
+         "Must be a date and a time, such as 2026-03-01T09:30:00Z, and is a number."),
         ("/api/v1/backbone/dead-letters", {"status": "lost"}, "status", "Must be one of open, redriven or discarded."),
         ("/api/v1/backbone/dead-letters", {"group": "a\x00"}, "group", "Must not hold a zero byte."),
     ],
@@ -95,3 +99,9 @@ def test_a_flags_definition_is_told_what_is_wrong(given: dict[str, Any], told: t
     with pytest.raises(msgspec.MsgspecError) as caught:
         msgspec.convert(given, Flag)
     assert of_msgspec(caught.value) == told
+
+
+async def test_a_number_is_no_true_or_false_where_it_decides_what_is_done(owner: Client) -> None:
+    body = {"group": "messaging.count", "dry_run": 0}
+    problem = (await owner.post("/api/v1/backbone/replays", json=body)).json()
+    assert problem["errors"] == [{"field": "dry_run", "message": "Must be true or false."}]

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from event_stream_engine import clock
 from event_stream_engine.alerts import actions, runbooks, store
@@ -16,7 +16,7 @@ from event_stream_engine.alerts.model import Alert, AlertNotFound, Rule, Severit
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.web.auth import Account
-from event_stream_engine.web.bodies import Body
+from event_stream_engine.web.bodies import Body, Moment
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -84,7 +84,7 @@ class Runbook(BaseModel):
 
 class SilenceIn(Body):
     reason: str = Field(min_length=1, max_length=500)
-    ends_at: AwareDatetime
+    ends_at: Moment
 
 
 @router.get("", summary="Alerts, the newest first", dependencies=[needs("monitoring:read")])

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from event_stream_engine import audit
 from event_stream_engine.audit import reports
@@ -14,6 +14,7 @@ from event_stream_engine.entrypoints.audit.entries import AuditEntry, as_csv, en
 from event_stream_engine.errors import Invalid
 from event_stream_engine.messaging.routes.csv_safe import attachment
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Moment
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -48,8 +49,8 @@ def _search(
         str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="`campaign.launch`, or `campaign.*`.")
     ] = None,
     entity_id: Text = None,
-    since: Annotated[AwareDatetime | None, Query(description="From this time on.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    since: Annotated[Moment | None, Query(description="From this time on.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this time.")] = None,
     key_id: Annotated[UUID | None, Query(description="What was done by this API key.")] = None,
 ) -> Search:
     if since and until and until <= since:

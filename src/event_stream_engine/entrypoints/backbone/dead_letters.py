@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from event_stream_engine import audit
 from event_stream_engine.backbone import dead_letters, groups
@@ -90,7 +90,7 @@ class ChosenIn(Body):
 
     ids: list[UUID] | None = Field(None, min_length=1, max_length=1000)
     filter: LetterFilter | None = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
     @model_validator(mode="after")
     def one_of_both(self) -> "ChosenIn":

@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from event_stream_engine import audit
 from event_stream_engine.backbone import replay
@@ -13,7 +13,7 @@ from event_stream_engine.backbone.replay import Range
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
 from event_stream_engine.web.auth import Account
-from event_stream_engine.web.bodies import Body
+from event_stream_engine.web.bodies import Body, Moment
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -31,12 +31,12 @@ class ReplayIn(Body):
     stream: str | None = Field(None, max_length=200)
     types: list[str] | None = Field(None, min_length=1, max_length=100)
     key: str | None = Field(None, max_length=512)
-    from_time: AwareDatetime | None = None
-    to_time: AwareDatetime | None = None
+    from_time: Moment | None = None
+    to_time: Moment | None = None
     from_entry_id: str | None = EntryId
     to_entry_id: str | None = EntryId
     per_second: int | None = Field(None, ge=1, le=10_000)
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class ReplayShape(BaseModel):

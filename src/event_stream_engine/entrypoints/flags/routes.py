@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, Path, Query, Response
-from pydantic import AwareDatetime
 
 from event_stream_engine.database import Transaction
 from event_stream_engine.entrypoints.backbone.people import named
@@ -19,6 +18,7 @@ from event_stream_engine.flags.model import Change
 from event_stream_engine.flags.model.planning import Unknown
 from event_stream_engine.flags.store import AuditRow
 from event_stream_engine.web.auth import Account
+from event_stream_engine.web.bodies import Moment
 from event_stream_engine.web.guards import PUBLIC, needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, IfMatch, Limit, Page, decode_cursor, encode_cursor, set_version
@@ -144,8 +144,8 @@ async def roll_flag_back(
 async def flag_history(
     name: Name,
     tx: Tx,
-    since: Annotated[AwareDatetime | None, Query(description="From this time on.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    since: Annotated[Moment | None, Query(description="From this time on.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this time.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[shapes.FlagChangeShape]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from event_stream_engine.messaging.model import imports as rules
 from event_stream_engine.messaging.model.dates import Dates
@@ -112,7 +112,7 @@ class ImportStart(Body):
     consent_source: str = Field(examples=["web form, March 2026"], max_length=rules.CONSENT_SOURCE_MAX)
     default_consent: rules.DefaultConsent = Field("unknown", description="For rows whose consent is empty.")
     mode: rules.Mode = "merge"
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class Reject(BaseModel):

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from event_stream_engine import audit, jobs
 from event_stream_engine.messaging import inbound_tasks
 from event_stream_engine.messaging.actions import listing
 from event_stream_engine.web.auth import Account
-from event_stream_engine.web.bodies import Body
+from event_stream_engine.web.bodies import Body, Moment
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.unit import Route, Tx
@@ -35,7 +35,7 @@ class InboundListings(BaseModel):
 
 
 class CatchUpInput(Body):
-    since: AwareDatetime | None = Field(None, description="From this moment on; without it from where the lists stand.")
+    since: Moment | None = Field(None, description="From this moment on; without it from where the lists stand.")
 
 
 @router.get("/listings", summary="Up to when inbound messages are known", dependencies=[needs("monitoring:read")])

@@ -32,6 +32,7 @@ from event_stream_engine.messaging.store import inbound as inbound_store
 from event_stream_engine.messaging.store import messages as ledger
 from event_stream_engine.messaging.twilio.errors import describe
 from event_stream_engine.web.auth import Account, Principal
+from event_stream_engine.web.bodies import LocalMoment
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
 from event_stream_engine.web.pages import Cursor, Limit, Page, decode_cursor, encode_cursor
@@ -43,7 +44,7 @@ router = Router(prefix="/api/v1", route_class=Route)
 Statuses = Annotated[list[MessageStatus] | None, Query()]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Code = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
-Moment = Annotated[datetime | None, Query()]
+Moment = Annotated[LocalMoment | None, Query()]
 
 
 @router.get(

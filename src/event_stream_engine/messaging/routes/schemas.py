@@ -4,12 +4,12 @@ from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from event_stream_engine.messaging.model.contacts import ATTRIBUTES_MAX
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.model.templates import BODY_MAX
-from event_stream_engine.web.bodies import Body
+from event_stream_engine.web.bodies import Body, Moment
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 ShortText = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
@@ -285,7 +285,7 @@ class CampaignPatch(Body):
 
 
 class ScheduleInput(Body):
-    at: AwareDatetime
+    at: Moment
 
 
 class TestSendInput(Body):
