@@ -9,6 +9,7 @@ import pytest
 
 from event_stream_engine.flags.api import get_flag_manager
 from event_stream_engine.monitoring.api import (
+    Broadcaster,
     Category,
     UnifiedMonitoringEvent,
     classify,
@@ -128,6 +129,13 @@ async def test_the_figures_have_their_names() -> None:
     assert figures["sequence_counter"] == 1
     assert figures["classification_metrics"] == {"performance": 1}
     assert figures["adapter_metrics"]["direct"]["delivered"] == 1
+
+
+async def test_a_broadcaster_needs_no_arguments_and_its_figures_may_be_awaited() -> None:
+    broadcaster = Broadcaster()
+    await broadcaster.broadcast_event("cache_hit", {})
+    assert await broadcaster.get_metrics() == broadcaster.get_metrics()
+    assert (await broadcaster.get_metrics())["broadcaster_metrics"]["total_broadcasts"] == 1
 
 
 async def test_a_flush_without_a_database_says_that_there_is_none() -> None:

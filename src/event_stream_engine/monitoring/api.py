@@ -1,8 +1,6 @@
 """The one door to monitoring: the event, the broadcaster of this process, and the rules that events are held to."""
 
 from event_stream_engine.events.monitoring import Category
-from event_stream_engine.flags.api import get_flag_manager
-from event_stream_engine.live import Hub
 from event_stream_engine.monitoring.broadcasting import Broadcaster
 from event_stream_engine.monitoring.model import UnifiedMonitoringEvent, classify
 from event_stream_engine.monitoring.validation import Kind, Level, Rule
@@ -32,7 +30,7 @@ def install(broadcaster: Broadcaster) -> Broadcaster:
 
 def get_broadcaster() -> Broadcaster:
     """The process's broadcaster; before a process has installed any, one that reaches its own clients only."""
-    return _broadcaster if _broadcaster is not None else install(Broadcaster(get_flag_manager(), Hub(None)))
+    return _broadcaster if _broadcaster is not None else install(Broadcaster())
 
 
 def reset_broadcaster() -> None:

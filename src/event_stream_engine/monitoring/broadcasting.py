@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from event_stream_engine import clock
 from event_stream_engine.backbone.supervising import end
-from event_stream_engine.flags.api import Flags
+from event_stream_engine.flags.api import Flags, get_flag_manager
 from event_stream_engine.live import Hub
 from event_stream_engine.live.accounting import Ledger
 from event_stream_engine.live.channel import new_epoch
@@ -24,6 +24,14 @@ from event_stream_engine.telemetry import Bounded
 _FOREVER = float("inf")
 
 
+class Figures(dict[str, Any]):
+    """A dictionary that may be awaited as well: programs written against the interface do either."""
+
+    def __await__(self) -> Generator[None, None, "Figures"]:
+        yield from ()
+        return self
+
+
 class Broadcaster:
     """Publishing waits for nobody: it validates, gives the event its offset within this process's epoch, hands it to
     the adapters that the flags name, and returns.
@@ -35,15 +43,16 @@ class Broadcaster:
 
     def __init__(
         self,
-        flags: Flags,
-        hub: Hub,
+        flags: Flags | None = None,
+        hub: Hub | None = None,
         *,
         adapters: Iterable[Adapter] = (),
         persister: Persister | None = None,
         source: str = "event-stream-engine",
         circuits: Circuits | None = None,
     ) -> None:
-        self.hub = hub
+        """Without arguments it asks the process's flags and reaches this process's own clients only."""
+        self.hub = hub = Hub(None) if hub is None else hub
         self.validation = Validation()
         self.persister = persister
         self.epoch, self.offset = new_epoch(), 0
@@ -51,7 +60,7 @@ class Broadcaster:
         self.by_category: Counts[str] = Counts()
         self.by_type: Counts[str] = Counts()
         self._types = Bounded("event_type")
-        self._flags, self._source = flags, source
+        self._flags, self._source = get_flag_manager() if flags is None else flags, source
         self._direct = LocalAdapter(hub.channel, "direct")
         self._adapters = {adapter.name: adapter for adapter in adapters}
         self._broadcasts = Counts({"total_broadcasts": 0, "adapter_broadcasts": 0, "direct_broadcasts": 0})
@@ -129,19 +138,22 @@ class Broadcaster:
         if serving is not None:
             await end(serving)
 
-    def get_metrics(self) -> dict[str, Any]:
-        return {
-            "broadcaster_metrics": {**self._broadcasts, "failed_broadcasts": self._failed},
-            "connected_clients": self.hub.clients,
-            "use_adapter": self._flags.boolean("MONITORING_USE_ADAPTER", True),
-            "use_dual_mode": self._flags.boolean("MONITORING_DUAL_MODE", False),
-            "sequence_counter": self.offset,
-            "epoch": self.epoch,
-            "classification_metrics": dict(self.by_category),
-            "adapter_metrics": {adapter.name: _figures(adapter) for adapter in self._routes()},
-            "accounting": {ledger.stage: ledger.as_dict() for ledger in self.ledgers()},
-            "persister": None if self.persister is None else self.persister.figures(),
-        }
+    def get_metrics(self) -> Figures:
+        """What was published and what became of it; may be awaited."""
+        return Figures(
+            {
+                "broadcaster_metrics": {**self._broadcasts, "failed_broadcasts": self._failed},
+                "connected_clients": self.hub.clients,
+                "use_adapter": self._flags.boolean("MONITORING_USE_ADAPTER", True),
+                "use_dual_mode": self._flags.boolean("MONITORING_DUAL_MODE", False),
+                "sequence_counter": self.offset,
+                "epoch": self.epoch,
+                "classification_metrics": dict(self.by_category),
+                "adapter_metrics": {adapter.name: _figures(adapter) for adapter in self._routes()},
+                "accounting": {ledger.stage: ledger.as_dict() for ledger in self.ledgers()},
+                "persister": None if self.persister is None else self.persister.figures(),
+            }
+        )
 
     async def flush_metrics(self) -> dict[str, Any]:
         """Write everything that waits, now. `flushed` is true only after the commit, or where there is nothing to
