@@ -7,19 +7,28 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from event_stream_engine.embedded import processes
+from event_stream_engine.embedded import ports, processes
 from event_stream_engine.entrypoints.listening import listen
+from event_stream_engine.entrypoints.supervisor import probe
+from event_stream_engine.errors import Unavailable
+from tests.faults.scene import until
+from tests.sandbox.conftest import StartSandbox, start_sandbox
+
+__all__ = ["start_sandbox"]
 
 PROGRAM = """
 import sys
 from granian.constants import Interfaces
 from event_stream_engine.entrypoints.listening import server_of
 server_of(
-    int(sys.argv[1]), "tests.entrypoints.test_listening:answer", interface=Interfaces.ASGI, port=1, log_enabled=False,
+    int(sys.argv[1]), "tests.entrypoints.test_listening:answer", interface=Interfaces.ASGI, log_enabled=False,
+    address="127.0.0.1", port=1, setting="ESE_HTTP_PORT",
     workers_kill_timeout=2,
 ).serve()
 """
@@ -69,3 +78,37 @@ async def test_a_request_that_comes_while_no_process_serves_is_answered_by_the_n
             for process in (first, second):
                 if process is not None:
                     await processes.stop(process, ((signal.SIGKILL, 5.0),))
+
+
+SERVE = [sys.executable, "-m", "event_stream_engine.entrypoints.cli", "serve"]
+
+
+async def test_a_second_server_on_the_same_port_is_refused_and_a_killed_one_leaves_no_worker(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    port = ports.any_free()
+    environment = {
+        **os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "ESE_HTTP_PORT": str(port),
+        "ESE_HOME": str(tmp_path), "ESE_SECRET_KEY": "k" * 40,
+    }  # fmt: skip
+    first = subprocess.Popen(SERVE, env=environment)
+    try:
+        await until(lambda: probe(f"http://127.0.0.1:{port}/livez")[0])
+        second = await asyncio.to_thread(subprocess.run, SERVE, env=environment, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert f"Port {port} on 127.0.0.1 is taken" in second.stderr
+        assert "ESE_HTTP_PORT" in second.stderr
+        workers = psutil.Process(first.pid).children(recursive=True)
+        assert workers
+        first.kill()
+        first.wait()
+        assert psutil.wait_procs(workers, timeout=10)[1] == []
+    finally:
+        first.kill()
+        first.wait()
+
+
+async def test_a_second_sandbox_on_the_same_port_is_refused(start_sandbox: StartSandbox) -> None:
+    first = await start_sandbox()
+    with pytest.raises(Unavailable, match="ESE_SANDBOX_PORT"):
+        await start_sandbox(port=first.config.port)

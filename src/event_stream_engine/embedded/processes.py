@@ -37,6 +37,13 @@ def dies_with_parent(signal_number: int) -> Callable[[], None]:
     return arrange
 
 
+def die_with_parent(signal_number: int) -> None:
+    """The same for a process that is forked already: from now on the kernel sends it `signal_number` when its parent
+    dies. Linux only."""
+    if _libc is not None:
+        _libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal_number)
+
+
 def spawn(
     command: Sequence[str | Path],
     *,

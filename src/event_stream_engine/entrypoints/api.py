@@ -1,6 +1,7 @@
 """`ese serve`: the API, the webhooks, the live stream and the built UI, in one ASGI application."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from event_stream_engine.backbone.streams.opening import Transport, open_transpo
 from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
+from event_stream_engine.embedded.processes import die_with_parent
 from event_stream_engine.entrypoints import alerting, live, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.audit import routes as audit
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
@@ -78,6 +80,7 @@ def main() -> None:
         factory=True,
         address=settings.http.host,
         port=settings.http.port,
+        setting="ESE_HTTP_PORT",
         interface=Interfaces.ASGI,
         workers=settings.http.workers,
         loop=Loops.auto,  # `leaving` says which
@@ -180,6 +183,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def begin_worker() -> Settings:
     """Granian's workers are processes of their own: each reads the settings and sets up its logs."""
+    die_with_parent(signal.SIGKILL)  # a killed `ese serve` leaves none behind that goes on answering
     settings = begin("serve")
     jobs.configure(settings)
     return settings

@@ -1,14 +1,18 @@
-"""The listening socket outlives the process that serves: whoever connects during a restart waits in its queue.
+"""The listening socket outlives the process that serves: a client that connects during a restart waits in its queue.
 
 A process manager makes the socket and names its descriptor (`ESE_HTTP_FD`): `ese up` does, and systemd does with a
-socket unit (descriptor 3). Without one the server makes a socket of its own, as Granian does by default.
+socket unit (descriptor 3). Without one the server makes a socket of its own. Granian's own ones are bound with
+SO_REUSEPORT: a second server on the same port would take half of the connections, without an error.
 """
 
+import errno
 import socket
 from typing import Any
 
 from granian import _granian
-from granian.server import Server
+from granian.server import Server, embed
+
+from event_stream_engine.errors import Unavailable
 
 BACKLOG = 1024
 
@@ -26,13 +30,37 @@ class SharedServer(Server):  # type: ignore[misc, valid-type]  # which class it 
         self._sso.set_inheritable(True)
 
 
-def server_of(listen_fd: int | None, target: str, **given: Any) -> Any:
-    """Granian, on the inherited socket if there is one."""
-    if listen_fd is None:
-        return Server(target, **given)
-    shared = SharedServer(target, **given)
-    shared.inherited_fd = listen_fd
+class EmbeddedServer(embed.Server):
+    """The same for a server on this process's own event loop."""
+
+    inherited_fd: int
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = _granian.SocketHolder
+        self._ssp = None
+        self._shd = holder(self.inherited_fd, False, BACKLOG)
+        self._sfd = self.inherited_fd  # type: ignore[assignment]
+
+
+def server_of(listen_fd: int | None, target: str, *, address: str, port: int, setting: str, **given: Any) -> Any:
+    """Granian on the inherited socket, or on one of its own. Raises `Unavailable` when the port is taken; `setting`
+    names what chooses another one."""
+    shared = SharedServer(target, address=address, port=port, **given)
+    shared.inherited_fd = listen_only(address, port, setting).detach() if listen_fd is None else listen_fd
     return shared
+
+
+def listen_only(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket that shares its port with nobody. Raises `Unavailable`."""
+    try:
+        return listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                f"Port {port} on {host} is taken: another server listens there. Stop it, or choose a port with "
+                f"{setting}."
+            ) from error
+        raise Unavailable(f"Nothing can listen on {host}, port {port}: {error.strerror or error}.") from error
 
 
 def listen(host: str, port: int) -> socket.socket:

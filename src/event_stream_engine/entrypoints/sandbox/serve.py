@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from event_stream_engine.backbone.supervising import end
+from event_stream_engine.entrypoints.listening import EmbeddedServer, listen_only
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.config import SandboxConfig, config_from
 from event_stream_engine.entrypoints.sandbox.control import build_control
@@ -67,7 +67,7 @@ class SandboxServer:
     async def __aenter__(self) -> "SandboxServer":
         await self.account.open()
         ready = asyncio.Event()
-        self._server = Server(
+        self._server = EmbeddedServer(
             SandboxApp(self.account, ready),
             self.config.host,
             self.config.port,
@@ -77,6 +77,8 @@ class SandboxServer:
             backlog=1024,
             log_enabled=False,
         )
+        listener = listen_only(self.config.host, self.config.port, "ESE_SANDBOX_PORT")
+        self._server.inherited_fd = listener.detach()  # the server closes it
         self._task = asyncio.create_task(self._server.serve())
         listening = asyncio.create_task(ready.wait())
         await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
