@@ -111,6 +111,9 @@ async def _postgres(settings: Settings) -> Finding:
     url = settings.database_url.replace("postgresql+asyncpg://", "postgresql://")
     try:
         connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS_MAX)
+    except asyncpg.TooManyConnectionsError as error:
+        advice = "end other sessions, raise max_connections, or lower ESE_DATABASE_POOL_SIZE"
+        return Finding("PostgreSQL", Verdict.MISSING, f"no free connection: {error}", advice)
     except (OSError, asyncpg.PostgresError, ValueError, TimeoutError) as error:
         return Finding("PostgreSQL", Verdict.MISSING, f"no answer: {error}", "start it, or correct DATABASE_URL")
     version, release = connection.get_server_version(), connection.get_settings().server_version
@@ -139,12 +142,19 @@ async def _redis(settings: Settings) -> Finding:
         return _embedded("Redis", binaries.valkey_binary, "REDIS_URL")
     client = redis.asyncio.Redis.from_url(settings.redis_url, socket_timeout=ANSWER_SECONDS_MAX)
     try:
-        info: Mapping[str, Any] = await client.info("server")
+        info: Mapping[str, Any] = {
+            **await client.info("server"), **await client.info("memory"), **await client.info("stats"),
+        }  # fmt: skip
     except (redis.exceptions.RedisError, OSError) as error:
         return Finding("Redis", Verdict.MISSING, f"no answer: {error}", "start it, or correct REDIS_URL")
     finally:
         await client.aclose()
     name = "Valkey" if "valkey_version" in info else "Redis"
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and info.get("maxmemory"):
+        evicted = info.get("evicted_keys", 0)
+        advice = "set maxmemory-policy to noeviction: queues, locks and live state are lost otherwise"
+        return Finding("Redis", Verdict.MISSING, f"{name} evicts keys ({policy}); {evicted} were evicted", advice)
     return Finding("Redis", Verdict.GOOD, f"{name} {info.get('valkey_version', info['redis_version'])} answers")
 
 
