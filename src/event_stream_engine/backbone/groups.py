@@ -1,5 +1,6 @@
 """Consumer groups as an operator sees and steers them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -40,6 +41,12 @@ async def resume(tx: Transaction, name: str) -> None:
     """Raises `NotFound`."""
     await check(tx, name)
     await tx.execute(text(_RESUME), {"group": name})
+
+
+async def paused_of(tx: Transaction, names: Sequence[str]) -> list[str]:
+    """Those of these groups that somebody paused."""
+    rows = await tx.execute(text(_PAUSED), {"names": list(names)})
+    return [str(row.group_name) for row in rows]
 
 
 async def parked(tx: Transaction, name: str, limit: int) -> list[dict[str, Any]]:
@@ -93,6 +100,11 @@ ON CONFLICT (group_name) DO UPDATE SET paused_at = now(), paused_by = :by, pause
 
 _RESUME = """
 UPDATE consumer_groups SET paused_at = NULL, paused_by = NULL, pause_reason = NULL WHERE group_name = :group
+"""
+
+_PAUSED = """
+SELECT group_name FROM consumer_groups WHERE group_name = ANY (CAST(:names AS text[])) AND paused_at IS NOT NULL
+ORDER BY group_name
 """
 
 _PARKED = """

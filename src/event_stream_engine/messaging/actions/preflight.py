@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from event_stream_engine import clock
+from event_stream_engine.backbone import groups
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging import sms
 from event_stream_engine.messaging.actions.campaigns import find_campaign, frozen_parts
@@ -62,8 +63,13 @@ class Preflight:
         return not any(problem.level == "error" for problem in self.problems)
 
 
-async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
-    """Raises `CampaignNotFound`, `TemplateNotFound` or `SegmentNotFound`."""
+LAUNCH_GROUPS = ("messaging.freeze_audience", "messaging.start_sending")
+"""Without these consumer groups a launched campaign has no people, or sends nothing."""
+
+
+async def preflight(tx: Transaction, campaign_id: UUID, *, is_sending_held: bool = False) -> Preflight:
+    """`is_sending_held`: an operator holds the circuit to Twilio open. Raises `CampaignNotFound`, `TemplateNotFound` or
+    `SegmentNotFound`."""
     campaign = await find_campaign(tx, campaign_id)
     template = await find_template(tx, campaign.template_id)
     rule = await audience_of(tx, campaign.segment_id, campaign.topic)
@@ -99,7 +105,13 @@ async def preflight(tx: Transaction, campaign_id: UUID) -> Preflight:
             for row, text in zip(recipients[:PREVIEWS], texts, strict=False)
         ],
     )
-    found.problems = [*await _problems(tx, campaign, template, found), *_without_value(lacking), *_unsendable(verdicts)]
+    held = await _held(tx, is_sending_held=is_sending_held)
+    found.problems = [
+        *held,
+        *await _problems(tx, campaign, template, found),
+        *_without_value(lacking),
+        *_unsendable(verdicts),
+    ]
     return found
 
 
@@ -217,6 +229,20 @@ def _zones_unknown(campaign: Campaign, found: Preflight) -> str:
 
 def _people(count: int) -> str:
     return f"{count:,} {'person has' if count == 1 else 'people have'}"
+
+
+async def _held(tx: Transaction, *, is_sending_held: bool) -> list[Problem]:
+    """What somebody holds, so that a launch would come to nothing for now."""
+    found = []
+    if is_sending_held:
+        message = (
+            "An operator holds the circuit to Twilio open: no message leaves until it is reset (Monitoring, twilio)."
+        )
+        found.append(Problem("error", "sending_held", message))
+    for name in await groups.paused_of(tx, LAUNCH_GROUPS):
+        message = f"The consumer group {name} is paused: nothing is sent until it is resumed, under Event streams."
+        found.append(Problem("error", "group_paused", message))
+    return found
 
 
 async def _problems(tx: Transaction, campaign: Campaign, template: Template, found: Preflight) -> list[Problem]:

@@ -19,7 +19,8 @@ from event_stream_engine.messaging.reports import waiting
 from event_stream_engine.messaging.routes import masking, schemas
 from event_stream_engine.messaging.store import campaigns as store
 from event_stream_engine.messaging.twilio import gateway_of
-from event_stream_engine.resilience import CircuitOpen
+from event_stream_engine.messaging.twilio.guarded import SENDING
+from event_stream_engine.resilience import CircuitOpen, State, circuits_of
 from event_stream_engine.web.auth import Account
 from event_stream_engine.web.guards import needs
 from event_stream_engine.web.openapi import Router
@@ -91,10 +92,11 @@ async def remove_campaign(campaign_id: UUID, by: Account, tx: Tx) -> None:
 
 
 @router.post("/{campaign_id}/preflight", summary="What a launch would do", dependencies=[needs("campaigns:read")])
-async def preflight(campaign_id: UUID, by: Account, tx: Tx) -> schemas.Preflight:
+async def preflight(campaign_id: UUID, by: Account, tx: Tx, platform: ThePlatform) -> schemas.Preflight:
     """Audience, exclusions by reason, SMS segments, expected finish, previews and problems. Changes nothing."""
-    found = schemas.Preflight.model_validate(await preflight_action.preflight(tx, campaign_id))
-    return masking.preflight(found, by)
+    is_held = circuits_of(platform.shared).breaker(SENDING).state is State.FORCED_OPEN
+    found = await preflight_action.preflight(tx, campaign_id, is_sending_held=is_held)
+    return masking.preflight(schemas.Preflight.model_validate(found), by)
 
 
 @router.post("/{campaign_id}/launch", status_code=202, summary="Launch now", dependencies=[needs("campaigns:launch")])
