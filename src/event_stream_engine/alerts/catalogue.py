@@ -111,6 +111,12 @@ RULES: tuple[Rule, ...] = (
         5 * MINUTE, (DATABASE,),
     ),
     Rule(
+        "EseBreakerHeld", "ticket",
+        Level(Selector("ese_breaker_state", (("state", "forced_open"),)), "==", 1, ("breaker",)),
+        "An operator holds the circuit to {breaker} open",
+        "None of these calls is made until somebody resets it; what they carry waits.",
+    ),
+    Rule(
         "EseCampaignFailing", "ticket", Level(Selector("ese_campaign_failed_ratio"), ">", 0.5, ("campaign",)),
         "Most messages of campaign {campaign} fail", "More than half of the messages with an outcome did not arrive.",
         MINUTE, (DATABASE,),
