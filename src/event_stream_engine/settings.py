@@ -276,7 +276,7 @@ class MessagingSettings(Section):
         description="How long an unanswered request may still arrive at Twilio; only then do we ask.",
     )  # fmt: skip
     concurrency: int = Field(
-        800, alias="ESE_SEND_CONCURRENCY", ge=1, le=5000,
+        1000, alias="ESE_SEND_CONCURRENCY", ge=1, le=5000,
         description="At most so many requests of one process are under way; fewer where the rate needs fewer.",
     )  # fmt: skip
     claim_size: int = Field(

@@ -1,19 +1,24 @@
 """A STOP that no webhook brought is listed by Twilio and in force before anything more is sent."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import text
 
-from event_stream_engine import clock
+from event_stream_engine import clock, jobs
+from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.entrypoints import worker
 from event_stream_engine.entrypoints.sandbox.inbound import InboundRequest, receive_inbound
 from event_stream_engine.entrypoints.sandbox.message import Message
 from event_stream_engine.entrypoints.sandbox.serve import SandboxServer
+from event_stream_engine.jobs import Runtime
 from event_stream_engine.messaging.actions import listing
-from event_stream_engine.messaging.inbound_tasks import catch_up, catch_up_since
+from event_stream_engine.messaging.inbound_tasks import catch_up, catch_up_since, sending_waits
 from event_stream_engine.messaging.store import listings
 from tests.messaging.conftest import SENDER, World, later, phone
 from tests.sandbox.conftest import StartSandbox, free_port
 from tests.sandbox.test_gateway_outcomes import Connect
+from tests.web.settings import settings_for
 
 SERVICE = "MG" + "d4" * 16
 
@@ -148,3 +153,20 @@ async def test_sending_waits_for_the_first_list_after_a_start_and_not_for_ever(
         assert not await waits(), "Twilio lists nothing for ten minutes: sending goes on"
     await catch_up(world.database, gateway_to(sandbox.url))
     assert not await waits(-timedelta(minutes=1))
+
+
+async def test_a_process_that_started_before_the_last_list_sends_its_first_campaign_at_once(
+    world: World, start_sandbox: StartSandbox, gateway_to: Connect, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    sandbox = await unreachable(start_sandbox)
+    await world.launched(1)
+    settings = settings_for(database_url, redis_url, tmp_path)
+    jobs.configure(settings)
+    runtime = Runtime(settings, world.database, connect(redis_url))
+    await worker.tell_beside(runtime)
+    try:
+        await catch_up(world.database, gateway_to(sandbox.url))
+        assert not await sending_waits(runtime)
+    finally:
+        await worker.tell_no_more(runtime)
+        await runtime.redis.aclose()

@@ -19,6 +19,7 @@ from event_stream_engine.identity.smtp import BREAKER as SMTP
 from event_stream_engine.jobs import Runtime
 from event_stream_engine.jobs.app import QUEUES
 from event_stream_engine.jobs.runtime import run
+from event_stream_engine.messaging.inbound_tasks import note_start
 from event_stream_engine.messaging.twilio.guarded import ASKING, SENDING
 from event_stream_engine.resilience import circuits_of
 
@@ -54,6 +55,7 @@ BESIDE = "monitoring"
 async def tell_beside(runtime: Runtime) -> None:
     """Keep a broadcaster in this process of the worker: its breakers' changes are events, how they are is told, and
     orders to them are obeyed."""
+    note_start(runtime)
     circuits = circuits_of(runtime.shared)
     for name in (SENDING, ASKING, SMTP):  # shown from the start, also before the first call
         circuits.breaker(name)

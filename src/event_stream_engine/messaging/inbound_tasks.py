@@ -158,9 +158,16 @@ def _sum(one: CaughtUp, other: CaughtUp) -> CaughtUp:
     )
 
 
+def note_start(runtime: Runtime) -> datetime:
+    """When this process started: the moment of the first call, which belongs at its start. A sender waits for lists
+    that are newer, and where it began to count with its first campaign, that campaign would wait for seconds."""
+    started_at: datetime = runtime.shared.setdefault(_STARTED_AT, clock.now())
+    return started_at
+
+
 async def sending_waits(runtime: Runtime) -> bool:
     """Whether a sender must wait for the lists; then they are asked for at once."""
-    started_at = runtime.shared.setdefault(_STARTED_AT, clock.now())
+    started_at = note_start(runtime)
     async with runtime.database.transaction() as tx:
         waits = await listing.must_wait(tx, started_at)
     if waits:
