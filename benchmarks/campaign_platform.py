@@ -1,6 +1,6 @@
 """A campaign by the whole platform, from the launch to the last record, with a carrier that answers at once or late.
 
-Relay, consumers, workers and beat are processes of their own, as `ese up` starts them. After each run a second campaign
+Relay, consumers and workers are processes of their own, as `ese up` starts them. After each run a second campaign
 is sent while the workers are killed, and everybody is accounted for at the carrier."""
 
 import asyncio
@@ -65,7 +65,7 @@ async def _platform(milliseconds: int) -> AsyncIterator[tuple[Database, int, Pro
             try:
                 processes.append(await _sink(port, milliseconds))
                 await listening(port)
-                for command in ("relay", "consume", "beat", "work"):
+                for command in ("relay", "consume", "work"):
                     process = await _started(command, servers, port, home)
                     processes.append(process)
                 await _contacts(database)

@@ -1,6 +1,7 @@
 """The relay loses nothing and publishes nothing twice, wherever it or its servers break off."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from event_stream_engine.backbone import outbox
+from event_stream_engine.backbone import relay as relay_module
 from event_stream_engine.backbone.packing import take
 from event_stream_engine.backbone.relay import Relay
 from event_stream_engine.backbone.relay.lease import LeaseLost
@@ -293,6 +296,32 @@ async def test_a_lane_that_fails_as_nobody_has_thought_of_says_so_and_goes_on(
     assert "lane failed unexpectedly" in [line["event"] for line in logged]
     assert surprising.surprises == 0
     await log.assert_oracles()
+
+
+async def test_a_commit_wakes_a_relay_that_would_look_in_an_hour(
+    database: Database, streams: RedisStreams, log: Log, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "_QUIET_SHARE", 1e9)
+    patient = SETTINGS.model_copy(update={"idle_poll_ms": 3_600_000})
+    async with working(Relay(database, streams, patient)):
+        for count, name in enumerate(NAMES[:3], start=1):
+            await asyncio.sleep(outbox.HINT_SECONDS + 0.1)  # the relay is no longer busy, and a hint is allowed again
+            await record(name)
+            await log.wait_published(count)
+    await log.assert_oracles()
+
+
+async def test_a_process_sends_few_hints_however_much_it_commits(database: Database, record: Record) -> None:
+    hints: list[object] = []
+    async with database.driver() as listening:
+        await listening.add_listener(outbox.HINTS, lambda *given: hints.append(given))
+        await asyncio.sleep(outbox.HINT_SECONDS)  # one may have been sent a moment ago
+        started = time.monotonic()
+        for _ in range(50):
+            await record("a")
+        allowed = 1 + (time.monotonic() - started) / outbox.HINT_SECONDS
+        await listening.execute("SELECT 1")
+    assert 1 <= len(hints) <= allowed
 
 
 async def test_a_second_relay_waits_and_takes_over_when_the_first_stops(

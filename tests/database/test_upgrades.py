@@ -11,14 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from event_stream_engine import clock
-from event_stream_engine.database import Database, SchemaOlder, migrate, schema_of
+from event_stream_engine.database import Database, SchemaOlder, migrate, refuse_older_schema, schema_of
 from event_stream_engine.database.engine import async_url
 from event_stream_engine.database.migrating import alembic_config
 from event_stream_engine.embedded import ports
-from event_stream_engine.entrypoints.bootstrap import refuse_older_schema
 from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
-from event_stream_engine.settings import load_settings
 from tests.conftest import Addresses, drop, execute, in_database
 from tests.faults.scene import until
 
@@ -72,18 +70,17 @@ async def test_a_later_releases_schema_is_left_as_it_is(database_url: str) -> No
 
 
 async def test_a_process_refuses_a_schema_that_is_older_than_it_needs(former_url: str) -> None:
-    settings = load_settings({"DATABASE_URL": former_url})
     with pytest.raises(SchemaOlder, match=r"0013, this release needs \d{4}\. Run `ese migrate`"):
-        refuse_older_schema(settings)
+        refuse_older_schema(former_url)
     await migrate(former_url)
-    refuse_older_schema(settings)
+    refuse_older_schema(former_url)
     await execute(former_url, "DROP TABLE alembic_version")
     with pytest.raises(SchemaOlder, match="none"):
-        refuse_older_schema(settings)
+        refuse_older_schema(former_url)
 
 
 async def test_a_process_starts_without_a_database_that_answers() -> None:
-    refuse_older_schema(load_settings({"DATABASE_URL": f"postgresql://ese@127.0.0.1:{ports.any_free()}/ese"}))
+    refuse_older_schema(f"postgresql://ese@127.0.0.1:{ports.any_free()}/ese")
 
 
 async def test_a_migration_that_waits_for_a_table_lets_others_go_first(former_url: str) -> None:

@@ -4,7 +4,8 @@ from sqlalchemy import text
 
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.doctor import Verdict, platform_finding
-from event_stream_engine.entrypoints.supervisor import probe, sign_in_line
+from event_stream_engine.entrypoints.sign_in_command import sign_in_line
+from event_stream_engine.entrypoints.supervisor import probe
 
 NOBODY = "http://127.0.0.1:9"
 

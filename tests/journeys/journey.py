@@ -87,7 +87,7 @@ def _break_everything(platform: RunningPlatform, campaign: story.Launched) -> st
     story.write_stop(platform, stopped)
     _tell(f"{stopped} wrote STOP before their turn")
     _kill(platform, campaign, "a worker of work", lambda: platform.kill_a_child_of("work"))
-    for role in ("serve", "relay", "work", "consume", "beat"):
+    for role in ("serve", "relay", "work", "consume"):
         _kill(platform, campaign, role, partial(platform.kill, role))
     return stopped
 

@@ -294,7 +294,7 @@ class RunningPlatform:
         return found
 
     def pid(self, role: str) -> int:
-        """The process of `serve`, `relay`, `consume`, `work`, `beat` or `sandbox`."""
+        """The process of `serve`, `relay`, `consume`, `work` or `sandbox`."""
         return int(self.running()["processes"][role])
 
     def children_of(self, role: str) -> list[psutil.Process]:

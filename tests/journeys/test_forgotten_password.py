@@ -1,4 +1,4 @@
-"""A forgotten password on a whole platform: the request writes the mail down, beat and worker send it."""
+"""A forgotten password on a whole platform: the request writes the mail down, the worker sends it."""
 
 import asyncio
 import re

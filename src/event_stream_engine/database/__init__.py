@@ -5,7 +5,7 @@ open one, and nothing below an edge commits.
 """
 
 from event_stream_engine.database.engine import DATABASE_ERRORS, Database, Transaction, copy, metadata, raw
-from event_stream_engine.database.migrating import SchemaOlder, migrate, schema_of
+from event_stream_engine.database.migrating import SchemaOlder, migrate, refuse_older_schema, schema_of
 
 __all__ = [
     "DATABASE_ERRORS",
@@ -16,5 +16,6 @@ __all__ = [
     "metadata",
     "migrate",
     "raw",
+    "refuse_older_schema",
     "schema_of",
 ]

@@ -10,8 +10,8 @@ from weakref import WeakSet
 
 import asyncpg
 import msgspec
-from sqlalchemy import MetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import MetaData, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -20,6 +20,8 @@ from event_stream_engine.resilience import Breaker, Circuits, Pool
 
 Transaction = AsyncConnection
 POSTGRESQL = "postgresql"
+IDLE_SECONDS = 60
+_ENDS_IDLE = {"idle_session_timeout": f"{IDLE_SECONDS}s"}
 
 DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What a server that fails, or that cannot be reached, raises through the pool and through the driver (whose "internal"
@@ -57,7 +59,10 @@ class Database:
         breaker: Breaker | None = None,
     ) -> None:
         """`ping`: look whether a pooled connection still answers before it is used. A loop that starts anew after a
-        failure does without: it saves a round trip each time. `breaker`: learns of every transaction."""
+        failure does without: it saves a round trip each time. `breaker`: learns of every transaction.
+
+        The connection that was used last is used next, and the server ends those that were not used for `IDLE_SECONDS`:
+        a pool is as large as its load of late."""
         self._application, self._pings = application, ping
         self._breaker = breaker
         self._begun = 0
@@ -69,11 +74,14 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_pre_ping=ping,
+            pool_use_lifo=True,
             hide_parameters=True,  # what a statement was given is personal data, and errors are logged and kept
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
-            connect_args={"server_settings": {"application_name": application}, "timeout": 10},
+            connect_args={"server_settings": {"application_name": application, **_ENDS_IDLE}, "timeout": 10},
         )
+        if not ping:
+            event.listen(self.engine.sync_engine, "checkout", _refuse_ended)
 
     @classmethod
     def watched(cls, circuits: Circuits, url: str, **given: Any) -> Database:
@@ -128,6 +136,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _refuse_ended(connection: Any, *_: object) -> None:
+    """A pooled connection that the server has ended is replaced; seen without asking it. Raises what tells the pool."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server ended an idle connection")
 
 
 _begun: WeakSet[object] = WeakSet()  # transactions whose BEGIN is known to be sent

@@ -6,22 +6,24 @@ of its major version, and refuses an older one. A step back is to start the earl
 
 import asyncio
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from event_stream_engine.database.engine import async_url
+from event_stream_engine.database.engine import DATABASE_ERRORS, async_url
 from event_stream_engine.errors import Conflict, Unavailable
 from event_stream_engine.resilience import Backoff, sqlstate
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = structlog.get_logger()
 
@@ -72,8 +74,10 @@ class Schema:
         return f"{self.found or 'none'}, {needs}"
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration; without an ini file, because the folder is all there is to say."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -112,8 +116,14 @@ async def _migrated(connection: AsyncConnection) -> Schema:
         log.warning("the database was migrated by a later release and is left as it is", schema=str(before))
         return before
     await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
-    await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), "head"))
+    await connection.run_sync(_upgrade)
     return await connection.run_sync(_schema)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # every process looks at the schema, and few change it: Alembic takes 10 MB
+
+    command.upgrade(alembic_config(connection), "head")
 
 
 def _schema(connection: Connection) -> Schema:
@@ -132,6 +142,18 @@ async def schema_of(url: str, *, timeout_seconds: float = 5) -> Schema:
     finally:
         await connection.close(timeout=timeout_seconds)
     return Schema(found)
+
+
+def refuse_older_schema(url: str) -> None:
+    """Raises `SchemaOlder` before anything is written. A database that does not answer is waited for later, as ever."""
+    try:
+        with ThreadPoolExecutor(1) as thread:  # this one may run a loop already
+            schema = thread.submit(lambda: asyncio.run(schema_of(url))).result()
+    except (*DATABASE_ERRORS, TimeoutError) as error:
+        log.warning("the schema could not be looked at", error=str(error)[:200])
+        return
+    if schema.is_older:
+        raise SchemaOlder(f"The schema is {schema}. Run `ese migrate` with this release, then start it again.")
 
 
 def migrate_now(url: str) -> Schema:

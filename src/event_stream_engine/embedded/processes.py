@@ -16,6 +16,7 @@ from typing import IO
 import psutil
 
 POLL_SECONDS = 0.05
+POLL_SECONDS_MAX = 0.25
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -85,10 +86,12 @@ def group_of(account: int) -> int:
 async def ended(process: "subprocess.Popen[bytes]", *, within: float) -> bool:
     """Wait at most `within` seconds (`math.inf`: for ever) for the process to end."""
     deadline = time.monotonic() + within
+    seconds = POLL_SECONDS
     while process.poll() is None:
         if time.monotonic() > deadline:
             return False
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(seconds)
+        seconds = min(POLL_SECONDS_MAX, seconds * 1.2)
     return True
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from granian.constants import Interfaces, Loops
-from granian.log import LogLevels
 
 from event_stream_engine import __version__, jobs
 from event_stream_engine.alerts import routes as alerts
@@ -28,7 +26,6 @@ from event_stream_engine.entrypoints.flags.keeping import kept as kept_flags
 from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.leaving import before_leaving
-from event_stream_engine.entrypoints.listening import server_of
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
 from event_stream_engine.entrypoints.monitoring import breakers, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
@@ -70,25 +67,6 @@ Sign in with `POST /api/v1/auth/login` and send `Authorization: Bearer <access_t
 `cursor`; errors are problem documents (RFC 9457) with a stable `code`; POST takes `Idempotency-Key`; what two
 people may edit has an `ETag` and takes `If-Match`.
 """
-
-
-def main() -> None:
-    settings = begin("serve")
-    server_of(
-        settings.http.listen_fd,
-        "event_stream_engine.entrypoints.api:create_app",
-        factory=True,
-        address=settings.http.host,
-        port=settings.http.port,
-        setting="ESE_HTTP_PORT",
-        interface=Interfaces.ASGI,
-        workers=settings.http.workers,
-        loop=Loops.auto,  # `leaving` says which
-        log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
-        respawn_failed_workers=True,
-        workers_kill_timeout=8,
-        websockets=True,
-    ).serve()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -149,7 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def asking_for_inbound() -> AsyncIterator[None]:
-    """What people wrote while no API took it in is asked for at once; without Redis, when beat says so."""
+    """What people wrote while no API took it in is asked for at once; without Redis, when the schedule says so."""
     asking = asyncio.create_task(jobs.start(catch_up_inbound, expires=30))
     asking.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:

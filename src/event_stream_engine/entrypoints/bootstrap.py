@@ -8,14 +8,13 @@ import resource
 import signal
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 import uvloop
 
 from event_stream_engine import encryption, events
 from event_stream_engine.backbone.streams.redis import connect
-from event_stream_engine.database import DATABASE_ERRORS, SchemaOlder, schema_of
+from event_stream_engine.database import refuse_older_schema
 from event_stream_engine.entrypoints.metrics.publishing import keep_publishing
 from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
@@ -34,7 +33,7 @@ def begin(process: str) -> Settings:
     settings = load_settings()
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
     use_secret_key(settings)
-    refuse_older_schema(settings)
+    refuse_older_schema(settings.database_url)
     allow_connections()
     announce(settings, process)
     return settings
@@ -53,18 +52,6 @@ def use_secret_key(settings: Settings) -> None:
     """Let this process read what is stored under the installation's secret key, where one is set."""
     if settings.identity.secret_key is not None:
         encryption.configure(settings.secret_key, *settings.former_secret_keys)
-
-
-def refuse_older_schema(settings: Settings) -> None:
-    """Raises `SchemaOlder` before anything is written. A database that does not answer is waited for later, as ever."""
-    try:
-        with ThreadPoolExecutor(1) as thread:  # this one may run a loop already
-            schema = thread.submit(lambda: asyncio.run(schema_of(settings.database_url))).result()
-    except (*DATABASE_ERRORS, TimeoutError) as error:
-        log.warning("the schema could not be looked at", error=str(error)[:200])
-        return
-    if schema.is_older:
-        raise SchemaOlder(f"The schema is {schema}. Run `ese migrate` with this release, then start it again.")
 
 
 def announce(settings: Settings, process: str) -> None:

@@ -20,18 +20,16 @@ from typing import Any
 
 from event_stream_engine import clock
 from event_stream_engine.backbone.supervising import end
-from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
 from event_stream_engine.entrypoints.listening import listen
 from event_stream_engine.errors import EseError, Unavailable
-from event_stream_engine.identity import api as identity
 from event_stream_engine.settings import Settings, load_settings
 
-# In the order of stopping, with the patience (s) for each: what takes new work in first; then who plans
-# chores, who does them (they finish the step they are in), who publishes, who consumes, and the stand-in that
-# all of them call.
-PROGRAMS = {"serve": 10.0, "beat": 5.0, "work": 20.0, "relay": 10.0, "consume": 15.0, "sandbox": 5.0}
+# In the order of stopping, with the patience (s) for each: what takes new work in first; then the process that does
+# chores (it finishes the step it is in), the one that publishes, the one that consumes, and the stand-in that all of
+# them call.
+PROGRAMS = {"serve": 10.0, "work": 20.0, "relay": 10.0, "consume": 15.0, "sandbox": 5.0}
 READY_SECONDS_MAX = 120
 WATCH_SECONDS = 0.5
 
@@ -96,8 +94,7 @@ class Supervisor:
         self._record()
         self._start_children()
         await self._api_ready()
-        origin = self.settings.http.public_url or self._local_url
-        how = await sign_in_line(self.environment["DATABASE_URL"], origin)
+        how = await self._command("sign-in", "--how")
         self.ready = True
         self._record()
         self._announce(how)
@@ -201,7 +198,24 @@ class Supervisor:
         }
 
     async def _migrate(self) -> None:
-        await migrate(self.environment["DATABASE_URL"])
+        await self._command("migrate")
+
+    async def _command(self, *command: str) -> str:
+        """What an `ese` command says, in a process of its own: what it needs loaded is not kept here for as long as the
+        platform runs. Raises `Unavailable` with what it says when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "event_stream_engine.entrypoints.cli", *command,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **self.environment}, start_new_session=True,
+        )  # fmt: skip
+        try:
+            said, failed = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        if process.returncode != 0:
+            raise Unavailable(failed.decode(errors="replace").strip().removeprefix("ese: "))
+        return said.decode().strip()
 
     def _start_children(self) -> None:
         names = [name for name in PROGRAMS if name != "sandbox" or "ESE_SANDBOX_PORT" in self.environment]
@@ -287,27 +301,6 @@ class Supervisor:
 
     def _spawn_task(self, work: Any) -> None:
         self._tasks.add(asyncio.create_task(work))
-
-
-async def sign_in_link(database_url: str, origin: str, email: str | None = None) -> str:
-    """An address of the UI with a one-time token that signs in the first admin, or the account with this address."""
-    database = Database(database_url, pool_size=1, application="ese")
-    try:
-        return await identity.sign_in_link(database, origin, email)
-    finally:
-        await database.close()
-
-
-async def sign_in_line(database_url: str, origin: str) -> str:
-    """How to sign in: with the password once one is set, and in any case once with the link."""
-    database = Database(database_url, pool_size=1, application="ese")
-    try:
-        link = await identity.sign_in_link(database, origin)
-        if await identity.admin_has_password(database):
-            return f"Sign in with your password, or once with this link: {link}"
-        return f"Sign in (once, then set a password): {link}"
-    finally:
-        await database.close()
 
 
 def probe(url: str) -> tuple[bool, str]:

@@ -1,11 +1,11 @@
-"""`ese work` and `ese beat`: Celery, started from our settings."""
+"""`ese work`: Celery, started from our settings, and the schedule."""
 
 import asyncio
 import warnings
 from contextlib import AsyncExitStack
 
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_init, worker_process_init, worker_process_shutdown
 
 from event_stream_engine import jobs
 from event_stream_engine.backbone.effects import effects_of
@@ -25,11 +25,14 @@ from event_stream_engine.resilience import circuits_of
 
 
 def main() -> None:
-    """A worker for all queues. Its processes each run one event loop; chores in them await as usual."""
+    """A worker for all queues. Its processes each run one event loop; chores in them await as usual. There is one
+    while little is to be done, and as many as `ESE_WORKER_PROCESSES` while chores wait."""
     settings = begin("work")
     # The warning is about pickled messages; ours are JSON, the only content that the worker accepts.
     warnings.simplefilter("ignore", SecurityWarning)
     import_chores()
+    # Before the fork: what is loaded stays in memory that all processes share, as long as no collector writes to it.
+    worker_init.connect(lambda **_: collect_less_often(), weak=False)
     # A thread does not outlive the fork: each process of the worker follows the flags and tells its figures itself.
     worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: publish_beside(settings, "work"), weak=False)
@@ -41,7 +44,7 @@ def main() -> None:
         "--quiet",
         "worker",
         f"--queues={','.join(QUEUES)}",
-        f"--concurrency={settings.messaging.worker_processes}",
+        f"--autoscale={settings.messaging.worker_processes},1",
         "--loglevel=WARNING",
         "--without-gossip",
         "--without-mingle",
@@ -63,19 +66,10 @@ async def tell_beside(runtime: Runtime) -> None:
     keeping = kept(runtime.settings, runtime.database, get_flag_manager(), "work", circuits=circuits)
     await opened.enter_async_context(keeping)
     effects = effects_of(runtime.settings, runtime.database, runtime.redis, runtime.shared)
-    witness = asyncio.create_task(effects.keep())
-    opened.push_async_callback(end, witness)
+    scheduler = jobs.Scheduler(runtime.database, runtime.redis)
+    opened.push_async_callback(end, asyncio.create_task(effects.keep()), asyncio.create_task(scheduler.run()))
 
 
 async def tell_no_more(runtime: Runtime) -> None:
     """Write what waits, and say goodbye."""
     await runtime.shared[BESIDE].aclose()
-
-
-def beat() -> None:
-    """The clock of scheduled chores. It keeps no file: every schedule is an interval of seconds."""
-    settings = begin("beat")
-    follow_flags(settings, "beat")
-    import_chores()
-    celery = jobs.configure(settings)
-    celery.start(["--quiet", "beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler", "--pidfile="])

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from zxcvbn import zxcvbn
-
 from event_stream_engine.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized
 from event_stream_engine.permissions import Role
 
@@ -190,6 +188,8 @@ def checked_password(password: str, *about: str | None) -> str:
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise Invalid.field("password", f"Use {PASSWORD_MIN} to {PASSWORD_MAX} characters.")
     words = [part for text in about if text for part in (text, *re.split(r"[@.\s]+", text)) if len(part) > 2]
+    from zxcvbn import zxcvbn  # its word lists take 12 MB, and passwords are seldom chosen
+
     judged = zxcvbn(password[:_PASSWORD_JUDGED], user_inputs=[*words, "event stream engine"])
     if judged["score"] < PASSWORD_SCORE_MIN:
         raise Invalid.field("password", "This password is soon guessed. A few unrelated words do well.")

@@ -42,7 +42,10 @@ async def forget_expired(runtime: Runtime) -> None:
         await web_store.forget(tx, now - KEYS_KEPT)
 
 
-@every(5)
+_SENDS_MAIL = "EXISTS (SELECT FROM mails WHERE settled_at IS NULL AND (due_at <= now() OR expires_at <= now()))"
+
+
+@every(5, when=_SENDS_MAIL)
 @chore("identity.send_mail")
 async def send_mail(runtime: Runtime) -> None:
     """Send what was written down by committed changes.

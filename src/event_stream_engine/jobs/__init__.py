@@ -10,5 +10,6 @@ finds the work again.
 
 from event_stream_engine.jobs.app import CELERY, Schedule, chore, configure, every, start
 from event_stream_engine.jobs.runtime import Runtime
+from event_stream_engine.jobs.scheduling import Scheduler
 
-__all__ = ["CELERY", "Runtime", "Schedule", "chore", "configure", "every", "start"]
+__all__ = ["CELERY", "Runtime", "Schedule", "Scheduler", "chore", "configure", "every", "start"]

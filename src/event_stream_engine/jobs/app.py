@@ -24,10 +24,11 @@ Coroutine = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A chore that beat starts every so many seconds."""
+    """A chore that is started every so many seconds; with `when`, an SQL condition, only while it is true."""
 
     name: str
     seconds: float
+    when: str | None = None
 
 
 SCHEDULES: list[Schedule] = []
@@ -49,19 +50,10 @@ def configure(settings: Settings) -> Celery:
         task_default_queue="default",
         task_routes=ROUTES,
         worker_prefetch_multiplier=1,
+        worker_autoscaler="event_stream_engine.jobs.scaling:Scaling",
         worker_hijack_root_logger=False,
         worker_send_task_events=True,
         task_send_sent_event=True,
-        beat_max_loop_interval=1,
-        beat_schedule={
-            # A run that nobody took until the next one is due is dropped: nothing piles up while workers are down.
-            schedule.name: {
-                "task": schedule.name,
-                "schedule": schedule.seconds,
-                "options": {"expires": max(1.0, schedule.seconds)},
-            }
-            for schedule in SCHEDULES
-        },
         enable_utc=True,
     )
     return CELERY
@@ -94,11 +86,15 @@ def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
     return register
 
 
-def every(seconds: float) -> Callable[[Any], Any]:
-    """Let beat start this chore every `seconds`; stands above `@chore`."""
+def every(seconds: float, *, when: str | None = None) -> Callable[[Any], Any]:
+    """Let a worker start this chore every `seconds`; stands above `@chore`.
+
+    `when`: an SQL condition that tells whether there is anything to do. It is asked instead of starting a chore that
+    would find nothing, together with all others, so it must be answered by an index.
+    """
 
     def schedule(task: Any) -> Any:
-        SCHEDULES.append(Schedule(task.name, seconds))
+        SCHEDULES.append(Schedule(task.name, seconds, when))
         return task
 
     return schedule

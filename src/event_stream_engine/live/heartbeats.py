@@ -22,7 +22,7 @@ SILENT_SECONDS = 10.0
 FORGOTTEN_SECONDS = 3600.0
 _KEY = "ese:heartbeats"
 
-NEEDED = ("work", "beat", "relay", "consume")
+NEEDED = ("work", "relay", "consume")
 """The processes without which campaigns stand still, by their `ese` commands."""
 
 

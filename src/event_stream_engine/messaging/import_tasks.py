@@ -118,7 +118,12 @@ async def _keep(runtime: Runtime, run: Import) -> None:
                 return
 
 
-@every(1)
+_RESUMES = """
+EXISTS (SELECT FROM imports WHERE status = 'running' AND (lease_until IS NULL OR lease_until < now()))
+"""
+
+
+@every(1, when=_RESUMES)
 @chore("imports.resume")
 async def resume(runtime: Runtime) -> None:
     """Start imports that wait for a worker: new ones, and those whose worker died."""

@@ -177,7 +177,10 @@ async def sending_waits(runtime: Runtime) -> bool:
     return waits
 
 
-@every(5)
+_CONFIRMS = "EXISTS (SELECT FROM opt_out_confirmations WHERE status IN ('waiting', 'sending'))"
+
+
+@every(5, when=_CONFIRMS)
 @chore("messaging.confirm_opt_outs")
 async def confirm_opt_outs(runtime: Runtime) -> None:
     """Send the confirmations that wait, each at most once."""

@@ -82,7 +82,13 @@ async def send_slice(runtime: Runtime, campaign_id: UUID, lock: "Lock") -> bool:
     return await pipeline.run()
 
 
-@every(1)
+_DISPATCHES = """
+EXISTS (SELECT FROM campaigns WHERE status = 'running' OR (status = 'scheduled' AND scheduled_at <= now()))
+"""
+_RECOVERS = "EXISTS (SELECT FROM messages WHERE status IN ('sending', 'unknown'))"
+
+
+@every(1, when=_DISPATCHES)
 @chore("messaging.dispatch")
 async def dispatch(runtime: Runtime) -> None:
     """Launch what is scheduled for now, and see to it that every running campaign has a sender."""
@@ -96,7 +102,7 @@ async def dispatch(runtime: Runtime) -> None:
             await start(send_campaign, str(campaign_id), expires=10)
 
 
-@every(5)
+@every(5, when=_RECOVERS)
 @chore("messaging.recover")
 async def recover(runtime: Runtime) -> None:
     """Settle messages whose sender died, and those whose answer was lost, by asking Twilio."""

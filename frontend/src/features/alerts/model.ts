@@ -10,7 +10,7 @@ export interface Component {
 const RANK: Record<HealthStatus, number> = { fail: 0, warn: 1, pass: 2 };
 const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop" };
 const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "" };
-const processes = new Set(["work", "beat", "consume"]);
+const processes = new Set(["work", "consume"]);
 
 /** Every check with names for people; what fails comes first, then what warns. */
 export function components(health: Health): Component[] {

@@ -46,6 +46,10 @@ BATCH_SECONDS = Histogram("ese_consume_batch_seconds", "Time to apply one batch"
 _PAUSE_SECONDS_MAX = 15.0
 _IDLE_CHECK_SECONDS = 5.0
 _LAG_SECONDS = 10.0
+_BEAT_SECONDS = 1.0
+_QUIET_BEAT_SECONDS = 2.0
+_QUIET_AFTER_SECONDS = 10.0
+"""Without an event, a group that is quiet says less often that it is alive, and is paused that much later."""
 SHUTDOWN_SECONDS = 20.0
 
 _Waited = (StreamBusy, StreamRefused, LeaseLost, PositionMoved, UnknownTicks, *DATABASE_ERRORS, TimeoutError)
@@ -66,6 +70,8 @@ class Consumer:
     _careful: bool = False
     """The last owner died with work in hand: each event is marked as started before it is tried."""
     _parked: asyncio.Event = field(default_factory=asyncio.Event)
+    _read_at: float = 0.0
+    """When the group read an event last, by the loop's clock."""
     _attempts: Attempts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,18 +133,23 @@ class Consumer:
         sampled = loop.time() - _LAG_SECONDS
         while not self.stop.is_set():
             await self.lease.renew()
+            if self.lease.is_due:
+                self._parked.set()
             if loop.time() - sampled >= _LAG_SECONDS:
                 sampled = loop.time()
                 try:
                     await lag.sample(self.database, self.group)
                 except DATABASE_ERRORS as error:  # a figure is missing; consuming goes on
                     log.warning("lag not sampled", group=self.group.name, error=str(error)[:300])
-            await pause(self.stop, min(1.0, self.settings.consume_lease_seconds / 4))
+            quiet = loop.time() - self._read_at > _QUIET_AFTER_SECONDS and not self.lease.is_due
+            seconds = _QUIET_BEAT_SECONDS if quiet else _BEAT_SECONDS
+            await pause(self.stop, min(seconds, self.settings.consume_lease_seconds / 4))
 
     async def _feed(self) -> None:
         """Replays of this group put what they replay among the parked events."""
         while not self.stop.is_set():
-            fed = 0 if self.lease.paused else await replay.feed(self.database, self.group.name)
+            feeds = self.lease.replays and not self.lease.paused
+            fed = await replay.feed(self.database, self.group.name) if feeds else 0
             if fed:
                 self._parked.set()
             await pause(self.stop, 0.1 if fed else 1.0)
@@ -158,6 +169,7 @@ class Consumer:
             async for read in following:
                 now = time()
                 if read.entries:
+                    self._read_at = now
                     given = inbox.by_place(read.entries)
                     await self._catch_trimmed(given, read.heads)
                     await self._apply_read(given)

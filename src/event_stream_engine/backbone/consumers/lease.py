@@ -17,7 +17,8 @@ class LeaseLost(Exception):
 
 @dataclass
 class GroupLease:
-    """`before` says how the last owner ended; `paused` is what the last heartbeat read."""
+    """`before` says how the last owner ended; the rest is what the last heartbeat read: whether the group is `paused`,
+    whether one of its `replays` is unfinished, and whether any event is `parked`, and one of them due."""
 
     database: Database
     group: str
@@ -26,6 +27,9 @@ class GroupLease:
     epoch: int = 0
     before: Before = "released"
     paused: bool = False
+    replays: bool = True
+    parked: bool = True
+    is_due: bool = True
 
     async def take(self) -> bool:
         """Whether it was free, or its holder gone; then it is ours under a new epoch."""
@@ -52,7 +56,7 @@ class GroupLease:
             row = (await tx.execute(text(_RENEW), {**self._values(), "epoch": self.epoch})).one_or_none()
         if row is None:
             raise LeaseLost(f"another consumer owns {self.group}")
-        self.paused = row.paused
+        self.paused, self.replays, self.parked, self.is_due = row
 
     async def release(self) -> None:
         """Nothing is in hand any more: the next owner starts as if nothing had happened."""
@@ -79,7 +83,11 @@ WHERE group_name = :group RETURNING epoch
 
 _RENEW = """
 UPDATE consumer_groups SET expires_at = clock_timestamp() + make_interval(secs => :seconds)
-WHERE group_name = :group AND epoch = :epoch RETURNING paused_at IS NOT NULL AS paused
+WHERE group_name = :group AND epoch = :epoch
+RETURNING paused_at IS NOT NULL AS paused,
+    EXISTS (SELECT FROM replays WHERE group_name = :group AND status IN ('pending', 'running')) AS replays,
+    EXISTS (SELECT FROM parked_events WHERE group_name = :group) AS parked,
+    EXISTS (SELECT FROM parked_events WHERE group_name = :group AND next_attempt_at <= now()) AS is_due
 """
 
 _RELEASE = """

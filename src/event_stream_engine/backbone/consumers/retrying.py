@@ -38,11 +38,15 @@ class Retrying:
         self._look_at = 0.0
 
     async def run(self) -> None:
-        """Heads of parked keys, when they are due."""
+        """Heads of parked keys, when they are due. What others park is told by `parked`, which the heartbeat sets."""
+        woken = True
         while not self.stop.is_set():
             self.parked.clear()
             if self.lease.paused:
                 await pause(self.stop, 0.2)
+                continue
+            if not self.lease.parked and not woken:
+                woken = await self._woken(_ORPHANS_SECONDS)
                 continue
             async with self.database.transaction() as tx:
                 heads, wait = await parking.due(tx, self.group.name, _HEADS_A_ROUND)
@@ -51,7 +55,12 @@ class Retrying:
             else:
                 self._careful_left = 0
                 await self._promote_orphans()
-                await pause(self.parked, 1.0 if wait is None else min(1.0, max(0.05, wait)))
+                woken = await self._woken(1.0 if wait is None else min(1.0, max(0.05, wait))) or wait is not None
+
+    async def _woken(self, seconds: float) -> bool:
+        """Whether something was parked meanwhile, or became due."""
+        await pause(self.parked, seconds)
+        return self.parked.is_set()
 
     async def _promote_orphans(self) -> None:
         """Now and then; the seldomer the more waits."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Gauge
 
-from event_stream_engine.backbone import life, ticks
+from event_stream_engine.backbone import life, outbox, ticks
 from event_stream_engine.backbone.effects import Effects, WitnessUnavailable
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.backbone.packing import packed as packed_batch
@@ -39,6 +39,7 @@ REFUSED = Gauge("ese_relay_generation_refused", "1 while the relay waits for an 
 _WAITED_FOR = (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused, WitnessUnavailable)
 _SAVE_SECONDS = 1.0
 _STAYS_BUSY_SECONDS = 0.2  # events come in bursts: whoever wrote a moment ago writes again
+_QUIET_SHARE = 0.1  # then the pauses are this share of the time since the last event, up to `idle_poll_ms`
 _CHECK_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS_MAX = 5.0
@@ -64,6 +65,7 @@ class Relay:
     lease: Lease = field(init=False)
     course: Course = field(init=False)
     _connection: Connection = field(init=False)
+    _hinted: asyncio.Event = field(default_factory=asyncio.Event)
     _handed: int = 0
     _handing: "asyncio.Task[None] | None" = None
     """The newest tick's last slices on their way; the next tick is taken meanwhile."""
@@ -94,6 +96,7 @@ class Relay:
     async def _work_under_lease(self) -> None:
         async with self.database.driver() as self._connection:
             await self._connection.execute(_TUNED)
+            await self._connection.add_listener(outbox.HINTS, lambda *_: self._hinted.set())
             await self._take_lease()
             if self.stop.is_set():
                 return
@@ -119,18 +122,33 @@ class Relay:
         previous = await self.resume()
         log.info("relay works", tick=previous.id, generation=previous.generation, epoch=self.lease.epoch)
         loop = asyncio.get_running_loop()
-        busy_until = 0.0
+        newest = loop.time()
         while not self.stop.is_set():
             looked = loop.time()
+            self._hinted.clear()
             tick = await self.step(previous)
             previous = tick or previous
             if tick is not None:
-                busy_until = loop.time() + _STAYS_BUSY_SECONDS
-            busy = loop.time() < busy_until
-            rhythm = (self.settings.busy_poll_ms if busy else self.settings.idle_poll_ms) / 1000
-            await pause(self.stop, max(0.0, looked + rhythm - loop.time()))
+                newest = loop.time()
+            await self._await_events(looked, loop.time() - newest)
         await self._settle()
         await self._save()
+
+    async def _await_events(self, looked: float, quiet_seconds: float) -> None:
+        """Pause until it is time to look again; a hint that something was committed ends the pause of a relay that is
+        not busy."""
+        loop = asyncio.get_running_loop()
+        busy, idle = self.settings.busy_poll_ms / 1000, self.settings.idle_poll_ms / 1000
+        if quiet_seconds < _STAYS_BUSY_SECONDS:
+            await pause(self.stop, max(0.0, looked + busy - loop.time()))
+            return
+        rhythm = max(busy, min(idle, quiet_seconds * _QUIET_SHARE))
+        waiting = [asyncio.create_task(self.stop.wait()), asyncio.create_task(self._hinted.wait())]
+        try:
+            await asyncio.wait(waiting, timeout=max(0.0, looked + rhythm - loop.time()),
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        finally:
+            await end(*waiting)
 
     async def step(self, previous: Tick) -> Tick | None:
         """Take one tick and begin to hand it out. The tick is durable before its first entry leaves."""

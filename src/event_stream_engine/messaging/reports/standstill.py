@@ -20,20 +20,18 @@ from event_stream_engine.messaging.twilio.guarded import SENDING
 AFTER = timedelta(seconds=15)
 
 Reason = Literal[
-    "no_worker", "no_scheduler", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
+    "no_worker", "no_relay", "no_consumer", "quiet_hours", "throttled", "retry_later",
     "asking_twilio", "other_message", "sender_limit", "inbound_unknown", "given_up", "circuit_open", "not_known",
 ]  # fmt: skip
 
 COMMANDS = {
     "work": "worker (ese work)",
-    "beat": "scheduler (ese beat)",
     "relay": "relay (ese relay)",
     "consume": "consumer (ese consume)",
 }
 
 _REASONS: dict[str, tuple[Reason, str]] = {
     "work": ("no_worker", "No worker is running, so nothing is sent."),
-    "beat": ("no_scheduler", "The scheduler is not running, so nobody gives the workers their next chores."),
     "relay": ("no_relay", "The relay is not running, so these figures do not hear of what happens."),
     "consume": ("no_consumer", "No consumer is running, so what happens is not counted."),
 }

@@ -1,0 +1,120 @@
+"""The schedule: which chores are due, and their start. Every worker process runs it, and one at a time starts chores.
+
+A lease in Redis says which one. Redis also carries the chores, so without it there is nothing to start. A process that
+is silent for `LEASE_MS` loses the lease to another. Two that believe for a moment to hold it start a chore twice, which
+a chore allows. A run that no worker took until the next one is due is dropped: nothing piles up while workers are down.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import structlog
+from kombu.exceptions import KombuError
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from event_stream_engine.backbone.supervising import holder_name
+from event_stream_engine.database import DATABASE_ERRORS, Database
+from event_stream_engine.jobs.app import CELERY, SCHEDULES, Schedule
+
+log = structlog.get_logger()
+
+STARTED = Counter("ese_scheduled_total", "Chores that the schedule started", ["chore"])
+
+KEY = "ese:scheduler"
+LEASE_MS = 5000
+STEP_SECONDS = 1.0
+
+_TAKE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_ERRORS = (RedisError, KombuError, *DATABASE_ERRORS, TimeoutError)
+
+
+@dataclass
+class Scheduler:
+    """`run` until canceled."""
+
+    database: Database
+    redis: "Redis"
+    schedules: Sequence[Schedule] = field(default_factory=lambda: SCHEDULES)
+    holder: str = field(default_factory=holder_name)
+    _looked_at: dict[str, float] = field(default_factory=dict)
+    """When each chore was last started, or found to have nothing to do, by the loop's clock. Empty without the
+    lease."""
+    _failing: bool = False
+
+    async def run(self) -> None:
+        """A server that does not answer is tried again each second; the log says when that begins and ends."""
+        try:
+            while True:
+                await self.try_step()
+                await asyncio.sleep(STEP_SECONDS)
+        finally:
+            await self._release()
+
+    async def try_step(self) -> None:
+        """`step`, whose failure is logged once, and its end once."""
+        try:
+            await self.step()
+        except _ERRORS as error:
+            if not self._failing:
+                log.warning("schedule interrupted", error=str(error)[:300])
+            self._failing = True
+        else:
+            if self._failing:
+                log.info("schedule resumed")
+            self._failing = False
+
+    async def step(self) -> list[str]:
+        """Start what is due, if this process has the lease; the names of what was started. Raises what Redis and
+        PostgreSQL raise."""
+        if not await self._holds():
+            self._looked_at.clear()
+            return []
+        now = asyncio.get_running_loop().time()
+        due = [one for one in self.schedules if self._is_due(one, now)]
+        wanted = await self._wanted(due)
+        for schedule in wanted:
+            await asyncio.to_thread(_start, schedule)
+        self._looked_at |= dict.fromkeys((schedule.name for schedule in due), now)
+        return [schedule.name for schedule in wanted]
+
+    def _is_due(self, schedule: Schedule, now: float) -> bool:
+        looked_at = self._looked_at.get(schedule.name)
+        return looked_at is None or now - looked_at >= schedule.seconds - STEP_SECONDS / 2
+
+    async def _wanted(self, due: Sequence[Schedule]) -> list[Schedule]:
+        """Those that have something to do; all conditions are asked in one statement."""
+        conditional = [schedule for schedule in due if schedule.when is not None]
+        if not conditional:
+            return list(due)
+        columns = ", ".join(f"({schedule.when})" for schedule in conditional)
+        async with self.database.transaction() as tx:
+            answers = (await tx.execute(text(f"SELECT {columns}"))).one()
+        idle = {schedule.name for schedule, is_true in zip(conditional, answers, strict=True) if not is_true}
+        return [schedule for schedule in due if schedule.name not in idle]
+
+    async def _holds(self) -> bool:
+        given = cast("Awaitable[int]", self.redis.eval(_TAKE, 1, KEY, self.holder, LEASE_MS))
+        return bool(await given)
+
+    async def _release(self) -> None:
+        """So that another process goes on at once."""
+        try:
+            await cast("Awaitable[int]", self.redis.eval(_RELEASE, 1, KEY, self.holder))
+        except (RedisError, OSError):
+            log.info("lease of the schedule not released", expires_in_ms=LEASE_MS)
+
+
+def _start(schedule: Schedule) -> None:
+    CELERY.tasks[schedule.name].apply_async(expires=max(1.0, schedule.seconds))
+    STARTED.labels(schedule.name).inc()
