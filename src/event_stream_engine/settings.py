@@ -223,7 +223,7 @@ class BackboneSettings(Section):
         description="While events come. On few cores less is no faster: a tick takes processor time from what follows.",
     )  # fmt: skip
     idle_poll_ms: int = Field(
-        250, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000,
+        1000, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000,
         description="While nothing happens. A commit of the platform's own wakes the relay at once; others wait.",
     )  # fmt: skip
     lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)

@@ -56,16 +56,27 @@ async def test_a_chore_is_not_started_again_before_its_time(make_scheduler: Make
     assert [await scheduler.step(), await scheduler.step()] == [["monitoring.roll_up"], []]
 
 
+async def test_chores_that_come_seldom_are_started_one_after_the_other(make_scheduler: MakeScheduler) -> None:
+    often = Schedule("imports.resume", 1)
+    seldom = [Schedule(f"monitoring.{name}", 60) for name in ("forget", "roll_up")]
+    scheduler = make_scheduler("one", often, *seldom)
+    assert await scheduler.step() == ["imports.resume", "monitoring.forget"]
+    assert await scheduler.step() == ["monitoring.roll_up"]
+    assert await scheduler.step() == []
+
+
 async def test_a_chore_with_nothing_to_do_is_not_started(
     make_scheduler: MakeScheduler, database: Database, redis: "Redis"
 ) -> None:
     assert await make_scheduler("one", CONDITIONAL).step() == []
     assert await waiting(redis) == 0
     async with database.transaction() as tx:
-        await tx.execute(text("""
+        await tx.execute(
+            text("""
             INSERT INTO mails (id, recipient, kind, detail, created_at, due_at, expires_at)
             VALUES (gen_random_uuid(), 'a@b.cd', 'password_reset', '{}', now(), now(), now() + interval '1 hour')
-        """))
+        """)
+        )
     assert await make_scheduler("one", CONDITIONAL).step() == ["identity.send_mail"]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import math
 import os
 import pwd
 import signal
@@ -16,7 +17,6 @@ from typing import IO
 import psutil
 
 POLL_SECONDS = 0.05
-POLL_SECONDS_MAX = 0.25
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -86,13 +86,30 @@ def group_of(account: int) -> int:
 async def ended(process: "subprocess.Popen[bytes]", *, within: float) -> bool:
     """Wait at most `within` seconds (`math.inf`: for ever) for the process to end."""
     deadline = time.monotonic() + within
-    seconds = POLL_SECONDS
     while process.poll() is None:
-        if time.monotonic() > deadline:
+        if (left := deadline - time.monotonic()) < 0:
             return False
-        await asyncio.sleep(seconds)
-        seconds = min(POLL_SECONDS_MAX, seconds * 1.2)
+        await _may_have_ended(process.pid, left)
     return True
+
+
+async def _may_have_ended(pid: int, within: float) -> None:
+    """Until the kernel says that our child has ended, or `within` seconds have passed. Where the kernel does not tell
+    (other than Linux), for a moment."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        await asyncio.sleep(min(POLL_SECONDS, within))
+        return
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(descriptor, told.set)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if within == math.inf else within):
+                await told.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 async def stop(process: "subprocess.Popen[bytes]", signals: Sequence[tuple[int, float]]) -> None:

@@ -49,6 +49,7 @@ def main() -> None:
         "--without-gossip",
         "--without-mingle",
         "--events",
+        "--heartbeat-interval=10",
     ])  # fmt: skip
 
 

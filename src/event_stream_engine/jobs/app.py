@@ -16,6 +16,8 @@ CELERY = Celery("ese")
 
 QUEUES = ("sending", "imports", "default")
 KEY_PREFIX = "ese:celery:"
+BLOCK_SECONDS = 5
+"""So long a worker waits in Redis for a chore before it asks again; a chore that arrives ends the wait."""
 PUBLISHED_AT = "ese_published_at"
 """A header of every chore: seconds since 1970, so that its age can be told while it waits."""
 
@@ -41,7 +43,12 @@ def configure(settings: Settings) -> Celery:
         broker_url=settings.redis_url,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=5,
-        broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "global_keyprefix": KEY_PREFIX},
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "socket_timeout": 10,
+            "global_keyprefix": KEY_PREFIX,
+            "polling_interval": BLOCK_SECONDS,
+        },
         accept_content=["json"],
         task_ignore_result=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a chore ends by itself and is idempotent

@@ -28,6 +28,7 @@ STARTED = Counter("ese_scheduled_total", "Chores that the schedule started", ["c
 KEY = "ese:scheduler"
 LEASE_MS = 5000
 STEP_SECONDS = 1.0
+SELDOM_SECONDS = 30
 
 _TAKE = """
 local holder = redis.call('GET', KEYS[1])
@@ -81,12 +82,18 @@ class Scheduler:
             self._looked_at.clear()
             return []
         now = asyncio.get_running_loop().time()
-        due = [one for one in self.schedules if self._is_due(one, now)]
+        due = self._due(now)
         wanted = await self._wanted(due)
         for schedule in wanted:
             await asyncio.to_thread(_start, schedule)
         self._looked_at |= dict.fromkeys((schedule.name for schedule in due), now)
         return [schedule.name for schedule in wanted]
+
+    def _due(self, now: float) -> list[Schedule]:
+        """All that come often; of those that come seldom one at a time, so that one process of a worker does them."""
+        due = [one for one in self.schedules if self._is_due(one, now)]
+        often = [one for one in due if one.seconds < SELDOM_SECONDS]
+        return often + [one for one in due if one.seconds >= SELDOM_SECONDS][:1]
 
     def _is_due(self, schedule: Schedule, now: float) -> bool:
         looked_at = self._looked_at.get(schedule.name)

@@ -1,6 +1,6 @@
 """Every process tells in Redis how its circuit breakers and connection pools are, so that one page shows all of them.
 
-A hash holds one field for each process, written every two seconds and at once when a breaker changes its state. Times
+A hash holds one field for each process, written every four seconds and at once when a breaker changes its state. Times
 are Redis's own, so that machines whose clocks differ agree. A process that was not heard for ten seconds is not alive;
 one that was not heard for ten minutes is forgotten, one that stops takes its field along.
 """
@@ -21,7 +21,7 @@ from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.resilience import Breaker, Circuits, State, Transition
 
 KEY = "ese:circuits"
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 4.0
 SETTLE_SECONDS = 0.05
 """Changes that follow each other this closely are told together."""
 SILENT_SECONDS = 10.0

@@ -7,7 +7,8 @@ agree. A process that was not heard for `SILENT_SECONDS` is not alive; one that 
 import asyncio
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -21,6 +22,11 @@ EVERY_SECONDS = 3.0
 SILENT_SECONDS = 10.0
 FORGOTTEN_SECONDS = 3600.0
 _KEY = "ese:heartbeats"
+_BEAT = """
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], time[1] .. '.' .. string.format('%06d', time[2]), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, time[1] - ARGV[2])
+"""
 
 NEEDED = ("work", "relay", "consume")
 """The processes without which campaigns stand still, by their `ese` commands."""
@@ -57,12 +63,8 @@ async def keep(redis: "Redis", name: str) -> None:
     """Say that this process is alive, until canceled. While Redis does not answer it is tried again."""
     member = f"{name} {socket.gethostname()} {os.getpid()} {clock.now().timestamp()}"
     while True:
-        try:
-            now = await _now(redis)
-            await redis.zadd(_KEY, {member: now})
-            await redis.zremrangebyscore(_KEY, 0, now - FORGOTTEN_SECONDS)
-        except (RedisError, OSError):
-            pass  # silence is the message
+        with suppress(RedisError, OSError):  # silence is the message
+            await cast("Awaitable[None]", redis.eval(_BEAT, 1, _KEY, member, FORGOTTEN_SECONDS))
         await asyncio.sleep(EVERY_SECONDS)
 
 

@@ -12,8 +12,8 @@ from event_stream_engine.monitoring import store
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 1.0
-"""Without a hint the table is looked at this often."""
+LOOK_SECONDS = 5.0
+"""Without a hint, which each write sends, the table is looked at this often."""
 
 
 async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> None:

@@ -47,7 +47,7 @@ _PAUSE_SECONDS_MAX = 15.0
 _IDLE_CHECK_SECONDS = 5.0
 _LAG_SECONDS = 10.0
 _BEAT_SECONDS = 1.0
-_QUIET_BEAT_SECONDS = 2.0
+_QUIET_BEAT_SECONDS = 2.5
 _QUIET_AFTER_SECONDS = 10.0
 """Without an event, a group that is quiet says less often that it is alive, and is paused that much later."""
 SHUTDOWN_SECONDS = 20.0

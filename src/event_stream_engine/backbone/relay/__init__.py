@@ -38,6 +38,7 @@ REFUSED = Gauge("ese_relay_generation_refused", "1 while the relay waits for an 
 
 _WAITED_FOR = (StreamBusy, StreamRefused, *DATABASE_ERRORS, LeaseLost, GenerationRefused, WitnessUnavailable)
 _SAVE_SECONDS = 1.0
+_QUIET_SAVE_SECONDS = 2.5
 _STAYS_BUSY_SECONDS = 0.2  # events come in bursts: whoever wrote a moment ago writes again
 _QUIET_SHARE = 0.1  # then the pauses are this share of the time since the last event, up to `idle_poll_ms`
 _CHECK_SECONDS = 5.0
@@ -239,12 +240,15 @@ class Relay:
         """What goes on beside publishing: the lease, positions, looking after the streams."""
         loop = asyncio.get_running_loop()
         renewed = checked = loop.time()
+        saved = -_QUIET_SAVE_SECONDS
         while not self.stop.is_set():
             now = loop.time()
             if now - renewed > self.settings.lease_seconds / 3:
                 await self.lease.renew()
                 renewed = now
-            await self._save()
+            if now - saved >= (0 if self._minute else _QUIET_SAVE_SECONDS):
+                await self._save()
+                saved = now
             if now - checked > _CHECK_SECONDS:
                 await asyncio.gather(*(lane.check() for lane in list(self.lanes.values())))
                 checked = now

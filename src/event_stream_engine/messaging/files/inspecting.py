@@ -5,7 +5,6 @@ import csv
 import json
 from pathlib import Path
 
-from charset_normalizer import from_bytes
 
 from event_stream_engine.messaging.files.delimited import excel_hint
 from event_stream_engine.messaging.files.objects import ListObjects
@@ -137,6 +136,8 @@ def _is_mostly_utf8(around: bytes) -> bool:
 
 
 def _one_byte(around: bytes) -> str:
+    from charset_normalizer import from_bytes  # few files need it, and every process would hold its tables
+
     lines = b"\n".join(line for line in around.splitlines() if not line.isascii())
     best = from_bytes(lines[:65_536], cp_isolation=_ONE_BYTE, steps=5, chunk_size=512).best()
     # Western text is by far the most common, and decodes as its neighbours, too: they need a better reason.
