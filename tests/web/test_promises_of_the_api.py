@@ -1,6 +1,7 @@
 """What every route of the API promises: sessions, origins, retries, versions, pages, problems."""
 
 import asyncio
+import re
 from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
@@ -55,6 +56,31 @@ async def test_a_body_that_cannot_be_read_is_refused_by_field(owner: Client, sub
             answer = await owner.post(CONTACTS, content=content, headers={"content-type": "application/json"})
             assert answer.status_code in (400, 422), answer.text
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_what_is_no_number_of_json_is_refused(owner: Client, subtests: pytest.Subtests) -> None:
+    for number in ("NaN", "Infinity", "-Infinity", "1e400", "-1e400"):
+        with subtests.test(number=number):
+            rule = f'{{"field": "attributes.age", "operator": "greater_than", "value": {number}}}'
+            body = f'{{"name": "{unique("segment")}", "definition": {{"all": [{rule}]}}}}'
+            answer = await owner.post(
+                "/api/v1/segments", content=body.encode(), headers={"content-type": "application/json"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+            assert answer.json()["errors"][0]["field"] == "body"
+
+
+async def test_an_address_names_every_method_that_it_takes(
+    app: FastAPI, owner: Client, subtests: pytest.Subtests
+) -> None:
+    """Also one that looks like the address of something else: POST /imports/x beside GET /imports/{id}."""
+    methods = {"get", "post", "put", "patch", "delete"}
+    for path, item in app.openapi()["paths"].items():
+        for method in sorted(methods - item.keys()):
+            with subtests.test(method=method, path=path):
+                answer = await owner.request(method.upper(), re.sub(r"\{[^}]+\}", SOMEBODY, path))
+                assert answer.status_code == 405, answer.text
+                assert answer.headers["allow"] == ", ".join(sorted(name.upper() for name in methods & item.keys()))
 
 
 def test_every_body_refuses_a_field_that_it_does_not_have(app: FastAPI) -> None:

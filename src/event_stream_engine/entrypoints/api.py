@@ -55,6 +55,7 @@ from event_stream_engine.web.addresses import networks
 from event_stream_engine.web.body_limits import BodyLimits
 from event_stream_engine.web.guards import declared
 from event_stream_engine.web.limits import RateLimits
+from event_stream_engine.web.methods import refuse_other_methods
 from event_stream_engine.web.openapi import serve, with_problems
 from event_stream_engine.web.platform import Platform
 
@@ -118,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     add_routes(app)
     declared(app)  # raises where a route does not say who may call it
+    refuse_other_methods(app)
     problems.install(app)
     plain = app.openapi
     app.openapi = lambda: with_problems(plain())  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from event_stream_engine.web.guards import PUBLIC
+from event_stream_engine.web.methods import methods_at
 
 DIST = Path(__file__).resolve().parents[3] / "frontend" / "dist"
 _NOT_THE_UI = ("/api/", "/webhooks/", "/metrics", "/assets/")
@@ -42,6 +43,8 @@ def mount(app: FastAPI, dist: Path) -> None:
     @app.get("/{path:path}", include_in_schema=False, dependencies=[PUBLIC])
     async def page(request: Request, path: str) -> Response:
         if request.url.path.startswith(_NOT_THE_UI):
+            if methods_at(app, request.url.path):
+                raise HTTPException(405, "Method Not Allowed")
             raise HTTPException(404, "There is nothing at this address.")
         if "\0" in path:
             raise HTTPException(404, "There is nothing at this address.")

@@ -20,6 +20,7 @@ from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
 from event_stream_engine.resilience import CircuitOpen
 from event_stream_engine.telemetry import acting_key, correlation
+from event_stream_engine.web.methods import allowed
 from event_stream_engine.wording import of_pydantic
 
 log = structlog.get_logger()
@@ -88,9 +89,10 @@ def install(app: FastAPI) -> None:
         return problem(422, "invalid", "The input is not valid", listed, fields)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "http_error")
-        return problem(error.status_code, code, str(error.detail), str(error.detail), headers=error.headers)
+        headers = allowed(app, request.url.path) if error.status_code == 405 else error.headers
+        return problem(error.status_code, code, str(error.detail), str(error.detail), headers=headers)
 
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeout)

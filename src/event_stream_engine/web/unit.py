@@ -6,8 +6,10 @@ request with the key waits for the first and gets the same answer; with another 
 """
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from math import isfinite
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -56,13 +58,31 @@ class UnitOfWork:
                 do()
 
 
+class StrictRequest(Request):
+    """Its body is JSON as RFC 8259 has it: without NaN, Infinity and numbers that no float can hold, which Python would
+    read as such and which could neither be stored nor sent back."""
+
+    async def json(self) -> Any:
+        body = (await self.body()).decode()
+
+        def refuse(number: str) -> None:
+            raise json.JSONDecodeError(f"{number} is not a number of JSON", body, max(0, body.find(number)))
+
+        def finite(number: str) -> float:
+            value = float(number)
+            return value if isfinite(value) else refuse(number)  # type: ignore[func-returns-value, return-value]
+
+        return json.loads(body, parse_constant=refuse, parse_float=finite)
+
+
 class Route(APIRoute):
     """A route whose transaction commits before the answer leaves, and that honours `Idempotency-Key`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, guard = super().get_route_handler(), guard_of(self)
 
-        async def in_one_transaction(request: Request) -> Response:
+        async def in_one_transaction(given: Request) -> Response:
+            request = StrictRequest(given.scope, given.receive)
             async with UnitOfWork(request.app.state.platform.database) as unit:
                 request.state.unit = unit
                 key = request.headers.get("idempotency-key") if request.method == "POST" else None

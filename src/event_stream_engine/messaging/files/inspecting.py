@@ -5,7 +5,6 @@ import csv
 import json
 from pathlib import Path
 
-
 from event_stream_engine.messaging.files.delimited import excel_hint
 from event_stream_engine.messaging.files.objects import ListObjects
 from event_stream_engine.messaging.files.records import FileUnreadable, Format, Shape, open_text
