@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ __all__ = ["start_sandbox"]
 PROGRAM = """
 import sys
 from granian.constants import Interfaces
-from event_stream_engine.entrypoints.listening import server_of
-server_of(
+from event_stream_engine.entrypoints import listening
+listening.IDLE_SECONDS = 1
+listening.server_of(
     int(sys.argv[1]), "tests.entrypoints.test_listening:answer", interface=Interfaces.ASGI, log_enabled=False,
     address="127.0.0.1", port=1, setting="ESE_HTTP_PORT",
     workers_kill_timeout=2,
@@ -112,3 +113,37 @@ async def test_a_second_sandbox_on_the_same_port_is_refused(start_sandbox: Start
     first = await start_sandbox()
     with pytest.raises(Unavailable, match="ESE_SANDBOX_PORT"):
         await start_sandbox(port=first.config.port)
+
+
+@pytest.fixture
+async def short_of_patience() -> AsyncIterator[int]:
+    """The port of a server that waits a second for a request."""
+    with listen("127.0.0.1", 0) as listener:
+        server = serve(listener)
+        try:
+            port = listener.getsockname()[1]
+            await ask(port)
+            yield port
+        finally:
+            await processes.stop(server, ((signal.SIGTERM, 5.0),))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
+async def test_a_connection_that_sends_no_request_is_closed(short_of_patience: int, subtests: pytest.Subtests) -> None:
+    whole = b"GET / HTTP/1.1\r\nhost: x\r\n"
+    for name, sent in (("nothing", b""), ("half a header", whole), ("one request", whole + b"\r\n")):
+        with subtests.test(sent=name):
+            reader, writer = await asyncio.open_connection("127.0.0.1", short_of_patience)
+            writer.write(sent)
+            async with asyncio.timeout(30):
+                await reader.read()  # until the server closes
+            writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
+async def test_a_request_header_that_is_too_large_is_refused(short_of_patience: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", short_of_patience)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"x" * 150_000 + b"\r\n\r\n")
+    async with asyncio.timeout(30):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()

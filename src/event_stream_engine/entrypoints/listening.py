@@ -10,11 +10,19 @@ import socket
 from typing import Any
 
 from granian import _granian
+from granian.constants import HTTPModes
+from granian.http import HTTP1Settings
 from granian.server import Server, embed
 
 from event_stream_engine.errors import Unavailable
 
 BACKLOG = 1024
+IDLE_SECONDS = 65
+"""A connection that sends no whole request header for so long is closed, also between two requests. More than the 60 s
+after which proxies give an idle connection up (nginx's `keepalive_timeout`): they must be the first to do so."""
+HEADER_BUFFER_BYTES = 65_536
+"""A request header that does not fit, which is found out before it is twice as large, is answered with 431; so is one
+of more than 100 fields."""
 
 
 class SharedServer(Server):  # type: ignore[misc, valid-type]  # which class it is depends on Python's build
@@ -44,8 +52,11 @@ class EmbeddedServer(embed.Server):
 
 def server_of(listen_fd: int | None, target: str, *, address: str, port: int, setting: str, **given: Any) -> Any:
     """Granian on the inherited socket, or on one of its own. Raises `Unavailable` when the port is taken; `setting`
-    names what chooses another one."""
-    shared = SharedServer(target, address=address, port=port, **given)
+    names what chooses another one.
+
+    HTTP/1 only: a server that may also speak HTTP/2 waits without limit for the first byte, which says what it is."""
+    limits = HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=HEADER_BUFFER_BYTES)
+    shared = SharedServer(target, address=address, port=port, http=HTTPModes.http1, http1_settings=limits, **given)
     shared.inherited_fd = listen_only(address, port, setting).detach() if listen_fd is None else listen_fd
     return shared
 
