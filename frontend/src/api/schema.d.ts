@@ -6714,7 +6714,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "no_worker" | "no_scheduler" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "other_message" | "sender_limit" | "inbound_unknown" | "given_up" | "circuit_open" | "not_known";
+            reason: "no_worker" | "no_relay" | "no_consumer" | "quiet_hours" | "throttled" | "retry_later" | "asking_twilio" | "other_message" | "sender_limit" | "inbound_unknown" | "given_up" | "circuit_open" | "not_known";
             /** Message */
             message: string;
             /** Goes On */

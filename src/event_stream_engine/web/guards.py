@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from event_stream_engine.errors import Forbidden
 from event_stream_engine.permissions import MEANINGS, Permission, Role, roles_with
 from event_stream_engine.web.auth import Account, Principal, require_own_origin
+from event_stream_engine.web.methods import Refusal
 
 OUTSIDE_ROUTES = frozenset({"/api/v1/openapi.json", "/assets"})
 """Served by the framework itself, and public: the API's description, and the built files of the UI."""
@@ -157,5 +158,7 @@ def _declared(app: FastAPI) -> Iterator[Declared]:
             yield Declared(str(context.path), methods, guard_of(route), summary, bool(context.include_in_schema))
         elif isinstance(route, APIWebSocketRoute):
             yield Declared(str(context.path), ("WEBSOCKET",), socket_guard(route.endpoint), "", in_document=False)
+        elif isinstance(route, Refusal):
+            continue
         elif not (context.path in OUTSIDE_ROUTES or (isinstance(route, Mount) and route.path in OUTSIDE_ROUTES)):
             raise UndeclaredRoute(f"{context.path} is no route of ours: declare it in OUTSIDE_ROUTES, or remove it.")

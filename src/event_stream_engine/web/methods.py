@@ -7,6 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 
+class Refusal(Route):
+    """Answers 405 to methods that an address does not take."""
+
+
 def methods_at(app: FastAPI, path: str) -> list[str]:
     """Sorted; empty where there is nothing at this path."""
     return sorted(
@@ -23,7 +27,7 @@ def refuse_other_methods(app: FastAPI) -> None:
         own = {method for route in routes if route.path == path for method in route.methods or ()}
         others = set(methods_at(app, path)) - own
         if others:
-            app.router.routes.insert(0, Route(path, refused, methods=sorted(others), include_in_schema=False))
+            app.router.routes.insert(0, Refusal(path, refused, methods=sorted(others), include_in_schema=False))
 
 
 async def refused(request: Request) -> Response:
