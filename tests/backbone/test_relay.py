@@ -301,21 +301,24 @@ async def test_a_lane_that_fails_as_nobody_has_thought_of_says_so_and_goes_on(
 async def test_a_commit_wakes_a_relay_that_would_look_in_an_hour(
     database: Database, streams: RedisStreams, log: Log, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay_module, "_STAYS_BUSY_SECONDS", 0)
     monkeypatch.setattr(relay_module, "_QUIET_SHARE", 1e9)
     patient = SETTINGS.model_copy(update={"idle_poll_ms": 3_600_000})
     async with working(Relay(database, streams, patient)):
         for count, name in enumerate(NAMES[:3], start=1):
-            await asyncio.sleep(outbox.HINT_SECONDS + 0.1)  # the relay is no longer busy, and a hint is allowed again
+            monkeypatch.setattr(outbox, "_hinted_at", 0.0)  # the last hint was long ago
             await record(name)
             await log.wait_published(count)
     await log.assert_oracles()
 
 
-async def test_a_process_sends_few_hints_however_much_it_commits(database: Database, record: Record) -> None:
+async def test_a_process_sends_few_hints_however_much_it_commits(
+    database: Database, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hints: list[object] = []
     async with database.driver() as listening:
         await listening.add_listener(outbox.HINTS, lambda *given: hints.append(given))
-        await asyncio.sleep(outbox.HINT_SECONDS)  # one may have been sent a moment ago
+        monkeypatch.setattr(outbox, "_hinted_at", 0.0)
         started = time.monotonic()
         for _ in range(50):
             await record("a")

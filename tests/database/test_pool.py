@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from event_stream_engine.database import Database, engine
+from tests.faults.scene import until
 
 
 async def sessions(database: Database) -> int:
@@ -31,13 +32,15 @@ async def test_connections_that_were_ended_while_idle_are_replaced_without_an_er
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, ping: bool
 ) -> None:
     monkeypatch.setattr(engine, "_ENDS_IDLE", {"idle_session_timeout": "200ms"})
+
+    async def none_left() -> bool:
+        return await sessions(database) == 0
+
     pool = Database(database_url, pool_size=5, application="idle", ping=ping)
     try:
         await at_once(pool, 5)
         assert await sessions(database) == 5
-        async with asyncio.timeout(20):
-            while await sessions(database):  # noqa: ASYNC110  # the server tells nobody
-                await asyncio.sleep(0.05)
+        await until(none_left)
         await at_once(pool, 5)
     finally:
         await pool.close()

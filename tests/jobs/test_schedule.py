@@ -16,6 +16,7 @@ from event_stream_engine.jobs import Schedule
 from event_stream_engine.jobs.app import SCHEDULES, queue_key
 from event_stream_engine.jobs.scheduling import KEY, Scheduler
 from event_stream_engine.settings import load_settings
+from tests.faults.scene import until
 
 MAIL = "EXISTS (SELECT FROM mails WHERE settled_at IS NULL)"
 ALWAYS, CONDITIONAL = Schedule("monitoring.roll_up", 1), Schedule("identity.send_mail", 1, MAIL)
@@ -91,8 +92,11 @@ async def test_another_process_goes_on_when_the_first_has_fallen_silent(
 
 async def test_a_process_that_stops_leaves_the_lease_to_others(make_scheduler: MakeScheduler, redis: "Redis") -> None:
     running = asyncio.create_task(make_scheduler("one", ALWAYS).run())
-    while not await redis.exists(KEY):  # noqa: ASYNC110  # Redis tells nobody
-        await asyncio.sleep(0.01)
+
+    async def taken() -> bool:
+        return bool(await redis.exists(KEY))
+
+    await until(taken)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

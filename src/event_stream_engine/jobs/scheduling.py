@@ -15,7 +15,6 @@ from kombu.exceptions import KombuError
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import text
 
 from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.database import DATABASE_ERRORS, Database
@@ -106,7 +105,7 @@ class Scheduler:
             return list(due)
         columns = ", ".join(f"({schedule.when})" for schedule in conditional)
         async with self.database.transaction() as tx:
-            answers = (await tx.execute(text(f"SELECT {columns}"))).one()
+            answers = (await tx.exec_driver_sql(f"SELECT {columns}")).one()
         idle = {schedule.name for schedule, is_true in zip(conditional, answers, strict=True) if not is_true}
         return [schedule for schedule in due if schedule.name not in idle]
 
