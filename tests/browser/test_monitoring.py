@@ -183,6 +183,29 @@ def test_the_errors_of_the_night_are_there_in_the_morning(signed_in: Watched, pl
     assert signed_in.complaints == []
 
 
+def test_a_circuit_that_is_held_open_is_named_on_every_page(signed_in: Watched, platform: RunningPlatform) -> None:
+    page, api = signed_in.page(), platform.api
+    page.goto("/contacts")
+    api.post("/api/v1/monitoring/breakers/twilio/open", {"reason": "Their incident 7"})
+    try:
+        banner = page.get_by_role("alert").filter(has_text="No message leaves.")
+        expect(banner).to_contain_text("holds the circuit twilio open since", timeout=ARRIVES_MS)
+        expect(banner).to_contain_text("Their incident 7")
+        page.goto("/alerts")
+        status = page.get_by_role("list", name="Components").get_by_role("listitem")
+        expect(status.filter(has_text="Circuit twilio")).to_contain_text("held open by an operator", timeout=ARRIVES_MS)
+        page.goto("/")
+        expect(page.get_by_text("An operator holds the circuit twilio open")).to_be_visible(timeout=ARRIVES_MS)
+        expect(banner).to_be_visible(timeout=ARRIVES_MS)
+        banner.get_by_role("link", name="Reset it under Monitoring").click()
+        page.get_by_role("button", name="Reset twilio", exact=True).click()
+        page.get_by_role("button", name="Reset it", exact=True).click()
+        expect(banner).to_have_count(0, timeout=ARRIVES_MS)
+    finally:
+        api.post("/api/v1/monitoring/breakers/twilio/reset", {})
+    assert signed_in.complaints == []
+
+
 async def left_last_night(platform: RunningPlatform, count: int) -> None:
     """Critical events as they were written eight hours ago: no live channel holds them any more."""
     connection = await asyncpg.connect(platform.running()["environment"]["DATABASE_URL"])

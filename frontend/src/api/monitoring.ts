@@ -3,12 +3,18 @@ import { client, unwrap } from "./client";
 import type { Category } from "../realtime/frames";
 import type { MonitoringFigures, SandboxState, ValidationFigures } from "./types";
 
+const LOOK_EVERY_MS = 5000; // neither counters nor orders are pushed
+
 export const dashboardQuery = () =>
   queryOptions({
     queryKey: ["dashboard"],
     queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/dashboard", { signal })),
     refetchInterval: 15_000, // a process that died pushes nothing
   });
+
+/** What operators hold open or have paused. Asked for on every page: another person, or the command line, may do it. */
+export const holdsQuery = () =>
+  queryOptions({ queryKey: ["monitoring", "holds"], queryFn: ({ signal }) => unwrap(client.GET("/api/v1/monitoring/holds", { signal })), refetchInterval: LOOK_EVERY_MS });
 
 /** A server without a sandbox may not know the address at all; that is the same as "not active". */
 export const sandboxQuery = () =>
@@ -32,7 +38,6 @@ export interface MonitoringFilters {
 
 /** So many pages of 50 are read at most. */
 export const ERROR_PAGES_MAX = 20;
-const LOOK_EVERY_MS = 5000; // counters are not pushed
 
 export const figuresQuery = () =>
   queryOptions({

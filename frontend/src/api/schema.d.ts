@@ -466,6 +466,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitoring/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What operators hold open or have paused
+         * @description From the orders themselves, so it is known at once, whether or not a process has obeyed yet.
+         */
+        get: operations["list_holds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/monitoring/processes": {
         parameters: {
             query?: never;
@@ -4723,6 +4743,44 @@ export interface components {
             by?: string | null;
         };
         /**
+         * HoldOnPart
+         * @description A circuit that an operator holds open, or a consumer group that one has paused.
+         */
+        HoldOnPart: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "circuit" | "group";
+            /**
+             * Name
+             * @example twilio
+             */
+            name: string;
+            /**
+             * Process
+             * @description The kind of process that is concerned; empty: all of them.
+             */
+            process: string;
+            /**
+             * By
+             * @description Who ordered it; null: somebody at the command line.
+             */
+            by: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Reason */
+            reason: string | null;
+            /**
+             * Stops Sending
+             * @description No message leaves while it lasts.
+             */
+            stops_sending: boolean;
+        };
+        /**
          * HoldShape
          * @description `known_until`: up to when the database knows what was sent. `witness_*`: what the witness outside PostgreSQL
          *     knows; null where it is missing or was not asked.
@@ -4751,6 +4809,14 @@ export interface components {
             witness_tick: number | null;
             /** Campaigns */
             campaigns: components["schemas"]["GapCampaign"][];
+        };
+        /** Holds */
+        Holds: {
+            /**
+             * Items
+             * @description What stops sending first, then the oldest first.
+             */
+            items: components["schemas"]["HoldOnPart"][];
         };
         /**
          * Import
@@ -9134,6 +9200,71 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Holds"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or sent by a page of another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -132,6 +132,7 @@ export type PersisterFigures = Schemas["PersisterShape"];
 /** `by_rule`: how often each rule was asked and kept; the rate is null before the first event. */
 export type ValidationFigures = Omit<Schemas["ValidationFigures"], "by_rule"> & { by_rule: Record<string, { checked: number; passed: number; failed: number; pass_rate: number | null }> };
 export type FlushResult = Schemas["FlushResult"];
+export type HoldOnPart = Schemas["HoldOnPart"];
 export type Breaker = Schemas["BreakerShape"];
 export type BreakerProcess = Schemas["BreakerProcess"];
 export type Pool = Schemas["PoolShape"];

@@ -43,10 +43,14 @@ async def resume(tx: Transaction, name: str) -> None:
     await tx.execute(text(_RESUME), {"group": name})
 
 
+async def paused(tx: Transaction) -> list[dict[str, Any]]:
+    """The groups that somebody paused, by name, with `paused_by`, `paused_at` and `pause_reason`."""
+    return [dict(row) for row in (await tx.execute(text(_PAUSED))).mappings()]
+
+
 async def paused_of(tx: Transaction, names: Sequence[str]) -> list[str]:
     """Those of these groups that somebody paused."""
-    rows = await tx.execute(text(_PAUSED), {"names": list(names)})
-    return [str(row.group_name) for row in rows]
+    return [row["group_name"] for row in await paused(tx) if row["group_name"] in names]
 
 
 async def parked(tx: Transaction, name: str, limit: int) -> list[dict[str, Any]]:
@@ -103,8 +107,8 @@ UPDATE consumer_groups SET paused_at = NULL, paused_by = NULL, pause_reason = NU
 """
 
 _PAUSED = """
-SELECT group_name FROM consumer_groups WHERE group_name = ANY (CAST(:names AS text[])) AND paused_at IS NOT NULL
-ORDER BY group_name
+SELECT group_name, paused_by, paused_at, pause_reason FROM consumer_groups
+WHERE paused_at IS NOT NULL ORDER BY group_name
 """
 
 _PARKED = """

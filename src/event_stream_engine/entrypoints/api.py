@@ -27,7 +27,7 @@ from event_stream_engine.entrypoints.health import routes as health
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.leaving import before_leaving
 from event_stream_engine.entrypoints.metrics.requests import RequestMetrics
-from event_stream_engine.entrypoints.monitoring import breakers, stored
+from event_stream_engine.entrypoints.monitoring import breakers, holds, stored
 from event_stream_engine.entrypoints.monitoring import routes as monitoring_routes
 from event_stream_engine.entrypoints.monitoring.keeping import kept as kept_broadcaster
 from event_stream_engine.entrypoints.monitoring.routes import BROADCASTER
@@ -184,7 +184,7 @@ def add_routes(app: FastAPI) -> None:
         webhooks.router,
         health.router,
         *(flags.router, flags.status),
-        *(monitoring_routes.figures, stored.router, breakers.router, running.router),
+        *(monitoring_routes.figures, stored.router, breakers.router, holds.router, running.router),
         *(sign_in.router, accounts.router, security.router, access.accounts, access.keys, pages.router),
         *(alerts.router, audit.router),
         *(contacts.router, imports.router, content.router, campaigns.router, reporting.router, replies.router),

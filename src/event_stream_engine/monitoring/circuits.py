@@ -112,6 +112,13 @@ def concerning(rows: Iterable[OrderRow], process: str) -> list[Order]:
     return list({row.breaker: Order(row.number, row.breaker, row.action) for row in found}.values())
 
 
+async def held_open(tx: Transaction) -> list[OrderRow]:
+    """The orders that hold a breaker open now, by its name."""
+    rows = await store.orders(tx)
+    names = sorted({row.breaker for row in rows})
+    return [row for name in names for row in standing(rows, name) if row.action is Action.OPEN]
+
+
 def standing(rows: Iterable[OrderRow], name: str) -> list[OrderRow]:
     """Orders that hold a breaker open or disabled and that no later one for everybody has ended."""
     own = [row for row in rows if row.breaker == name]

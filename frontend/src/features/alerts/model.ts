@@ -8,7 +8,7 @@ export interface Component {
 }
 
 const RANK: Record<HealthStatus, number> = { fail: 0, warn: 1, pass: 2 };
-const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop" };
+const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop", sending: "Sending" };
 const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "" };
 const processes = new Set(["work", "consume"]);
 
@@ -25,6 +25,7 @@ function nameOf(key: string): string {
   if (processes.has(component)) return `Process ese ${component}`;
   if (component.startsWith("group ")) return `Group ${component.slice(6)}`;
   if (component.startsWith("queue ")) return `Queue ${component.slice(6)}`;
+  if (component.startsWith("circuit ")) return `Circuit ${component.slice(8)}`;
   return names[component] ?? component;
 }
 

@@ -44,7 +44,7 @@ function BreakerItem({ breaker, readAt, changes }: { breaker: Breaker; readAt: n
   const act = (what: "open" | "reset") => async () => {
     await (what === "open" ? openBreaker(breaker.name, reason.trim()) : resetBreaker(breaker.name));
     toast.done(what === "open" ? `${breaker.name} is to be held open` : `${breaker.name} is to be closed`);
-    await cache.invalidateQueries({ queryKey: ["monitoring"] });
+    await Promise.all([cache.invalidateQueries({ queryKey: ["monitoring"] }), cache.invalidateQueries({ queryKey: ["dashboard"] })]);
   };
   return (
     <li aria-label={breaker.name} className="grid gap-2 px-5 py-3.5">

@@ -56,7 +56,7 @@ function GroupCard({ group }: { group: Group }) {
     mutationFn: () => resumeGroup(group.group),
     onSuccess: () => {
       toast.done(`${group.group} goes on`);
-      void cache.invalidateQueries({ queryKey: ["backbone", "groups"] });
+      for (const queryKey of [["backbone", "groups"], ["monitoring", "holds"], ["dashboard"]]) void cache.invalidateQueries({ queryKey });
     },
     onError: toast.failed,
   });
@@ -164,7 +164,7 @@ function PauseDialog({ group, onClose }: { group: Group; onClose: () => void }) 
     mutationFn: () => pauseGroup(group.group, reason.trim()),
     onSuccess: () => {
       toast.done(`${group.group} is paused`);
-      void cache.invalidateQueries({ queryKey: ["backbone", "groups"] });
+      for (const queryKey of [["backbone", "groups"], ["monitoring", "holds"], ["dashboard"]]) void cache.invalidateQueries({ queryKey });
       onClose();
     },
   });

@@ -19,6 +19,8 @@ from event_stream_engine.entrypoints.metrics.gathering import queues
 from event_stream_engine.events.base import stream_names
 from event_stream_engine.flags.api import get_flag_manager
 from event_stream_engine.live.heartbeats import NEEDED, heard
+from event_stream_engine.monitoring import circuits as circuit_orders
+from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.web.platform import Platform
 
 PROBE_SECONDS = 2.0
@@ -76,18 +78,33 @@ async def backbone(platform: Platform) -> list[Reading]:
         async with asyncio.timeout(PROBE_SECONDS), platform.database.transaction() as tx:
             row = await life.read(tx)
             relay, streams, found = await reports.relay(tx), await reports.streams(tx), await groups.reports(tx)
+            held = await circuit_orders.held_open(tx)
     except OUTAGES:
         return []
     oldest = max((reports.age_seconds(one.oldest_unpublished_at) or 0.0 for one in streams), default=0.0)
     refused = "a restored database waits to be accepted" if relay["generation_refused"] else None
-    held = f"held by {relay['holder']}" if relay["holder"] else "no relay holds it"
+    holder = f"held by {relay['holder']}" if relay["holder"] else "no relay holds it"
     said = f"held since {row.since:%Y-%m-%d %H:%M:%SZ}: {row.reason}" if row.is_held else None
     return [
         Reading("sending", "hold", "fail" if row.is_held else "pass", output=said),
-        Reading("relay", "lease", "pass" if relay["works"] else "fail", output=refused or held),
+        Reading("relay", "lease", "pass" if relay["works"] else "fail", output=refused or holder),
         Reading("outbox", "oldestUnpublished", over(oldest, 10, 60), observed=round(oldest, 1), unit="s"),
         *(_group(row) for row in found),
+        *(_paused(row) for row in found if row["paused_at"]),
+        *(_held_open(order) for order in held),
     ]
+
+
+def _paused(row: Mapping[str, Any]) -> Reading:
+    """A fact and no measurement, so it is a check of its own, which is believed at once."""
+    said = f"paused by an operator since {row['paused_at']:%Y-%m-%d %H:%M:%SZ}"
+    return Reading(f"group {row['group']}", "pause", "warn", output=said)
+
+
+def _held_open(order: OrderRow) -> Reading:
+    said = f"held open by an operator since {order.ordered_at:%Y-%m-%d %H:%M:%SZ}"
+    concerned = f" (ese {order.process})" if order.process else ""
+    return Reading(f"circuit {order.breaker}{concerned}", "hold", "warn", output=said)
 
 
 def _group(row: Mapping[str, Any]) -> Reading:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from event_stream_engine import clock
+from event_stream_engine.backbone import groups
 from event_stream_engine.database import Transaction
 from event_stream_engine.live.circuits import Told
 from event_stream_engine.live.heartbeats import Heard
@@ -20,6 +21,8 @@ from event_stream_engine.messaging.tables import (
     inbound_messages,
 )
 from event_stream_engine.messaging.twilio.errors import describe
+from event_stream_engine.messaging.twilio.guarded import SENDING
+from event_stream_engine.resilience import State
 
 DAY = timedelta(hours=24)
 MINUTES_SHOWN = 60
@@ -133,7 +136,24 @@ async def _attention(tx: Transaction, heard: Heard | None, told: Sequence[Told])
         {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
         for row in await tx.execute(query)
     ]
-    return silent + paused + await _reviews(tx) + await _standing(tx, heard, told)
+    return silent + await _held(tx, told) + paused + await _reviews(tx) + await _standing(tx, heard, told)
+
+
+async def _held(tx: Transaction, told: Sequence[Told]) -> list[dict[str, str]]:
+    """What operators hold open or have paused: facts, so they are told before anything has come of them."""
+    living = [breaker for each in told if each.is_alive for breaker in each.breakers]
+    circuits = sorted({breaker.name for breaker in living if breaker.state is State.FORCED_OPEN})
+    paused = [row["group_name"] for row in await groups.paused(tx)]
+    messages = [
+        *((_held_open(name), "/monitoring") for name in circuits),
+        *((f"An operator has paused the consumer group {name}.", "/streams/groups") for name in paused),
+    ]
+    return [{"level": "error", "message": message, "link": link} for message, link in messages]
+
+
+def _held_open(name: str) -> str:
+    so = "no message leaves" if name == SENDING else "its calls are refused"
+    return f"An operator holds the circuit {name} open: {so} until it is reset."
 
 
 async def _reviews(tx: Transaction) -> list[dict[str, str]]:
