@@ -46,7 +46,7 @@ def test_a_flags_life(signed_in: Watched, platform: RunningPlatform) -> None:
     say_why(page, "Everybody", "Save")
     expect(page.get_by_text("version 2", exact=True)).to_be_visible()
     stored = platform.api.get(f"/api/v1/flags/{NAME}")
-    assert stored["rollout"] == {"percentage": 10_000, "serve": {"value": True, "variant": None, "split": False}}
+    assert stored["rollout"] == {"percentage": 100, "serve": {"value": True, "variant": None, "split": False}}
 
     page.get_by_label("Value", exact=True).last.fill("contact-1")
     page.get_by_role("button", name="Try", exact=True).click()

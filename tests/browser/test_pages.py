@@ -72,13 +72,13 @@ def an_operator(platform: RunningPlatform) -> str:
 
 def a_flag(platform: RunningPlatform) -> str:
     """A flag with something in every part."""
-    variants = [{"name": name, "value": name == "yes", "weight": 5000} for name in ("yes", "no")]
+    variants = [{"name": name, "value": name == "yes", "weight": 50} for name in ("yes", "no")]
     rule = {"when": [{"attribute": "country", "op": "in", "values": ["DE", "AT"]}], "serve": {"variant": "yes"}}
     fields = {
         "type": "bool", "value": False, "description": "The new form", "variants": variants, "rules": [rule],
         "prerequisites": [{"flag": "MONITORING_USE_ADAPTER", "value": True}],
         "targets": [{"keys": ["ana"], "serve": {"value": True}}],
-        "rollout": {"percentage": 2500, "serve": {"split": True}},
+        "rollout": {"percentage": 25, "serve": {"split": True}},
     }  # fmt: skip
     changes = [{"name": "checkout.new-form", "action": "create", "fields": fields}]
     platform.api.post("/api/v1/flags/change-sets", {"changes": changes, "reason": "To look at"})

@@ -32,7 +32,7 @@ async def test_a_flags_life_from_the_command_line(ese: Ese) -> None:
     assert ese("kill", "new-form", "--reason", "errors").stdout == "new-form: version 2\n"
     assert ese("evaluate", "new-form", "targeting_key=a").stdout == "false  DISABLED (killed)\n"
     assert ese("rollback", "new-form", "1", "--reason", "back").stdout == "new-form: version 3\n"
-    assert '"percentage": 2500' in ese("show", "new-form").stdout
+    assert '"percentage": 25,' in ese("show", "new-form").stdout
     told = ese("history", "new-form").stdout.splitlines()
     assert [line.split("  ", 1)[1] for line in told] == [
         "version 2 -> 3  rollback by bo: back",

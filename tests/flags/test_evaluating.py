@@ -21,6 +21,7 @@ from event_stream_engine.flags.model import (
 )
 from event_stream_engine.flags.model.definition import checked
 from event_stream_engine.flags.model.evaluating import VARIANT_SEED
+from event_stream_engine.flags.model.shares import percent_of, steps_of
 from event_stream_engine.flags.store import Loaded
 
 PEOPLE = range(100_000)
@@ -82,6 +83,11 @@ def test_a_larger_share_keeps_everybody_who_was_in() -> None:
     quarter, half = inside(2500), inside(5000)
     assert quarter < half
     assert quarter < inside(2501)
+
+
+@pytest.mark.parametrize("percent", [0, 0.01, 0.07, 0.29, 12.34, 33.33, 57, 99.99, 100])
+def test_percent_and_steps_are_the_same_share(percent: float) -> None:
+    assert percent_of(steps_of(percent)) == percent
 
 
 @pytest.mark.parametrize("percentage", [1, 100, 2500, 5000, 9999])

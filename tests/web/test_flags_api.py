@@ -51,15 +51,15 @@ async def test_the_products_own_flags_are_listed_as_declared(owner: Client) -> N
 
 
 async def test_a_flag_is_made_changed_killed_and_rolled_back_and_its_history_tells(owner: Client) -> None:
-    first = await made(owner, rollout={"percentage": 2500, "serve": {"value": True}})
+    first = await made(owner, rollout={"percentage": 25, "serve": {"value": True}})
     assert (first.headers["etag"], first.json()["by"], first.json()["reason"]) == ('"1"', "Ana", "try it")
-    share = {"rollout": {"percentage": 5000, "serve": {"value": True}}, "reason": "half"}
+    share = {"rollout": {"percentage": 50, "serve": {"value": True}}, "reason": "half"}
     changed = await owner.patch(f"{FLAGS}/new-form", json=share, headers={"if-match": '"1"'})
-    assert (changed.headers["etag"], changed.json()["rollout"]["percentage"]) == ('"2"', 5000)
+    assert (changed.headers["etag"], changed.json()["rollout"]["percentage"]) == ('"2"', 50)
     killed = await owner.post(f"{FLAGS}/new-form/kill", json={"reason": "errors"})
     assert (killed.json()["state"], killed.json()["in_force"], killed.json()["version"]) == ("killed", False, 3)
     back = await owner.post(f"{FLAGS}/new-form/rollback", json={"version": 1, "reason": "as it was"})
-    assert (back.json()["state"], back.json()["rollout"]["percentage"], back.json()["version"]) == ("on", 2500, 4)
+    assert (back.json()["state"], back.json()["rollout"]["percentage"], back.json()["version"]) == ("on", 25, 4)
     page = (await owner.get(f"{FLAGS}/new-form/history", params={"limit": 3})).json()
     rest = (await owner.get(f"{FLAGS}/new-form/history", params={"limit": 3, "cursor": page["next_cursor"]})).json()
     told = [*page["items"], *rest["items"]]
@@ -68,6 +68,30 @@ async def test_a_flag_is_made_changed_killed_and_rolled_back_and_its_history_tel
     ]  # fmt: skip
     assert (told[1]["by"], told[1]["reason"], told[1]["after"]["killed"]) == ("Ana", "errors", True)
     assert (told[3]["before"], rest["next_cursor"]) == (None, None)
+
+
+async def test_a_percentage_is_percent(owner: Client, subtests: pytest.Subtests) -> None:
+    everybody = await made(owner, rollout={"percentage": 100, "serve": {"value": True}})
+    assert everybody.json()["rollout"]["percentage"] == 100
+    halves = [{"name": name, "value": name == "a", "weight": 50} for name in ("a", "b")]
+    change = {
+        "reason": "split", "variants": halves, "rollout": {"percentage": 12.34, "serve": {"split": True}},
+        "rules": [{"when": [{"attribute": "a", "op": "exists"}], "serve": {"value": True}, "percentage": 0.01}],
+    }  # fmt: skip
+    changed = (await owner.patch(f"{FLAGS}/new-form", json=change)).json()
+    assert (changed["rollout"]["percentage"], changed["rules"][0]["percentage"]) == (12.34, 0.01)
+    assert [variant["weight"] for variant in changed["variants"]] == [50, 50]
+    for wrong in (10_000, 100.01, -1, 0.001, 12.345, "25"):
+        with subtests.test(percentage=wrong):
+            share = {"rollout": {"percentage": wrong, "serve": {"value": True}}, "reason": "x"}
+            answer = await owner.patch(f"{FLAGS}/new-form", json=share)
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["errors"][0]["field"] == "rollout.percentage"
+    for wrong in (5000, 33.333):
+        with subtests.test(weight=wrong):
+            variants = [{"name": "a", "value": True, "weight": wrong}]
+            answer = await owner.patch(f"{FLAGS}/new-form", json={"variants": variants, "reason": "x"})
+            assert answer.status_code == 422, answer.text
 
 
 async def test_an_edit_of_a_version_that_is_gone_is_refused(owner: Client) -> None:

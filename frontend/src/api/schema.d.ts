@@ -4392,8 +4392,8 @@ export interface components {
         FlagRollout: {
             /**
              * Percentage
-             * @description Hundredths of a percent.
-             * @example 2500
+             * @description Percent, with at most two decimals.
+             * @example 25
              */
             percentage: number;
             serve: components["schemas"]["FlagServe"];
@@ -4491,9 +4491,9 @@ export interface components {
             value: components["schemas"]["JsonValue"];
             /**
              * Weight
-             * @description Hundredths of a percent.
+             * @description Percent, with at most two decimals.
              * @default 0
-             * @example 2500
+             * @example 25
              */
             weight?: number;
         };

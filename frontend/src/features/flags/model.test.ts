@@ -6,12 +6,12 @@ const flag: Flag = {
   name: "f", version: 3, is_own: false, state: "on", in_force: false, type: "bool", value: false, off: false, description: "", enabled: true, killed: false,
   key: "targeting_key", salt: "", variants: [], prerequisites: [{ flag: "other", value: true }], targets: [{ keys: ["ana", "bo"], serve: { value: true } }],
   rules: [{ when: [{ attribute: "country", op: "in", values: ["DE", 5, "5", "a,b"] }], serve: { value: true } }],
-  rollout: { percentage: 1234, serve: { value: true } }, changed_at: null, by: null, reason: null,
+  rollout: { percentage: 12.34, serve: { value: true } }, changed_at: null, by: null, reason: null,
 };
 
 describe("a share", () => {
   it("goes in steps of a hundredth of a percent, there and back", () => {
-    for (const steps of [0, 1, 29, 1234, 5700, 10_000]) expect(parseShare(shareText(steps))).toBe(steps);
+    for (const percent of [0, 0.01, 0.29, 12.34, 57, 100]) expect(parseShare(shareText(percent))).toBe(percent);
   });
   it("is refused when it is finer, larger or no number", () => {
     for (const text of ["", "0.001", "100.01", "-1", "1e2", "ten", "1,5"]) expect(parseShare(text)).toBeNull();
@@ -36,13 +36,13 @@ describe("an edit", () => {
   });
   it("sends only what differs", () => {
     const draft = draftOf(flag);
-    expect(fieldsOf(flag, { ...draft, rollout: { ...draft.rollout!, share: "25" } }).fields).toEqual({ rollout: { percentage: 2500, serve: { value: true } } });
+    expect(fieldsOf(flag, { ...draft, rollout: { ...draft.rollout!, share: "25" } }).fields).toEqual({ rollout: { percentage: 25, serve: { value: true } } });
     expect(fieldsOf(flag, { ...draft, rollout: null }).fields).toEqual({ rollout: null });
   });
   it("names the field that cannot be sent", () => {
     const draft = draftOf({ ...flag, type: "int", value: 1, off: 0 });
     expect(fieldsOf({ ...flag, type: "int" }, { ...draft, value: "x", rollout: { share: "200", serve: { kind: "value", text: "1" } } }).problems).toMatchObject({
-      value: "A whole number.", "rollout.share": "0 to 100, in steps of 0.01.",
+      value: "A whole number.", "rollout.share": "0 to 100, with at most two decimals.",
     });
   });
 });

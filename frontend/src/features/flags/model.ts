@@ -1,14 +1,13 @@
 import type { Flag, FlagConstraint, FlagFields, FlagKind, FlagServe } from "../../api/types";
 
 /** Shares are kept in hundredths of a percent: 2500 is "25". */
-export const STEPS = 10_000;
-export const shareText = (steps: number): string => String(steps / 100);
+export const shareText = (percent: number): string => String(percent);
 
-/** The steps of "12.34", null for what is no share or finer than 0.01 %. */
+/** The number of "12.34", null for what is no share or finer than 0.01 %. */
 export function parseShare(text: string): number | null {
   if (!/^\d{1,3}(\.\d{1,2})?$/.test(text.trim())) return null;
-  const steps = Math.round(Number(text) * 100);
-  return steps <= STEPS ? steps : null;
+  const percent = Number(text);
+  return percent <= 100 ? percent : null;
 }
 
 /** A value as it is typed: text as it is, all else as JSON. */
@@ -115,9 +114,9 @@ export function fieldsOf(flag: Flag, draft: Draft): { fields: FlagFields; proble
     return parsed.ok ? parsed.value : null;
   };
   const share = (field: string, text: string): number => {
-    const steps = parseShare(text);
-    if (steps === null) found[field] = "0 to 100, in steps of 0.01.";
-    return steps ?? 0;
+    const percent = parseShare(text);
+    if (percent === null) found[field] = "0 to 100, with at most two decimals.";
+    return percent ?? 0;
   };
   const serve = (field: string, given: ServeDraft): FlagServe => (given.kind === "split" ? { split: true } : given.kind === "variant" ? { variant: given.text } : { value: read(field, given.text) });
   const list = (text: string) => text.split(",").map((part) => part.trim()).filter((part) => part !== "");
@@ -132,10 +131,10 @@ export function fieldsOf(flag: Flag, draft: Draft): { fields: FlagFields; proble
     prerequisites: draft.prerequisites.map((wanted, index) => ({ flag: wanted.flag, value: json(wanted.value, () => (found[`prerequisites.${index}`] = "A JSON value, such as true.")) })),
     targets: draft.targets.map((target, index) => ({ keys: list(target.keys), serve: serve(`targets.${index}`, target.serve) })),
     rules: draft.rules.map((rule, index) => {
-      const steps = share(`rules.${index}.share`, rule.share);
+      const percentage = share(`rules.${index}.share`, rule.share);
       return {
         when: rule.when.map(({ attribute, op, values }) => ({ attribute: attribute.trim(), op, values: NO_VALUES.includes(op) ? [] : scalars(values) })),
-        percentage: steps === STEPS ? null : steps,
+        percentage: percentage === 100 ? null : percentage,
         serve: serve(`rules.${index}`, rule.serve),
       };
     }),

@@ -18,8 +18,9 @@ from event_stream_engine.errors import Invalid
 from event_stream_engine.flags import actions, store
 from event_stream_engine.flags.api import Flags
 from event_stream_engine.flags.following import nudge
-from event_stream_engine.flags.model import STEPS, Change, Held
+from event_stream_engine.flags.model import Change, Held
 from event_stream_engine.flags.model.planning import Unknown
+from event_stream_engine.flags.model.shares import in_percent, percent_of, steps_of
 from event_stream_engine.flags.store import AuditRow
 from event_stream_engine.settings import Settings, load_settings
 
@@ -42,7 +43,7 @@ class Wanted:
 def list_flags(*, as_json: bool) -> None:
     for name, held in sorted(_in_transaction(store.load).flags.items()):
         if as_json:
-            typer.echo(msgspec.json.encode({"name": name, "version": held.version, **msgspec.to_builtins(held.flag)}))
+            typer.echo(msgspec.json.encode(_shown(name, held)))
         else:
             typer.echo(_line(name, held))
 
@@ -50,14 +51,17 @@ def list_flags(*, as_json: bool) -> None:
 def _line(name: str, held: Held) -> str:
     flag = held.flag
     state = "killed" if flag.killed else "on" if flag.enabled else "disabled"
-    share = f", {flag.rollout.percentage / 100:g} %" if flag.rollout else ""
+    share = f", {percent_of(flag.rollout.percentage):g} %" if flag.rollout else ""
     return f"{name}: {state}, {flag.type} {_text(flag.in_force)}{share}, version {held.version}"
 
 
 def show(name: str) -> None:
     held = _held(_in_transaction(store.load).flags, name)
-    found = {"name": name, "version": held.version, **msgspec.to_builtins(held.flag)}
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    typer.echo(msgspec.json.format(msgspec.json.encode(_shown(name, held)), indent=2).decode())
+
+
+def _shown(name: str, held: Held) -> dict[str, Any]:
+    return {"name": name, "version": held.version, **in_percent(msgspec.to_builtins(held.flag))}
 
 
 def set_flags(wanted: Wanted, *, reason: str, by: str) -> None:
@@ -139,10 +143,10 @@ def _change(kept: dict[str, Held], assignment: str, wanted: Wanted) -> Change:
 
 
 def _steps(percentage: float) -> int:
-    steps = round(percentage * STEPS / 100)
-    if abs(steps - percentage * STEPS / 100) > 1e-6:
-        raise Invalid("--percentage goes in steps of 0.01.")
-    return steps
+    try:
+        return steps_of(percentage)
+    except ValueError as error:
+        raise Invalid(f"--percentage takes {error}") from None
 
 
 def _value(kind: str, text: str) -> Any:

@@ -1,16 +1,27 @@
-"""What the flags' routes take and give. Shares are whole numbers of hundredths of a percent: 2500 is 25 %."""
+"""What the flags' routes take and give."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from event_stream_engine.flags.model import CATALOGUE, Held
+from event_stream_engine.flags.model.shares import in_percent, in_steps, steps_of
 from event_stream_engine.flags.store import AuditRow, Changed
 
-Steps = Annotated[int, Field(ge=0, le=10_000, description="Hundredths of a percent.", examples=[2500])]
+
+def _with_two_decimals(percent: float) -> float:
+    steps_of(percent)
+    return percent
+
+
+Percent = Annotated[
+    float,
+    Field(ge=0, le=100, description="Percent, with at most two decimals.", examples=[25]),
+    AfterValidator(_with_two_decimals),
+]
 FlagName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,99}$", examples=["checkout.new-form"])]
 Reason = Annotated[
     str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$", examples=["Roll out to a quarter"])
@@ -34,7 +45,7 @@ class FlagServe(_Shape):
 class FlagVariant(_Shape):
     name: str
     value: JsonValue
-    weight: Steps = 0
+    weight: Percent = 0
 
 
 class FlagPrerequisite(_Shape):
@@ -59,12 +70,12 @@ class FlagConstraint(_Shape):
 class FlagRule(_Shape):
     when: list[FlagConstraint]
     serve: FlagServe
-    percentage: Steps | None = None
+    percentage: Percent | None = None
     description: str = ""
 
 
 class FlagRollout(_Shape):
-    percentage: Steps
+    percentage: Percent
     serve: FlagServe
 
 
@@ -86,9 +97,8 @@ class FlagFields(_Shape):
     rollout: FlagRollout | None = None
 
     def given(self) -> dict[str, Any]:
-        """Only what the caller wrote."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude_unset=True, exclude={"reason"})
-        return found
+        """Only what the caller wrote, as it is stored."""
+        return in_steps(self.model_dump(mode="json", exclude_unset=True, exclude={"reason"}))
 
 
 class FlagPatchIn(FlagFields):
@@ -224,12 +234,14 @@ def flag_shape(name: str, held: Held, changed: Changed | None) -> FlagShape:
         changed_at=changed.at if changed else None,
         by=changed.by if changed else None,
         reason=changed.reason if changed else None,
-        **msgspec.json.decode(msgspec.json.encode(flag)),
+        **in_percent(msgspec.json.decode(msgspec.json.encode(flag))),
     )
 
 
 def change_shape(row: AuditRow) -> FlagChangeShape:
-    before, after = (None if text is None else msgspec.json.decode(text) for text in (row.before, row.after))
+    before, after = (
+        None if text is None else in_percent(msgspec.json.decode(text)) for text in (row.before, row.after)
+    )
     return FlagChangeShape(
         id=row.id, at=row.at, by=row.actor, action=row.action, reason=row.reason, request_id=row.request_id,
         change_set=row.change_set, version_from=row.version_from, version_to=row.version_to, before=before, after=after,

@@ -218,7 +218,7 @@ def _variant_errors(flag: Flag) -> Iterator[FieldError]:
         if not fits(flag.type, variant.value):
             yield FieldError(f"variants.{number}.value", f"Not of type {flag.type}.")
         if not 0 <= variant.weight <= STEPS:
-            yield FieldError(f"variants.{number}.weight", f"0 to {STEPS} (hundredths of a percent).")
+            yield FieldError(f"variants.{number}.weight", "0 to 100 percent.")
 
 
 def _serve_errors(flag: Flag, field: str, serve: Serve) -> Iterator[FieldError]:
@@ -229,7 +229,7 @@ def _serve_errors(flag: Flag, field: str, serve: Serve) -> Iterator[FieldError]:
     elif serve.variant is not None and serve.variant not in {variant.name for variant in flag.variants}:
         yield FieldError(f"{field}.variant", "The flag has no variant of that name.")
     elif serve.split and sum(variant.weight for variant in flag.variants) != STEPS:
-        yield FieldError(field, f"To split, the variants' weights must sum to {STEPS} (100 %).")
+        yield FieldError(field, "To split, the variants' weights must sum to 100.")
     if serve.split and field.startswith("targets"):
         yield FieldError(field, "An individual target gets a value or one variant.")
 
