@@ -303,6 +303,23 @@ class MonitoringSettings(Section):
     )
 
 
+class SupervisionSettings(Section):
+    """How `ese up` tells that a process hangs."""
+
+    hung_seconds: float = Field(
+        30, alias="ESE_HUNG_SECONDS", ge=5, le=3600,
+        description="`ese up` kills a process that gave no sign of life for so long, and starts it again. Only the "
+        "time in which `ese up` itself ran counts.",
+    )  # fmt: skip
+    pulse: OptionalSecret = Field(
+        None, alias="ESE_PULSE", description="Where a process sends its signs of life. `ese up` sets it."
+    )
+
+    @property
+    def address(self) -> str | None:
+        return None if self.pulse is None else self.pulse.get_secret_value()
+
+
 class SandboxSettings(Section):
     """The stand-in for Twilio. Credentials left out are those of `TwilioSettings`."""
 
@@ -366,6 +383,7 @@ class Settings(Section):
     backbone: BackboneSettings
     messaging: MessagingSettings
     monitoring: MonitoringSettings
+    supervision: SupervisionSettings
     sandbox: SandboxSettings
     alerts: AlertSettings
     log: LogSettings

@@ -18,10 +18,11 @@ from event_stream_engine.entrypoints.health.judging import Reading, Status
 from event_stream_engine.entrypoints.metrics.gathering import queues
 from event_stream_engine.events.base import stream_names
 from event_stream_engine.flags.api import get_flag_manager
-from event_stream_engine.live.heartbeats import NEEDED, heard
+from event_stream_engine.live.heartbeats import NEEDED, Children, children, heard
 from event_stream_engine.web.platform import Platform
 
 PROBE_SECONDS = 2.0
+CHILDREN_TOLD = 5
 KAFKA = "kafka"
 OUTAGES = (*DATABASE_ERRORS, RedisError, StreamBusy, StreamRefused, TimeoutError)
 
@@ -104,9 +105,22 @@ def _group(row: Mapping[str, Any]) -> Reading:
 async def processes(platform: Platform) -> list[Reading]:
     try:
         found = await heard(platform.redis)
+        workers = await children(platform.redis, found.processes)
     except OUTAGES:
         return []
-    return list(_heard(found.missing(), found.last_seen))
+    return [*_heard(found.missing(), found.last_seen), *_children(workers)]
+
+
+def _children(found: Children) -> Iterator[Reading]:
+    """The processes in which workers do chores; the heartbeat of a worker's first process says nothing of them."""
+    if not found.processes:
+        return
+    alive, silent = len(found.processes) - len(found.silent), found.silent
+    status: Status = "pass" if not silent else "warn" if alive else "fail"
+    told = [f"process {one.pid} on {one.host}, last heard {one.seen_at:%H:%M:%SZ}" for one in silent[:CHILDREN_TOLD]]
+    more = f"; {len(silent) - CHILDREN_TOLD} more" if len(silent) > CHILDREN_TOLD else ""
+    said = f"Stopped or hung: {'; '.join(told)}{more}. Continue it (SIGCONT) or kill it." if silent else None
+    yield Reading("work", "children", status, observed=float(alive), unit="processes", output=said)
 
 
 def _heard(missing: list[str], last_seen: Callable[[str], Any]) -> Iterator[Reading]:
