@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from event_stream_engine.entrypoints.pulse import START_SECONDS, Pulses
+from tests.faults.scene import until
 
 LIMIT = 5.0
 
@@ -60,19 +62,20 @@ class Watch:
     def __init__(self, clock: Clock, pulses: Pulses) -> None:
         self.clock, self.pulses = clock, pulses
 
-    async def ticks(self, count: int, *, seconds: float = 1.0, real: float = 0.02) -> dict[int, tuple[int, float]]:
-        """The first that hang."""
+    async def ticks(self, count: int, *, seconds: float = 1.0) -> dict[int, tuple[int, float]]:
+        """The first that hang. Before each tick the supervisor hears itself, if it can."""
         for _ in range(count):
             self.clock.now += seconds
-            await asyncio.sleep(real)  # datagrams on the way arrive
+            if self.pulses._own is not None:
+                await until(lambda: self.pulses._came_back)
             if hung := self.pulses.tick():
                 return hung
         return {}
 
     async def hears(self, pid: int) -> None:
-        async with asyncio.timeout(20):
-            while self.pulses._watched[pid].silent != 0.0:  # noqa: ASYNC110  (a datagram sets it)
-                await asyncio.sleep(0.01)
+        """Its next sign of life."""
+        self.pulses._watched[pid].silent = 0.5
+        await until(lambda: self.pulses._watched[pid].silent == 0.0)
 
 
 @pytest.fixture
@@ -80,9 +83,8 @@ async def watch() -> Watch:
     clock = Clock()
     pulses = Pulses(LIMIT, clock)
     await pulses.open()
-    made = Watch(clock, pulses)
-    await made.ticks(1)  # from now on its own sign of life comes back
-    return made
+    pulses.tick()  # sends the first sign of life, which comes back before the next
+    return Watch(clock, pulses)
 
 
 Spawn = Callable[[str], "subprocess.Popen[bytes]"]
@@ -129,20 +131,32 @@ async def test_a_loop_that_stands_still_hangs_though_its_process_runs(watch: Wat
 
 
 async def test_a_process_that_is_only_slow_does_not_hang(watch: Watch, spawn: Spawn) -> None:
-    """Four threads that never pause, and a stop of a second that ends: real seconds, and the limit is five of them."""
+    """Four threads that never pause, and a stop of two seconds that ends: real seconds, and the limit is five."""
     process = spawn(BUSY)
-    await watch.hears(process.pid)
-    assert await watch.ticks(4, real=1.0) == {}
+    watch.pulses._clock = time.monotonic
+    watch.pulses._last_tick = time.monotonic()
+    watched = watch.pulses._watched[process.pid]
+
+    def silent_for(seconds: float) -> bool:
+        assert watch.pulses.tick() == {}
+        return watched.silent >= seconds
+
+    for _ in range(4):
+        await watch.hears(process.pid)
+        assert watch.pulses.tick() == {}
     process.send_signal(signal.SIGSTOP)
-    assert await watch.ticks(1, real=1.0) == {}
+    await until(lambda: silent_for(2.0))
     process.send_signal(signal.SIGCONT)
-    assert await watch.ticks(8, real=1.0) == {}
+    await until(lambda: not silent_for(1.0))
+    for _ in range(4):
+        await watch.hears(process.pid)
+        assert watch.pulses.tick() == {}
 
 
 async def test_a_host_that_slept_makes_nobody_hang(watch: Watch, spawn: Spawn) -> None:
     process = spawn(BUSY)
     await watch.hears(process.pid)
-    assert await watch.ticks(2, seconds=86_400, real=0.0) == {}
+    assert await watch.ticks(2, seconds=86_400) == {}
 
 
 async def test_nobody_hangs_while_the_supervisor_does_not_hear_itself(watch: Watch, spawn: Spawn) -> None:
@@ -150,7 +164,7 @@ async def test_nobody_hangs_while_the_supervisor_does_not_hear_itself(watch: Wat
     await watch.hears(process.pid)
     process.send_signal(signal.SIGSTOP)
     watch.pulses._own = None
-    await watch.ticks(1)
+    watch.pulses._came_back = False
     assert await watch.ticks(50) == {}
     process.send_signal(signal.SIGCONT)
 
@@ -159,7 +173,7 @@ async def test_a_child_has_time_to_start(watch: Watch) -> None:
     process = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
         watch.pulses.expect(process.pid)
-        assert await watch.ticks(int(START_SECONDS), real=0.001) == {}
+        assert await watch.ticks(int(START_SECONDS)) == {}
         assert process.pid in await watch.ticks(2)
     finally:
         process.kill()

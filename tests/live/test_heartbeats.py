@@ -15,6 +15,7 @@ from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.entrypoints.health.probes import _children
 from event_stream_engine.live import heartbeats
 from event_stream_engine.live.heartbeats import NEEDED, heard, keep
+from tests.faults.scene import until
 
 
 @pytest.fixture
@@ -80,13 +81,16 @@ async def test_a_stopped_process_of_a_worker_is_named_and_one_that_ended_is_not(
     try:
 
         async def look(alive: int, silent: int) -> heartbeats.Children:
-            async with asyncio.timeout(30):
-                while True:
-                    await heartbeats.forget_ended_children(redis)
-                    found = await heartbeats.children(redis, (await heard(redis)).processes)
-                    if (len(found.processes) - len(found.silent), len(found.silent)) == (alive, silent):
-                        return found
-                    await asyncio.sleep(0.1)
+            found = heartbeats.Children(())
+
+            async def are() -> bool:
+                nonlocal found
+                await heartbeats.forget_ended_children(redis)
+                found = await heartbeats.children(redis, (await heard(redis)).processes)
+                return (len(found.processes) - len(found.silent), len(found.silent)) == (alive, silent)
+
+            await until(are, 30)
+            return found
 
         await look(2, 0)
         (reading,) = _children(await look(2, 0))

@@ -172,14 +172,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nobody is told of an alert until `ends_at`."""
+    """Nobody is told of an alert (`fingerprint`), or of any alert of a rule (`rule`), until `ends_at`."""
 
     id: UUID
-    fingerprint: str
+    fingerprint: str | None
     reason: str
     created_by: UUID | None
     created_at: datetime
     ends_at: datetime
+    rule: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import psutil
 from redis.exceptions import RedisError
 
 from event_stream_engine import clock
+from event_stream_engine.alerts import store as alert_store
 from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.database import DATABASE_ERRORS
@@ -31,7 +33,7 @@ Probe = Callable[[Platform], Awaitable[list[Reading]]]
 
 async def everything(platform: Platform) -> list[Reading]:
     """All readings of this moment, the probes side by side; none takes longer than its two seconds."""
-    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags]
+    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags, webhooks]
     if platform.settings.kafka.streams == KAFKA:
         asked.append(kafka)
     found = await asyncio.gather(*(probe(platform) for probe in asked))
@@ -131,6 +133,20 @@ def _heard(missing: list[str], last_seen: Callable[[str], Any]) -> Iterator[Read
         yield Reading(
             name, "heartbeat", "fail" if name in missing else "pass", observed=silent, unit="s", output=output
         )
+
+
+async def webhooks(platform: Platform) -> list[Reading]:
+    """Those about alerts; nothing where none are configured or PostgreSQL does not answer."""
+    if platform.settings.alerts.webhook_url is None:
+        return []
+    try:
+        async with asyncio.timeout(PROBE_SECONDS), platform.database.transaction() as tx:
+            waiting, failing, given_up = await alert_store.count_webhooks(tx, clock.now() - timedelta(days=1))
+    except OUTAGES:
+        return []
+    said = f"{waiting} wait, {failing} of them after a failure; {given_up} given up within a day"
+    bad: Status = "warn" if failing or given_up else "pass"
+    return [Reading("alert webhook", "failing", bad, observed=float(failing + given_up), unit="webhooks", output=said)]
 
 
 async def waiting_chores(platform: Platform) -> list[Reading]:
