@@ -71,20 +71,22 @@ class Level:
 
 @dataclass(frozen=True)
 class Grown:
-    """A counter grew by more than `bound` within `over` seconds; a series that is new counts from 0."""
+    """A counter grew by more than `bound` within `over` seconds. A series that is new counts from 0, unless another
+    program counts (`is_foreign`), which may have done so for long before it was looked at."""
 
     of: Selector
     over: int
     bound: float = 0
     by: tuple[str, ...] = ()
+    is_foreign: bool = False
 
     @property
     def promql(self) -> str:
         chosen, window, by = self.of.promql, duration(self.over), _by(self.by)
-        return (
-            f"sum{by} (increase({chosen}[{window}])) > {self.bound:g}\n"
-            f"or sum{by} ({chosen} unless {chosen} offset {window}) > {self.bound:g}"
-        )
+        grown = f"sum{by} (increase({chosen}[{window}])) > {self.bound:g}"
+        if self.is_foreign:
+            return grown
+        return f"{grown}\nor sum{by} ({chosen} unless {chosen} offset {window}) > {self.bound:g}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ export interface Component {
 
 const RANK: Record<HealthStatus, number> = { fail: 0, warn: 1, pass: 2 };
 const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop", "alert webhook": "Alert webhook" };
-const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "", children: "processes that answer", failing: "not delivered", connections: "used", evictions: "evicted" };
+const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "", children: "processes that answer", failing: "not delivered", used: "used", keys: "evicted" };
 const processes = new Set(["work", "beat", "consume"]);
 
 /** Every check with names for people; what fails comes first, then what warns. */
@@ -22,8 +22,8 @@ export function components(health: Health): Component[] {
 function nameOf(key: string): string {
   const component = key.slice(0, key.lastIndexOf(":"));
   if (key === "work:children") return "Processes of ese work";
-  if (key === "postgresql:connections") return "PostgreSQL connections";
-  if (key === "redis:evictions") return "Redis evictions";
+  if (key === "connections:used") return "PostgreSQL connections";
+  if (key === "evictions:keys") return "Redis evictions";
   if (key === "relay:heartbeat") return "Process ese relay";
   if (processes.has(component)) return `Process ese ${component}`;
   if (component.startsWith("group ")) return `Group ${component.slice(6)}`;

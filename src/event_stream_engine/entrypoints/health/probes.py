@@ -16,7 +16,9 @@ from event_stream_engine.alerts import store as alert_store
 from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.database import DATABASE_ERRORS
-from event_stream_engine.entrypoints.health.judging import Reading, Status
+from event_stream_engine.database.capacity import is_without_connection
+from event_stream_engine.entrypoints.health import capacity
+from event_stream_engine.entrypoints.health.judging import Reading, Status, over, under
 from event_stream_engine.entrypoints.metrics.gathering import queues
 from event_stream_engine.events.base import stream_names
 from event_stream_engine.flags.api import get_flag_manager
@@ -34,27 +36,48 @@ Probe = Callable[[Platform], Awaitable[list[Reading]]]
 async def everything(platform: Platform) -> list[Reading]:
     """All readings of this moment, the probes side by side; none takes longer than its two seconds."""
     asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags, webhooks]
+    asked += [connections, evictions]
     if platform.settings.kafka.streams == KAFKA:
         asked.append(kafka)
     found = await asyncio.gather(*(probe(platform) for probe in asked))
     return [reading for readings in found for reading in readings]
 
 
-async def timed(component: str, work: Awaitable[str | None]) -> list[Reading]:
-    """How long an answer took, in milliseconds; `fail` when there was none."""
+async def timed(
+    component: str, work: Awaitable[str | None], told: Callable[[Exception], str | None] = lambda _: None
+) -> list[Reading]:
+    """How long an answer took, in milliseconds; `fail` when there was none. `told`: what an error is called, where its
+    class does not say enough."""
     started = time.perf_counter()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             said = await work
     except OUTAGES as error:
         code = error.code if isinstance(error, StreamBusy | StreamRefused) else type(error).__name__
-        return [Reading(component, "responseTime", "fail", "datastore", output=code)]
+        return [Reading(component, "responseTime", "fail", "datastore", output=told(error) or code)]
     took = round((time.perf_counter() - started) * 1000, 1)
     return [Reading(component, "responseTime", "pass", "datastore", took, "ms", said)]
 
 
 async def postgresql(platform: Platform) -> list[Reading]:
-    return await timed("postgresql", platform.database.ping())
+    def told(error: Exception) -> str | None:
+        return capacity.refused(platform, error) if is_without_connection(error) else None
+
+    return await timed("postgresql", platform.database.ping(), told)
+
+
+async def connections(platform: Platform) -> list[Reading]:
+    try:
+        return await capacity.connections_reading(platform, PROBE_SECONDS)
+    except OUTAGES:
+        return []
+
+
+async def evictions(platform: Platform) -> list[Reading]:
+    try:
+        return await capacity.evictions_reading(platform, PROBE_SECONDS)
+    except OUTAGES:
+        return []
 
 
 async def redis(platform: Platform) -> list[Reading]:
@@ -186,11 +209,3 @@ async def flags(platform: Platform) -> list[Reading]:
     age = None if status.age_seconds is None else round(status.age_seconds, 1)
     said = "; ".join(issue.message for issue in status.issues) or f"from the {status.source}"
     return [Reading("flags", "age", "warn" if status.health == "degraded" else "pass", "component", age, "s", said)]
-
-
-def over(value: float, warn: float, fail: float) -> Status:
-    return "fail" if value > fail else "warn" if value > warn else "pass"
-
-
-def under(value: float, warn: float, fail: float) -> Status:
-    return "fail" if value < fail else "warn" if value < warn else "pass"

@@ -16,6 +16,7 @@ from event_stream_engine.alerts.model import Sample
 from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.embedded.home import restarts_of
 from event_stream_engine.entrypoints.backbone import metrics as backbone
+from event_stream_engine.entrypoints.health import capacity
 from event_stream_engine.entrypoints.metrics import publishing
 from event_stream_engine.entrypoints.metrics.families import Family, family, merged, samples_of, text_of
 from event_stream_engine.entrypoints.metrics.families import own as counted_here
@@ -123,8 +124,9 @@ def labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -
     return gauge
 
 
-async def _of_redis(redis: "Redis") -> list[GaugeMetricFamily]:
+async def _of_redis(redis: "Redis") -> list[Metric]:
     try:
+        info = await capacity.memory_of(redis)
         lengths, ages = await queues(redis)
         missing = (await heartbeats(redis)).missing()
     except (RedisError, OSError):
@@ -134,6 +136,7 @@ async def _of_redis(redis: "Redis") -> list[GaugeMetricFamily]:
         labelled("ese_queue_chores", "Chores that wait in a queue", "queue", lengths),
         labelled("ese_queue_oldest_seconds", "Age of the oldest of them", "queue", ages),
         labelled("ese_process_alive", "1 while a process of this kind is heard", "process", alive),
+        *capacity.families(info),
     ]
 
 
