@@ -5,6 +5,8 @@ generated secrets, the embedded servers' addresses) in `<home>/runtime.json` und
 serve as defaults, so that `ese events tail` in a second terminal finds the platform. The real environment wins.
 """
 
+import base64
+import binascii
 import json
 import os
 import re
@@ -13,7 +15,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from event_stream_engine.errors import FieldError, Invalid
 from event_stream_engine.wording import of_pydantic
@@ -23,6 +34,8 @@ RUNTIME_FILE = "runtime.json"
 # An environment variable set to nothing means: not set.
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: value or None)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+
+_WEBHOOK_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[^/\s:@?#\[\]]+)(:\d{1,5})?(/[^\s#]*)?")
 
 
 class Section(BaseModel):
@@ -306,6 +319,23 @@ class MonitoringSettings(Section):
     )
 
 
+class SupervisionSettings(Section):
+    """How `ese up` tells that a process hangs."""
+
+    hung_seconds: float = Field(
+        30, alias="ESE_HUNG_SECONDS", ge=5, le=3600,
+        description="`ese up` kills a process that gave no sign of life for so long, and starts it again. Only the "
+        "time in which `ese up` itself ran counts.",
+    )  # fmt: skip
+    pulse: OptionalSecret = Field(
+        None, alias="ESE_PULSE", description="Where a process sends its signs of life. `ese up` sets it."
+    )
+
+    @property
+    def address(self) -> str | None:
+        return None if self.pulse is None else self.pulse.get_secret_value()
+
+
 class SandboxSettings(Section):
     """The stand-in for Twilio. Credentials left out are those of `TwilioSettings`."""
 
@@ -345,9 +375,48 @@ class AlertSettings(Section):
         description="Addresses (comma-separated) that are told when an alert begins and ends.",
     )
 
+    webhook_url: OptionalSecret = Field(
+        None, alias="ESE_ALERT_WEBHOOK_URL",
+        description="https://… (or http://…) that gets a POST when an alert begins and ends, in the shape of Standard "
+        "Webhooks. It is treated as a secret. Needs ESE_ALERT_WEBHOOK_SECRET.",
+    )  # fmt: skip
+    webhook_secret: OptionalSecret = Field(
+        None, alias="ESE_ALERT_WEBHOOK_SECRET", validate_default=True,
+        description="whsec_ and 24 to 64 bytes in base64, which sign the webhook; two, comma-separated, during a "
+        "rotation.",
+    )  # fmt: skip
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_address(cls, written: SecretStr | None) -> SecretStr | None:
+        if written is not None and not _WEBHOOK_URL.fullmatch(written.get_secret_value()):
+            raise ValueError("must be an address such as https://hooks.example.com/alerts")
+        return written
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, written: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
+        if written is None:
+            if given.data.get("webhook_url") is not None:
+                raise ValueError(
+                    "is required with ESE_ALERT_WEBHOOK_URL: whsec_ and the output of `openssl rand -base64 32`"
+                )
+            return None
+        if not all(_is_webhook_secret(one.strip()) for one in written.get_secret_value().split(",")):
+            raise ValueError("must be whsec_ and 24 to 64 bytes in base64, such as of `openssl rand -base64 32`")
+        return written
+
     @property
     def recipients(self) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.emails.split(",") if part.strip())
+
+
+def _is_webhook_secret(written: str) -> bool:
+    try:
+        key = base64.b64decode(written.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return False
+    return written.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 class LogSettings(Section):
@@ -369,6 +438,7 @@ class Settings(Section):
     backbone: BackboneSettings
     messaging: MessagingSettings
     monitoring: MonitoringSettings
+    supervision: SupervisionSettings
     sandbox: SandboxSettings
     alerts: AlertSettings
     log: LogSettings

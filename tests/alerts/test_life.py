@@ -12,7 +12,7 @@ from event_stream_engine.alerts import actions, store
 from event_stream_engine.alerts.catalogue import BY_NAME
 from event_stream_engine.alerts.judging import Judge
 from event_stream_engine.alerts.mailing import AlertMails
-from event_stream_engine.alerts.model import Alert, AlertResolved, Judged, Labels, Sample
+from event_stream_engine.alerts.model import Alert, AlertNotFound, AlertResolved, Judged, Labels, Sample
 from event_stream_engine.database import Database, Transaction
 from event_stream_engine.errors import Invalid
 
@@ -198,3 +198,83 @@ async def test_a_mail_says_what_it_is_and_what_to_do(database: Database) -> None
     ]
     assert "https://ese.example/alerts/runbooks/EseRelayStuck" in written[0][2]
     assert "It was over at" in written[-1][2]
+
+
+async def test_a_rule_that_does_not_fire_is_silenced_and_its_alerts_are_told_of_when_that_ends(
+    database: Database,
+) -> None:
+    mailer, now = Noted(), clock.now()
+    one, other = judged("EseDeadLetters", LETTERS), judged("EseDiskLow")
+    async with database.transaction() as tx:
+        await actions.silence_rule(
+            tx, "EseDeadLetters", reason=" Upgrade ", ends_at=now + timedelta(hours=1), by=None, who="ana"
+        )
+        await actions.settle(tx, [one, other], mailer)
+    assert mailer.told == [("EseDiskLow", "firing")]
+    states = {alert.rule: alert.state for alert in await kept(database)}
+    assert states == {"EseDeadLetters": "silenced", "EseDiskLow": "firing"}
+    with clock.frozen(now + timedelta(hours=2)):
+        assert {alert.state for alert in await kept(database)} == {"firing"}
+        async with database.transaction() as tx:
+            await actions.settle(tx, [one, other], mailer)
+            await actions.settle(tx, [one, other], mailer)
+        assert mailer.told[1:] == [("EseDeadLetters", "firing")], "once, and only now"
+        async with database.transaction() as tx:
+            await actions.settle(tx, [], mailer)
+    async with database.transaction() as tx:
+        found = (await tx.execute(text("SELECT action, entity_id, detail FROM audit_entries"))).one()
+        pushed = await tx.execute(text("SELECT count(*) FROM outbox WHERE data->>'entity_id' = 'EseDeadLetters'"))
+    assert (found.action, found.entity_id) == ("alert.silence_rule", "EseDeadLetters")
+    assert (found.detail["reason"], found.detail["by"]) == ("Upgrade", "ana")
+    assert pushed.scalar_one() == 1
+
+
+async def test_what_begins_and_ends_within_a_silence_of_its_rule_is_told_to_nobody(database: Database) -> None:
+    mailer = Noted()
+    async with database.transaction() as tx:
+        ends_at = clock.now() + timedelta(hours=1)
+        await actions.silence_rule(tx, "EseDeadLetters", reason="Upgrade", ends_at=ends_at, by=None)
+        await actions.settle(tx, [judged("EseDeadLetters", LETTERS)], mailer)
+        await actions.settle(tx, [], mailer)
+    assert mailer.told == []
+
+
+async def test_a_second_silence_of_a_rule_replaces_the_first_and_ending_it_is_audited(database: Database) -> None:
+    now = clock.now()
+    async with database.transaction() as tx:
+        for hours in (48, 1):
+            ends_at = now + timedelta(hours=hours)
+            await actions.silence_rule(tx, "EseDeadLetters", reason=f"{hours} h", ends_at=ends_at, by=None)
+        (silence,) = await store.rule_silences(tx, clock.now())
+        assert silence.reason == "1 h"
+        assert await actions.end_rule_silence(tx, "EseDeadLetters", by=None) == 1
+        assert await actions.end_rule_silence(tx, "EseDeadLetters", by=None) == 0
+        assert await store.rule_silences(tx, clock.now()) == []
+        told = await tx.execute(text("SELECT action FROM audit_entries ORDER BY id"))
+        assert list(told.scalars()) == ["alert.silence_rule"] * 2 + ["alert.end_rule_silence"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "days", "wrong"),
+    [
+        ("EseDeadLetters", 31, Invalid),
+        ("EseDeadLetters", -1, Invalid),
+        ("EseWatchdog", 1, Invalid),
+        ("No", 1, AlertNotFound),
+    ],
+)
+async def test_a_silence_of_a_rule_has_bounds(database: Database, rule: str, days: int, wrong: type[Exception]) -> None:
+    async with database.transaction() as tx:
+        with pytest.raises(wrong):
+            await actions.silence_rule(tx, rule, reason="Why", ends_at=clock.now() + timedelta(days=days), by=None)
+
+
+async def test_an_alert_stays_silenced_by_its_rule_when_its_own_silence_ends(database: Database) -> None:
+    async with database.transaction() as tx:
+        (alert,) = await actions.settle(tx, [judged("EseDeadLetters", LETTERS)], None)
+        ends_at = clock.now() + timedelta(hours=1)
+        await actions.silence(tx, alert.id, reason="One", ends_at=ends_at + timedelta(hours=1), by=None)
+        await actions.silence_rule(tx, "EseDeadLetters", reason="All", ends_at=ends_at, by=None)
+        left = await actions.end_silence(tx, alert.id, by=None)
+        assert (left.state, left.silence and left.silence.reason) == ("silenced", "All")
+        assert await store.count(tx, ("silenced",)) == 1

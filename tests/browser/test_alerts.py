@@ -88,6 +88,29 @@ def test_an_alert_reaches_the_bell_and_is_looked_after(signed_in: Watched, platf
     assert signed_in.complaints == []
 
 
+@pytest.mark.timeout(180)
+def test_a_rule_is_silenced_before_it_fires(signed_in: Watched, platform: RunningPlatform) -> None:
+    page = signed_in.page()
+    page.goto("/alerts")
+    rules = page.get_by_role("list", name="Rules")
+    rule = rules.get_by_role("listitem").filter(has=page.get_by_text("EseDeadLetters", exact=True))
+    rule.get_by_role("button", name="Silence EseDeadLetters").click()
+    dialog = page.get_by_role("dialog", name="Silence EseDeadLetters")
+    dialog.get_by_label("Why").fill("Upgrade tonight")
+    page.keyboard.press("Enter")
+    expect(rule.get_by_text("“Upgrade tonight”")).to_be_visible()
+    expect(rules.get_by_role("listitem").first).to_contain_text("EseDeadLetters")
+    with a_dead_letter(platform):
+        row = page.get_by_role("list", name="Open alerts").get_by_role("listitem").filter(has_text=GROUP)
+        expect(row.get_by_text("Silenced", exact=True)).to_be_visible(timeout=FINDS_MS)
+        bell(page, "none fires")
+        row.get_by_role("button", name="End silence of the rule").click()
+        expect(row.get_by_text("Firing", exact=True)).to_be_visible()
+        expect(rule.get_by_role("button", name="Silence EseDeadLetters")).to_be_visible()
+    bell(page, "none fires")
+    assert signed_in.complaints == []
+
+
 def test_the_system_status_says_what_each_part_measures(signed_in: Watched) -> None:
     page = signed_in.page()
     page.goto("/alerts")

@@ -29,6 +29,17 @@ def ese(database_url: str, redis_url: str, tmp_path: Path) -> Ese:
     return run
 
 
+WRONG = (
+    ("silence", "--reason", "Why"),
+    ("silence", "--rule", "EseNothing", "--reason", "Why"),
+    ("silence", "--rule", "EseDeadLetters", "--reason", "Why", "--hours", "721"),
+    ("silence", "--rule", "EseDeadLetters", "--reason", "Why", "--hours", "1e300"),
+    ("silence", "01a1fdc7-a84b-74d1-9d42-3560d1da347d", "--rule", "EseDeadLetters", "--reason", "Why"),
+    ("unsilence", "--rule", "EseNothing"),
+    ("test-webhook",),
+)
+
+
 async def a_dead_letter(database: Database) -> Alert:
     async with database.transaction() as tx:
         found = await actions.settle(tx, [Judged(BY_NAME["EseDeadLetters"], (("group", "a.b"),), 2)], None)
@@ -52,8 +63,24 @@ async def test_an_alert_is_listed_acknowledged_and_silenced(ese: Ese, database: 
         assert told.all() == [("alert.acknowledge", "ana"), ("alert.silence", "bo")], "typed, and logged in"
 
 
+async def test_a_rule_is_silenced_before_it_fires(ese: Ese, database: Database) -> None:
+    assert "silenced until" in ese("silence", "--rule", "EseDeadLetters", "--reason", "Upgrade", "--by", "ana").stdout
+    (line,) = [line for line in ese("rules").stdout.splitlines() if "silenced until" in line]
+    assert line.startswith("ticket  EseDeadLetters  (silenced until ")
+    assert (await a_dead_letter(database)).rule == "EseDeadLetters"
+    assert "  silenced  " in ese("list").stdout
+    assert ese("unsilence", "--rule", "EseDeadLetters").stdout == "EseDeadLetters is no longer silenced\n"
+    assert ese("unsilence", "--rule", "EseDeadLetters").stdout == "EseDeadLetters was not silenced\n"
+    assert "  firing  " in ese("list").stdout
+
+
 async def test_what_cannot_be_done_is_said_in_one_line(ese: Ese, database: Database) -> None:
-    for words in (("ack", "nothing"), ("ack", "01a1fdc7-a84b-74d1-9d42-3560d1da347d"), ("list", "--state", "loud")):
+    for words in (
+        ("ack", "nothing"),
+        ("ack", "01a1fdc7-a84b-74d1-9d42-3560d1da347d"),
+        ("list", "--state", "loud"),
+        *WRONG,
+    ):
         done = ese(*words)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 

@@ -29,9 +29,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 class Platform:
     """One `ese up` and its terminal."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        environment = {**os.environ, "ESE_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "ESE_HOME": str(home), "PYTHONUNBUFFERED": "1", **settings}
         self.process = subprocess.Popen(
             UP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -80,11 +80,11 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def up(home: Path) -> Iterator[Callable[[], Platform]]:
+def up(home: Path) -> Iterator[Callable[..., Platform]]:
     started: list[Platform] = []
 
-    def start() -> Platform:
-        started.append(Platform(home))
+    def start(**settings: str) -> Platform:
+        started.append(Platform(home, **settings))
         return started[-1]
 
     yield start
@@ -92,7 +92,7 @@ def up(home: Path) -> Iterator[Callable[[], Platform]]:
         platform.end()
 
 
-def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(up: Callable[[], Platform], home: Path) -> None:
+def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(up: Callable[..., Platform], home: Path) -> None:
     platform = up()
     link = platform.ready()
     assert LINK.findall(platform.text) == [link], "the sign-in link is the only address that is shown"
@@ -107,7 +107,7 @@ def test_one_link_that_works_and_one_ctrl_c_that_leaves_nothing(up: Callable[[],
 
 
 def test_a_second_start_says_who_runs_and_a_killed_one_leaves_nothing_behind(
-    up: Callable[[], Platform], home: Path
+    up: Callable[..., Platform], home: Path
 ) -> None:
     first = up()
     first.ready()
@@ -126,7 +126,7 @@ def test_a_second_start_says_who_runs_and_a_killed_one_leaves_nothing_behind(
     assert (home / "runtime.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[[], Platform], home: Path) -> None:
+def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[..., Platform], home: Path) -> None:
     platform = up()
     link = platform.ready()
     os.kill(json.loads((home / "runtime.json").read_text())["processes"]["relay"], signal.SIGKILL)
@@ -135,6 +135,43 @@ def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[[
     os.kill(int(postmaster), signal.SIGKILL)
     platform.shows("Postgres is ready again")
     assert wait_until_ready(f"{link.split('/sign-in')[0]}/readyz")
+
+
+def test_a_stopped_process_and_a_stopped_child_of_the_worker_are_replaced(
+    up: Callable[..., Platform], home: Path
+) -> None:
+    """And nothing else is."""
+    platform = up(ESE_HUNG_SECONDS="5")
+    link = platform.ready()
+    before = running(home)
+    os.kill(before["relay"], signal.SIGSTOP)
+    platform.shows(r"relay process restarted: process \d+ \(stopped\) gave no sign of life for [5-9] s and was killed")
+    after = until(lambda: running(home), lambda found: found["relay"] != before["relay"])
+    assert {name: pid for name, pid in after.items() if name != "relay"} == {
+        name: pid for name, pid in before.items() if name != "relay"
+    }
+
+    doing = psutil.Process(before["work"]).children()[0]
+    doing.suspend()
+    platform.shows(rf"work process restarted: process {doing.pid} \(stopped\)")
+    last = until(lambda: running(home), lambda found: found["work"] != before["work"])
+    assert last["relay"] == after["relay"], "the one that was started again gives signs of life"
+    assert not doing.is_running() or doing.status() == psutil.STATUS_ZOMBIE
+    with urllib.request.urlopen(f"{link.split('/sign-in')[0]}/metrics") as page:
+        figures = page.read().decode()
+    assert 'ese_process_restarts_total{process="relay",reason="hung"} 1' in figures
+    assert 'ese_process_restarts_total{process="beat",reason="hung"} 0' in figures
+
+
+def running(home: Path) -> dict[str, int]:
+    return dict(json.loads((home / "runtime.json").read_text())["processes"])
+
+
+def until(look: Callable[[], dict[str, int]], holds: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not holds(found := look()):
+        assert time.monotonic() < deadline, found
+    return found
 
 
 def wait_until_ready(url: str) -> bool:

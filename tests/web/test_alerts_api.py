@@ -10,9 +10,13 @@ from event_stream_engine import clock
 from event_stream_engine.alerts import actions
 from event_stream_engine.alerts.catalogue import BY_NAME, RULES
 from event_stream_engine.alerts.model import Judged
+from event_stream_engine.alerts.webhooks import AlertWebhooks, Endpoint, Sender
 from event_stream_engine.database import Database
+from event_stream_engine.entrypoints.health import probes
 from event_stream_engine.entrypoints.metrics import gathering, publishing
 from event_stream_engine.entrypoints.metrics.families import Family
+from event_stream_engine.settings import load_settings
+from event_stream_engine.web.platform import Platform
 from tests.web.client import Client
 
 ALERTS = "/api/v1/alerts"
@@ -57,6 +61,27 @@ async def test_a_viewer_may_look_only(database: Database, as_role: Any) -> None:
     assert (refused.status_code, refused.json()["permission"]) == (403, "alerts:operate")
 
 
+async def test_a_rule_is_silenced_before_it_fires(database: Database, owner: Client, as_role: Any) -> None:
+    address = f"{ALERTS}/rules/EseDeadLetters/silence"
+    body = {"reason": "Upgrade", "ends_at": (clock.now() + timedelta(days=30)).isoformat()}
+    rule = (await owner.post(address, json=body)).json()
+    assert (rule["silence"]["reason"], rule["silence"]["by"], rule["silence"]["of"]) == ("Upgrade", "Ana", "rule")
+    listed = (await owner.get(f"{ALERTS}/rules")).json()["items"]
+    assert [one["name"] for one in listed if one["silence"]] == ["EseDeadLetters"]
+    await fire(database, "EseDeadLetters")
+    (alert,) = (await owner.get(ALERTS)).json()["items"]
+    assert (alert["state"], alert["silence"]["of"]) == ("silenced", "rule")
+    late = {**body, "ends_at": (clock.now() + timedelta(days=31)).isoformat()}
+    assert (await owner.post(address, json=late)).status_code == 422
+    assert (await owner.post(f"{ALERTS}/rules/None/silence", json=body)).status_code == 404
+    viewer = await as_role("viewer")
+    for refused in (await viewer.post(address, json=body), await viewer.request("DELETE", address)):
+        assert (refused.status_code, refused.json()["permission"]) == (403, "alerts:operate")
+    assert (await owner.request("DELETE", address)).json()["silence"] is None
+    (alert,) = (await owner.get(ALERTS)).json()["items"]
+    assert (alert["state"], alert["silence"]) == ("firing", None)
+
+
 async def test_pages_of_alerts_lose_none_and_repeat_none(database: Database, owner: Client) -> None:
     for _ in range(5):
         await fire(database, "EseDeadLetters")
@@ -91,6 +116,24 @@ async def test_health_says_what_each_component_measures(anonymous: Client) -> No
     assert checks["relay:lease"]["status"] == checks["work:heartbeat"]["status"] == "fail"
     assert {"disk:free", "memory:available", "flags:age", "loop:lag", "queue sending:oldest"} <= set(checks)
     assert (await anonymous.get("/livez")).text.startswith("ok, loop lag")
+
+
+async def test_health_names_webhooks_that_are_not_taken(database: Database, redis_url: str) -> None:
+    settings = load_settings({
+        "DATABASE_URL": "", "REDIS_URL": redis_url, "ESE_HOME": "/tmp", "ESE_ALERT_WEBHOOK_URL": "http://127.0.0.1:1/",
+        "ESE_ALERT_WEBHOOK_SECRET": "whsec_" + "A" * 44,
+    })  # fmt: skip
+    platform = Platform(settings, database, None, None, None, {})  # type: ignore[arg-type]
+    (reading,) = await probes.webhooks(platform)
+    assert (reading.key, reading.status) == ("alert webhook:failing", "pass")
+    async with database.transaction() as tx:
+        await actions.settle(tx, [Judged(BY_NAME["EseDiskLow"], (), 0.05)], AlertWebhooks("https://ese.example.com"))
+    sender = Sender(database, Endpoint.of(settings.alerts))
+    await sender.round()
+    await sender.close()
+    (reading,) = await probes.webhooks(platform)
+    assert (reading.status, reading.observed) == ("warn", 1.0)
+    assert reading.output == "1 wait, 1 of them after a failure; 0 given up within a day"
 
 
 async def test_a_dependency_that_flaps_leaves_the_platform_ready(app: FastAPI, anonymous: Client) -> None:

@@ -25,12 +25,16 @@ export const pastAlertsQuery = () =>
   });
 
 export const runbookQuery = (name: string) => queryOptions({ queryKey: ["runbooks", name], queryFn: ({ signal }) => unwrap(client.GET(`${ALERTS}/rules/{name}/runbook`, { params: { path: { name } }, signal })), staleTime: Infinity });
-export const alertRulesQuery = () => queryOptions({ queryKey: ["runbooks"], queryFn: ({ signal }) => unwrap(client.GET(`${ALERTS}/rules`, { signal })), staleTime: Infinity });
+export const alertRulesQuery = () => queryOptions({ queryKey: ["alerts", "rules"], queryFn: ({ signal }) => unwrap(client.GET(`${ALERTS}/rules`, { signal })), refetchInterval: LOOK_EVERY_MS });
 
 export const seeAlerts = () => unwrap(client.POST(`${ALERTS}/seen`, {}));
 export const acknowledgeAlert = (id: string) => unwrap(client.POST(`${ALERTS}/{alert_id}/acknowledge`, one(id)));
 export const silenceAlert = (id: string, reason: string, endsAt: Date) => unwrap(client.POST(`${ALERTS}/{alert_id}/silence`, { ...one(id), body: { reason, ends_at: endsAt.toISOString() } }));
 export const endSilence = (id: string) => unwrap(client.DELETE(`${ALERTS}/{alert_id}/silence`, one(id)));
+
+const rule = (name: string) => ({ params: { path: { name } } });
+export const silenceRule = (name: string, reason: string, endsAt: Date) => unwrap(client.POST(`${ALERTS}/rules/{name}/silence`, { ...rule(name), body: { reason, ends_at: endsAt.toISOString() } }));
+export const endRuleSilence = (name: string) => unwrap(client.DELETE(`${ALERTS}/rules/{name}/silence`, rule(name)));
 
 /** A platform that fails answers 503, and says with it what fails: that is an answer. */
 export const healthQuery = () =>

@@ -111,6 +111,7 @@ export type FlagChange = Schemas["FlagChangeShape"];
 export type FlagEvaluation = Schemas["FlagEvaluationShape"];
 
 export type Alert = Schemas["AlertShape"];
+export type AlertRule = Schemas["AlertRule"];
 export type AlertState = Alert["state"];
 export type Health = Schemas["Health"];
 export type HealthCheck = Schemas["HealthCheck"];

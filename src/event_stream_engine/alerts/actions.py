@@ -1,22 +1,35 @@
 """What happens to alerts: they begin, go on and end by judgement; people acknowledge and silence them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from event_stream_engine import audit, clock
 from event_stream_engine.alerts import store
+from event_stream_engine.alerts.catalogue import BY_NAME
 from event_stream_engine.alerts.evaluating import inhibited
-from event_stream_engine.alerts.model import Alert, AlertNotFound, AlertResolved, Judged, Silence, check_silence
+from event_stream_engine.alerts.model import Alert, AlertNotFound, AlertResolved, Judged, Rule, Silence, check_silence
 from event_stream_engine.backbone import outbox
 from event_stream_engine.database import Transaction
+from event_stream_engine.errors import Invalid
 from event_stream_engine.events.monitoring import LiveUpdate
 from event_stream_engine.ids import new_id
 
 KEPT = timedelta(days=90)
 _TOPIC = "alerts"
+
+
+@dataclass(frozen=True)
+class Several:
+    """Tells each of several mailers. A `Mailer`."""
+
+    mailers: Sequence["Mailer"]
+
+    async def tell(self, tx: Transaction, alert: Alert) -> None:
+        for mailer in self.mailers:
+            await mailer.tell(tx, alert)
 
 
 class Mailer(Protocol):
@@ -50,6 +63,9 @@ async def settle(tx: Transaction, judged: Sequence[Judged], mailer: Mailer | Non
     for alert in [*begun, *moved, *over]:
         await _tell(tx, alert, mailer)
         await _push(tx, alert)
+    for alert, _ in going:  # a silence that was in force when it began has ended
+        if alert.notified_at is None and alert.state == "firing" and alert not in moved:
+            await _tell(tx, alert, mailer)
     return [*begun, *moved, *over]
 
 
@@ -119,7 +135,50 @@ async def end_silence(tx: Transaction, alert_id: UUID, *, by: UUID | None) -> Al
     if await store.end_silences(tx, alert.fingerprint, clock.now()):
         await _push(tx, alert)
         await audit.record(tx, by, "alert.end_silence", alert_id, {"rule": alert.rule})
-    return replace(alert, silence=None)
+    return await store.alert(tx, alert_id) or alert  # a silence of its rule may still be in force
+
+
+async def silence_rule(
+    tx: Transaction, name: str, *, reason: str, ends_at: datetime, by: UUID | None, who: str = ""
+) -> Silence:
+    """Nobody is told of any alert of the rule until `ends_at`, whether it fires now or later. It takes the place of an
+    earlier silence of the rule. Raises `AlertNotFound`, `Invalid`."""
+    now = clock.now()
+    rule = _rule(name)
+    if not rule.is_judged_here:
+        raise Invalid.field("rule", "Only your Prometheus judges this rule: silence it in Alertmanager.")
+    said = check_silence(reason, ends_at, now)
+    made = Silence(new_id(), None, said, by, now, ends_at, rule.name)
+    await store.end_rule_silences(tx, rule.name, now)
+    await store.add_silence(tx, made)
+    await _push_rule(tx, rule.name)
+    detail = {"rule": rule.name, "reason": said, "ends_at": ends_at.isoformat(), **({"by": who} if who else {})}
+    await audit.record(tx, by, "alert.silence_rule", rule.name, detail)
+    return made
+
+
+async def end_rule_silence(tx: Transaction, name: str, *, by: UUID | None, who: str = "") -> int:
+    """Its alerts are told of again: one that fires meanwhile at the next judgement. How many silences ended. Raises
+    `AlertNotFound`."""
+    rule = _rule(name)
+    ended = await store.end_rule_silences(tx, rule.name, clock.now())
+    if ended:
+        await _push_rule(tx, rule.name)
+        detail = {"rule": rule.name, **({"by": who} if who else {})}
+        await audit.record(tx, by, "alert.end_rule_silence", rule.name, detail)
+    return ended
+
+
+def _rule(name: str) -> Rule:
+    rule = BY_NAME.get(name)
+    if rule is None:
+        raise AlertNotFound(f"There is no rule {name}. `ese alerts rules` and the page Alerts name them.")
+    return rule
+
+
+async def _push_rule(tx: Transaction, name: str) -> None:
+    version = int(clock.now().timestamp() * 1000)
+    await outbox.record(tx, LiveUpdate(topic=_TOPIC, kind=_TOPIC, entity_id=name, version=version))
 
 
 async def _open(tx: Transaction, alert_id: UUID) -> Alert:

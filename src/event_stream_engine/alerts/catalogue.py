@@ -46,6 +46,22 @@ RULES: tuple[Rule, ...] = (
         TRANSPORT, "kafka", "Kafka does not answer", "Committed events wait in the outbox; no group hears them."
     ),
     Rule(
+        "EseConnectionsLow", "page", Level(Selector("ese_database_connections_used_ratio"), ">", 0.9, ("limit",)),
+        "PostgreSQL has almost no free connection: {limit}",
+        "At the limit nobody gets a new connection: processes that start, and those that need one more, fail.", MINUTE,
+    ),
+    Rule(
+        "EseRedisMayEvict", "ticket", Level(Selector("ese_redis_keeps_keys"), "==", 0, pick="min"),
+        "Redis may drop keys when its memory is full",
+        "Its maxmemory-policy is not noeviction: chores, locks and live state would be lost without an error.",
+        MINUTE, (REDIS,),
+    ),
+    Rule(
+        "EseRedisEvicted", "page", Grown(Selector("ese_redis_evicted_keys_total"), 600, 0, is_foreign=True),
+        "Redis dropped keys for want of memory: {value}",
+        "Chores, locks or live state were lost.",
+    ),
+    Rule(
         "EseProcessMissing", "page", Level(Selector("ese_process_alive"), "==", 0, ("process",)),
         "No `ese {process}` is running", "A process that campaigns need was not heard for ten seconds or more.",
         MINUTE, (REDIS,),

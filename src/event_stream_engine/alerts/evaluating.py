@@ -37,10 +37,11 @@ Values = dict[Labels, float]
 class Growth:
     """How much counters grew within a window, per group of labels, resets taken out.
 
-    What the first look finds is where counting begins; a series that appears later began at 0.
+    What the first look finds is where counting begins; a series that appears later began at 0, unless it is foreign.
     """
 
-    def __init__(self, of: Selector, window: float, by: tuple[str, ...] = ()) -> None:
+    def __init__(self, of: Selector, window: float, by: tuple[str, ...] = (), *, is_foreign: bool = False) -> None:
+        self._is_foreign = is_foreign
         self.of, self._window, self._by = of, window, by
         self._last: dict[Labels, tuple[float, float]] = {}
         self._totals: Values = {}
@@ -61,7 +62,7 @@ class Growth:
     def _add(self, at: float, sample: Sample) -> None:
         group = grouped(sample.labels, self._by)
         known = self._last.get(sample.labels)
-        before = known[1] if known else sample.value if self._began is None else 0.0
+        before = known[1] if known else sample.value if self._began is None or self._is_foreign else 0.0
         grown = sample.value - before if sample.value >= before else sample.value
         if group not in self._totals:  # before it was there it was 0
             self._totals[group] = 0.0
@@ -90,8 +91,9 @@ class Evaluator:
         self._since: dict[str, float] = {}
         self._growths: dict[tuple[Selector, float, tuple[str, ...]], Growth] = {}
         for rule in self.rules:
+            is_foreign = isinstance(rule.condition, Grown) and rule.condition.is_foreign
             for of, window, by in _windows(rule.condition):
-                self._growths.setdefault((of, window, by), Growth(of, window, by))
+                self._growths.setdefault((of, window, by), Growth(of, window, by, is_foreign=is_foreign))
 
     def observe(self, at: float, samples: Sequence[Sample]) -> list[Judged]:
         """Everything that fires at `at` (seconds on any clock that only goes forward)."""

@@ -71,20 +71,22 @@ class Level:
 
 @dataclass(frozen=True)
 class Grown:
-    """A counter grew by more than `bound` within `over` seconds; a series that is new counts from 0."""
+    """A counter grew by more than `bound` within `over` seconds. A series that is new counts from 0, unless another
+    program counts (`is_foreign`), which may have done so for long before it was looked at."""
 
     of: Selector
     over: int
     bound: float = 0
     by: tuple[str, ...] = ()
+    is_foreign: bool = False
 
     @property
     def promql(self) -> str:
         chosen, window, by = self.of.promql, duration(self.over), _by(self.by)
-        return (
-            f"sum{by} (increase({chosen}[{window}])) > {self.bound:g}\n"
-            f"or sum{by} ({chosen} unless {chosen} offset {window}) > {self.bound:g}"
-        )
+        grown = f"sum{by} (increase({chosen}[{window}])) > {self.bound:g}"
+        if self.is_foreign:
+            return grown
+        return f"{grown}\nor sum{by} ({chosen} unless {chosen} offset {window}) > {self.bound:g}"
 
 
 @dataclass(frozen=True)
@@ -172,14 +174,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nobody is told of an alert until `ends_at`."""
+    """Nobody is told of an alert (`fingerprint`), or of any alert of a rule (`rule`), until `ends_at`."""
 
     id: UUID
-    fingerprint: str
+    fingerprint: str | None
     reason: str
     created_by: UUID | None
     created_at: datetime
     ends_at: datetime
+    rule: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from event_stream_engine import clock
 from event_stream_engine.alerts import actions, runbooks, store
 from event_stream_engine.alerts.catalogue import BY_NAME, RULES
-from event_stream_engine.alerts.model import Alert, AlertNotFound, Rule, Severity, State
+from event_stream_engine.alerts.model import Alert, AlertNotFound, Rule, Severity, Silence, State
 from event_stream_engine.database import Transaction
 from event_stream_engine.identity import api as identity
 from event_stream_engine.web.auth import Account
@@ -31,6 +31,7 @@ class AlertSilence(BaseModel):
     reason: str
     ends_at: datetime
     by: str | None = Field(description="Null: the command line, or an account that is gone.")
+    of: Literal["alert", "rule"] = Field(description="Whether it silences one alert or all of its rule.")
 
 
 class AlertShape(BaseModel):
@@ -71,6 +72,7 @@ class AlertRule(BaseModel):
     silenced_by: list[str]
     runbook: str = Field(description="Its page, from the root of the sources.")
     judged_here: bool = Field(description="False: only Prometheus can know.")
+    silence: AlertSilence | None = Field(description="Of the rule, in force now.")
 
 
 class AlertRules(BaseModel):
@@ -114,8 +116,8 @@ async def see_alerts(tx: Tx, by: Account) -> None:
 
 
 @router.get("/rules", summary="The rules", dependencies=[needs("monitoring:read")])
-async def list_alert_rules() -> AlertRules:
-    return AlertRules(items=[_rule(rule) for rule in RULES])
+async def list_alert_rules(tx: Tx) -> AlertRules:
+    return AlertRules(items=await _rules(tx, RULES))
 
 
 @router.get("/rules/{name}/runbook", summary="What to do", dependencies=[needs("monitoring:read")])
@@ -124,6 +126,21 @@ async def read_runbook(name: str) -> Runbook:
     if rule is None:
         raise AlertNotFound("There is no such rule. `GET /api/v1/alerts/rules` names them.")
     return Runbook(rule=name, markdown=await asyncio.to_thread(runbooks.text_of, rule))
+
+
+@router.post("/rules/{name}/silence", summary="Silence a rule", dependencies=[needs("alerts:operate")])
+async def silence_alert_rule(tx: Tx, by: Account, name: str, body: SilenceIn) -> AlertRule:
+    """For maintenance. Its alerts, those that fire later included, are shown as silenced and nobody is told of them
+    until `ends_at` (at most 30 days). A second silence replaces the end and the reason of the first."""
+    await actions.silence_rule(tx, name, reason=body.reason, ends_at=body.ends_at, by=by.account_id)
+    return (await _rules(tx, (BY_NAME[name],)))[0]
+
+
+@router.delete("/rules/{name}/silence", summary="End a rule's silence", dependencies=[needs("alerts:operate")])
+async def end_alert_rule_silence(tx: Tx, by: Account, name: str) -> AlertRule:
+    """What fires meanwhile is told of at the next judgement."""
+    await actions.end_rule_silence(tx, name, by=by.account_id)
+    return (await _rules(tx, (BY_NAME[name],)))[0]
 
 
 @router.get("/{alert_id}", summary="One alert", dependencies=[needs("monitoring:read")])
@@ -152,7 +169,23 @@ async def end_alert_silence(tx: Tx, by: Account, alert_id: UUID) -> AlertShape:
     return await _shape(tx, await actions.end_silence(tx, alert_id, by=by.account_id))
 
 
-def _rule(rule: Rule) -> AlertRule:
+async def _rules(tx: Transaction, rules: Sequence[Rule]) -> list[AlertRule]:
+    found = await store.rule_silences(tx, clock.now())
+    silences = {silence.rule: silence for silence in reversed(found)}
+    names = await identity.names(tx, {one.created_by for one in found if one.created_by is not None})
+    return [_rule(rule, _silence(silences.get(rule.name), names)) for rule in rules]
+
+
+def _silence(silence: Silence | None, names: dict[UUID, str]) -> AlertSilence | None:
+    if silence is None:
+        return None
+    by = names.get(silence.created_by) if silence.created_by else None
+    return AlertSilence(
+        reason=silence.reason, ends_at=silence.ends_at, by=by, of="alert" if silence.rule is None else "rule"
+    )
+
+
+def _rule(rule: Rule, silence: AlertSilence | None) -> AlertRule:
     return AlertRule(
         name=rule.name,
         severity=rule.severity,
@@ -163,6 +196,7 @@ def _rule(rule: Rule) -> AlertRule:
         silenced_by=list(rule.silenced_by),
         runbook=rule.runbook,
         judged_here=rule.is_judged_here,
+        silence=silence,
     )
 
 
@@ -177,8 +211,7 @@ async def _shapes(tx: Transaction, found: Sequence[Alert]) -> list[AlertShape]:
 
 
 def _shown(alert: Alert, names: dict[UUID, str]) -> AlertShape:
-    rule, silence = BY_NAME.get(alert.rule), alert.silence
-    said_by = names.get(silence.created_by) if silence and silence.created_by else None
+    rule = BY_NAME.get(alert.rule)
     return AlertShape(
         id=alert.id,
         rule=alert.rule,
@@ -194,5 +227,5 @@ def _shown(alert: Alert, names: dict[UUID, str]) -> AlertShape:
         acknowledged_at=alert.acknowledged_at,
         acknowledged_by=names.get(alert.acknowledged_by) if alert.acknowledged_by else None,
         inhibited_by=alert.inhibited_by,
-        silence=AlertSilence(reason=silence.reason, ends_at=silence.ends_at, by=said_by) if silence else None,
+        silence=_silence(alert.silence, names),
     )

@@ -1,32 +1,28 @@
 """All SQL of the alerts."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine import clock
 from event_stream_engine.alerts.model import Alert, Silence, State
-from event_stream_engine.alerts.tables import alert_silences, alert_views, alerts
+from event_stream_engine.alerts.tables import alert_silences, alert_views, alert_webhooks, alerts
 from event_stream_engine.database import Transaction
 
-_a, _s = alerts.c, alert_silences.c
+_a, _s, _w = alerts.c, alert_silences.c, alert_webhooks.c
+_OF_ALERT = or_(_s.fingerprint == _a.fingerprint, _s.rule == _a.rule)
 _OWN = [column.name for column in alerts.columns]
 
 
 def _with_silence(now: datetime) -> Select[Any]:
     """Alerts beside the silence that is in force for each; the one that lasts longest."""
     columns = [column.label(f"s_{column.name}") for column in alert_silences.columns]
-    latest = (
-        select(*columns)
-        .where(_s.fingerprint == _a.fingerprint, _s.ends_at > now)
-        .order_by(_s.ends_at.desc())
-        .limit(1)
-        .lateral("silence")
-    )
+    latest = select(*columns).where(_OF_ALERT, _s.ends_at > now).order_by(_s.ends_at.desc()).limit(1).lateral("silence")
     return select(alerts, *latest.c).select_from(alerts.outerjoin(latest, text("true")))
 
 
@@ -51,7 +47,7 @@ async def alert(tx: Transaction, alert_id: UUID, *, lock: bool = False) -> Alert
 
 
 def _in_state(state: State, now: datetime) -> ColumnElement[bool]:
-    silenced = select(_s.id).where(_s.fingerprint == _a.fingerprint, _s.ends_at > now).exists()
+    silenced = select(_s.id).where(_OF_ALERT, _s.ends_at > now).exists()
     is_open, loud = _a.resolved_at.is_(None), and_(_a.resolved_at.is_(None), ~silenced)
     clauses: dict[State, ColumnElement[bool]] = {
         "resolved": _a.resolved_at.is_not(None),
@@ -132,6 +128,93 @@ async def end_silences(tx: Transaction, fingerprint: str, now: datetime) -> int:
     """How many were in force."""
     over = update(alert_silences).where(_s.fingerprint == fingerprint, _s.ends_at > now)
     return (await tx.execute(over.values(ends_at=now))).rowcount
+
+
+async def rule_silences(tx: Transaction, now: datetime) -> list[Silence]:
+    """Those of rules that are in force, the one that ends last first."""
+    found = await tx.execute(
+        select(alert_silences).where(_s.rule.is_not(None), _s.ends_at > now).order_by(_s.ends_at.desc())
+    )
+    return [Silence(**row._mapping) for row in found]
+
+
+async def end_rule_silences(tx: Transaction, rule: str, now: datetime) -> int:
+    """How many were in force."""
+    over = update(alert_silences).where(_s.rule == rule, _s.ends_at > now)
+    return (await tx.execute(over.values(ends_at=now))).rowcount
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A webhook that was taken to be delivered, or given up; `attempts` with this one."""
+
+    id: UUID
+    alert_id: UUID
+    type: str
+    body: str
+    attempts: int
+    error: str | None
+
+
+_WAITING = (_w.id, _w.alert_id, _w.type, _w.body, _w.attempts, _w.error)
+
+
+async def add_webhook(
+    tx: Transaction, webhook_id: UUID, alert_id: UUID, kind: str, body: str, now: datetime, expires_at: datetime
+) -> None:
+    row = {"id": webhook_id, "alert_id": alert_id, "type": kind, "body": body}
+    await tx.execute(insert(alert_webhooks).values(**row, created_at=now, due_at=now, expires_at=expires_at))
+
+
+async def claim_webhooks(tx: Transaction, now: datetime, pause_seconds: int, limit: int) -> list[Waiting]:
+    """Mark as attempted what is due, the oldest first; nobody else gets it before the pause is over, which doubles with
+    each attempt."""
+    due = select(_w.id).where(_w.settled_at.is_(None), _w.due_at <= now).order_by(_w.due_at, _w.id)
+    pause = func.make_interval(0, 0, 0, 0, 0, 0, pause_seconds * func.power(2, _w.attempts))
+    claimed = (
+        update(alert_webhooks)
+        .where(_w.id.in_(due.limit(limit).with_for_update(skip_locked=True)))
+        .values(attempts=_w.attempts + 1, due_at=literal(now) + pause)
+        .returning(*_WAITING)
+    )
+    return [Waiting(**row._mapping) for row in await tx.execute(claimed)]
+
+
+async def note_webhook(tx: Transaction, webhook_id: UUID, error: str) -> None:
+    """Why it was not delivered; it is tried again."""
+    await tx.execute(update(alert_webhooks).where(_w.id == webhook_id, _w.settled_at.is_(None)).values(error=error))
+
+
+async def settle_webhook(tx: Transaction, webhook_id: UUID, now: datetime, outcome: str, error: str | None) -> None:
+    """It needs no further attempt."""
+    mine = update(alert_webhooks).where(_w.id == webhook_id, _w.settled_at.is_(None))
+    await tx.execute(mine.values(settled_at=now, outcome=outcome, error=error))
+
+
+async def give_up_webhooks(tx: Transaction, now: datetime, attempts_max: int) -> list[Waiting]:
+    """Settle what came too late or failed too often."""
+    over = (_w.expires_at <= now) | ((_w.attempts >= attempts_max) & (_w.due_at <= now))
+    given_up = update(alert_webhooks).where(_w.settled_at.is_(None), over)
+    found = await tx.execute(given_up.values(settled_at=now, outcome="given_up").returning(*_WAITING))
+    return [Waiting(**row._mapping) for row in found]
+
+
+async def count_webhooks(tx: Transaction, since: datetime) -> tuple[int, int, int]:
+    """How many wait, how many of them failed at least once, and how many were given up since then."""
+    waits = _w.settled_at.is_(None)
+    found = await tx.execute(
+        select(
+            func.count().filter(waits),
+            func.count().filter(waits, _w.error.is_not(None)),
+            func.count().filter(_w.outcome == "given_up", _w.settled_at > since),
+        ).select_from(alert_webhooks)
+    )
+    waiting, failing, given_up = found.one()
+    return waiting, failing, given_up
+
+
+async def forget_webhooks(tx: Transaction, settled_before: datetime) -> None:
+    await tx.execute(alert_webhooks.delete().where(_w.settled_at < settled_before))
 
 
 async def forget(tx: Transaction, resolved_before: datetime) -> int:

@@ -1,6 +1,6 @@
 """The tables of alerts."""
 
-from sqlalchemy import Column, DateTime, Float, ForeignKey, Table, Text, Uuid
+from sqlalchemy import Column, DateTime, Float, ForeignKey, Integer, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from event_stream_engine.database import metadata
@@ -33,11 +33,28 @@ alert_silences = Table(
     "alert_silences",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
+    Column("fingerprint", Text),
     Column("reason", Text, nullable=False),
     Column("created_by", Uuid),
     _at("created_at", required=True),
     _at("ends_at", required=True),
+    Column("rule", Text),
+)
+
+alert_webhooks = Table(
+    "alert_webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    _at("created_at", required=True),
+    _at("due_at", required=True),
+    _at("expires_at", required=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    _at("settled_at"),
+    Column("outcome", Text),
 )
 
 alert_views = Table(

@@ -105,3 +105,12 @@ class Home:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, self.path / name)
+
+
+def restarts_of(path: Path) -> dict[str, dict[str, int]]:
+    """How often the `ese up` of that home started a process again: by process, by reason (`ended`, `hung`). Empty where
+    none runs."""
+    try:
+        return dict(Home(path).running().get("restarts", {}))
+    except (Unavailable, OSError):
+        return {}

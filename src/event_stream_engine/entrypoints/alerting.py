@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from event_stream_engine.alerts.actions import Mailer
+from event_stream_engine.alerts.actions import Mailer, Several
 from event_stream_engine.alerts.judging import Judge
 from event_stream_engine.alerts.mailing import AlertMails, Outgoing
+from event_stream_engine.alerts.webhooks import AlertWebhooks, Endpoint, Sender
 from event_stream_engine.backbone.supervising import end, holder_name
 from event_stream_engine.entrypoints.health.monitor import HealthMonitor
 from event_stream_engine.entrypoints.metrics import gathering
@@ -31,8 +32,11 @@ async def watching(
         every_seconds=platform.settings.alerts.every_seconds,
         mailer=mailer_of(platform.settings, outgoing),
     )
+    sender = Sender(platform.database, Endpoint.of(platform.settings.alerts))
     await monitor.look()
-    tasks = [monitor.run(), monitor.watch_loop(), *([judge.run()] if platform.settings.alerts.judge else [])]
+    tasks = [monitor.run(), monitor.watch_loop()]
+    if platform.settings.alerts.judge:
+        tasks += [judge.run(), sender.run()]
     running = [asyncio.create_task(task) for task in tasks]
     for task in running:
         task.add_done_callback(_tell_of_end)
@@ -41,14 +45,21 @@ async def watching(
     finally:
         await end(*running)
         await judge.release()
+        await sender.close()
 
 
 def mailer_of(settings: Settings, outgoing: Outgoing | None) -> Mailer | None:
-    """Who mails, where there is mail and somebody to be told."""
+    """Who tells of alerts: by mail, where there is mail and somebody to be told; by a webhook, where there is an
+    address."""
     recipients = settings.alerts.recipients
     if recipients and outgoing is None:
         log.warning("nobody is mailed about alerts: ESE_ALERT_EMAILS is set, and there is no mail")
-    return AlertMails(outgoing, recipients, settings.http.origin) if recipients and outgoing else None
+    mailers: list[Mailer] = []
+    if recipients and outgoing:
+        mailers.append(AlertMails(outgoing, recipients, settings.http.origin))
+    if Endpoint.of(settings.alerts) is not None:
+        mailers.append(AlertWebhooks(settings.http.origin))
+    return Several(mailers) if mailers else None
 
 
 def _tell_of_end(task: "asyncio.Task[None]") -> None:

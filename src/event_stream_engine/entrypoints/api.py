@@ -17,7 +17,7 @@ from event_stream_engine.backbone.streams.redis_watched import watched
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.database import Database
 from event_stream_engine.embedded.processes import die_with_parent
-from event_stream_engine.entrypoints import alerting, live, running, sandbox_panel, ui
+from event_stream_engine.entrypoints import alerting, live, pulse, running, sandbox_panel, ui
 from event_stream_engine.entrypoints.audit import routes as audit
 from event_stream_engine.entrypoints.backbone import dead_letters, events, groups, replays, streams
 from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_reactions, use_secret_key
@@ -98,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if settings is None:  # a process of its own: a full collection holds a thousand browsers up for 0.15 s
             collect_less_often()
             await opened.enter_async_context(asking_for_inbound())
+            await opened.enter_async_context(pulse.from_loop())
         before_leaving(hub.leave)
         try:
             yield

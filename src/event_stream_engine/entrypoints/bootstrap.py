@@ -15,6 +15,7 @@ import uvloop
 from event_stream_engine import encryption, events
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.database import refuse_older_schema
+from event_stream_engine.entrypoints import pulse
 from event_stream_engine.entrypoints.metrics.publishing import keep_publishing
 from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings, load_settings
@@ -31,6 +32,7 @@ def begin(process: str) -> Settings:
     """The settings, with logging set up; from now on the process says that it is alive. Raises `Invalid` naming what
     cannot be used, and `SchemaOlder`."""
     settings = load_settings()
+    pulse.start(settings.supervision.address)
     configure_logging(process, level=settings.log.level, as_json=settings.log.format == "json")
     use_secret_key(settings)
     refuse_older_schema(settings.database_url)
@@ -61,7 +63,8 @@ def announce(settings: Settings, process: str) -> None:
     async def beat() -> None:
         client = connect(settings.redis_url)
         try:
-            await asyncio.gather(heartbeats.keep(client, process), keep_publishing(client, process))
+            watching = [heartbeats.keep_children(client)] if process == "work" else []
+            await asyncio.gather(heartbeats.keep(client, process), keep_publishing(client, process), *watching)
         finally:
             await client.aclose()
 
@@ -98,7 +101,8 @@ def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await work(stop)
+        async with pulse.from_loop():
+            await work(stop)
 
     collect_less_often()
     uvloop.run(main())

@@ -80,6 +80,8 @@ class Child:
     on_start: Callable[[], None] = field(default=lambda: None, repr=False)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     restarts: int = 0
+    restarts_hung: int = 0
+    _killed_because: str | None = field(default=None, repr=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     async def keep_running(self) -> None:
@@ -102,6 +104,14 @@ class Child:
         self.environment = environment
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
+
+    def kill(self, reason: str) -> None:
+        """SIGKILL to its whole session: a process that is stopped obeys no other signal. It is started again."""
+        if self.process is not None and self.process.poll() is None:
+            self._killed_because = reason
+            self.restarts_hung += 1
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def retire(self) -> None:
         """Let it run, but do not start it again."""
@@ -140,7 +150,8 @@ class Child:
         await processes.ended(self.process, within=float("inf"))
         await processes.stop(self.process, ())  # what it started and left behind
         await _finish(forwarding)
-        return _how(self.process.returncode)
+        killed, self._killed_because = self._killed_because, None
+        return killed or _how(self.process.returncode)
 
     async def _forward(self, reading: int) -> None:
         """Pass its lines on until it closes them."""

@@ -6,6 +6,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from event_stream_engine.database import refuse_older_schema
+from event_stream_engine.entrypoints import pulse
 from event_stream_engine.entrypoints.listening import server_of
 from event_stream_engine.settings import load_settings
 from event_stream_engine.telemetry import configure_logging
@@ -13,6 +14,7 @@ from event_stream_engine.telemetry import configure_logging
 
 def main() -> None:
     settings = load_settings()
+    pulse.start(settings.supervision.address)
     configure_logging("serve", level=settings.log.level, as_json=settings.log.format == "json")
     refuse_older_schema(settings.database_url)
     server_of(

@@ -6,6 +6,7 @@ takes new work in, last the database. A second Ctrl-C hastens. `<home>/runtime.j
 what runs where."""
 
 import asyncio
+import functools
 import hashlib
 import os
 import signal
@@ -23,6 +24,7 @@ from event_stream_engine.backbone.supervising import end
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
 from event_stream_engine.entrypoints.listening import listen
+from event_stream_engine.entrypoints.pulse import EVERY_SECONDS, Pulses, state_of
 from event_stream_engine.errors import EseError, Unavailable
 from event_stream_engine.settings import Settings, load_settings
 
@@ -63,6 +65,7 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     listener: socket.socket | None = None
+    pulses: Pulses | None = None
     ready: bool = False
     started_at: str = field(default_factory=lambda: clock.now().isoformat())
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -92,6 +95,7 @@ class Supervisor:
         await self._start_servers()
         await self._migrate()
         self._record()
+        await self._listen_for_pulses()
         self._start_children()
         await self._api_ready()
         how = await self._command("sign-in", "--how")
@@ -217,6 +221,33 @@ class Supervisor:
             raise Unavailable(failed.decode(errors="replace").strip().removeprefix("ese: "))
         return said.decode().strip()
 
+    async def _listen_for_pulses(self) -> None:
+        self.pulses = Pulses(self.settings.supervision.hung_seconds)
+        try:
+            await self.pulses.open()
+        except OSError as error:
+            raise Unavailable(f"No datagram can be received on {ports.LOOPBACK}: {error.strerror}.") from error
+        self._spawn_task(self._watch_pulses(self.pulses))
+
+    async def _watch_pulses(self, pulses: Pulses) -> None:
+        """A process that hangs is killed; `keep_running` then starts it again as any that ended."""
+        while not self._stop.is_set():
+            await asyncio.sleep(EVERY_SECONDS)
+            hung = pulses.tick()
+            for child in self.children:
+                if self._stop.is_set() or child.process is None or child.process.pid not in hung:
+                    continue
+                pid, seconds = hung[child.process.pid]
+                child.kill(
+                    f"process restarted: process {pid} ({state_of(pid)}) gave no sign of life for {seconds:.0f} s "
+                    "and was killed"
+                )
+
+    def _started(self, child: Child) -> None:
+        if self.pulses is not None and child.process is not None:
+            self.pulses.expect(child.process.pid)
+        self._record()
+
     def _start_children(self) -> None:
         names = [name for name in PROGRAMS if name != "sandbox" or "ESE_SANDBOX_PORT" in self.environment]
         for name in names:
@@ -227,14 +258,15 @@ class Supervisor:
                 self.terminal,
                 patience=PROGRAMS[name],
                 inherited=(self.listener.fileno(),) if self.listener and name == "serve" else (),
-                on_start=self._record,
             )
+            child.on_start = functools.partial(self._started, child)
             self.children.append(child)
             self._spawn_task(child.keep_running())
 
     def _environment_of(self, name: str) -> dict[str, str]:
         """The environment of a child process. Only `serve` has the socket; other terminals must not look for it."""
         own = {"ESE_HTTP_FD": str(self.listener.fileno())} if self.listener and name == "serve" else {}
+        own |= {"ESE_PULSE": self.pulses.address} if self.pulses else {}
         return {**os.environ, **self.environment, **own}
 
     @property
@@ -269,6 +301,10 @@ class Supervisor:
                 "url": self.settings.http.public_url or self._local_url,
                 "environment": self.environment,
                 "processes": {child.name: child.process.pid for child in self.children if child.process},
+                "restarts": {
+                    child.name: {"ended": child.restarts - child.restarts_hung, "hung": child.restarts_hung}
+                    for child in self.children
+                },
             }
         )
 

@@ -10,6 +10,7 @@ from celery.signals import worker_init, worker_process_init, worker_process_shut
 from event_stream_engine import jobs
 from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.supervising import end
+from event_stream_engine.entrypoints import pulse
 from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_chores
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.metrics.publishing import publish_beside
@@ -33,7 +34,9 @@ def main() -> None:
     import_chores()
     # Before the fork: what is loaded stays in memory that all processes share, as long as no collector writes to it.
     worker_init.connect(lambda **_: collect_less_often(), weak=False)
-    # A thread does not outlive the fork: each process of the worker follows the flags and tells its figures itself.
+    # A thread does not outlive the fork: each process of the worker gives its own signs of life, follows the flags and
+    # tells its figures itself.
+    worker_process_init.connect(lambda **_: pulse.start(settings.supervision.address), weak=False)
     worker_process_init.connect(lambda **_: follow_flags(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: publish_beside(settings, "work"), weak=False)
     worker_process_init.connect(lambda **_: run(tell_beside), weak=False)

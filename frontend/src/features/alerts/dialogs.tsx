@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { silenceAlert } from "../../api/alerts";
-import type { Alert } from "../../api/types";
+import { silenceAlert, silenceRule } from "../../api/alerts";
+import type { Alert, AlertRule } from "../../api/types";
 import { asProblem } from "../../api/problem";
 import { dateTime } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
@@ -20,13 +20,17 @@ const spans = [
 ];
 const HOUR_MS = 3_600_000;
 
-export function SilenceDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
+/** Of one alert that fires, or of a rule, whether it fires or not. */
+export function SilenceDialog({ of, onClose }: { of: { alert: Alert } | { rule: AlertRule }; onClose: () => void }) {
   const cache = useQueryClient();
   const [reason, setReason] = useState("");
   const [hours, setHours] = useState("4");
   const now = useNow();
   const silence = useMutation({
-    mutationFn: () => silenceAlert(alert.id, reason.trim(), new Date(Date.now() + Number(hours) * HOUR_MS)),
+    mutationFn: async () => {
+      const endsAt = new Date(Date.now() + Number(hours) * HOUR_MS);
+      await ("rule" in of ? silenceRule(of.rule.name, reason.trim(), endsAt) : silenceAlert(of.alert.id, reason.trim(), endsAt));
+    },
     onSuccess: () => {
       void cache.invalidateQueries({ queryKey: ["alerts"] });
       toast.done("Silenced");
@@ -35,7 +39,7 @@ export function SilenceDialog({ alert, onClose }: { alert: Alert; onClose: () =>
   });
   return (
     <Dialog
-      title="Silence this alert"
+      title={"rule" in of ? `Silence ${of.rule.name}` : "Silence this alert"}
       open
       onClose={onClose}
       footer={
@@ -56,7 +60,14 @@ export function SilenceDialog({ alert, onClose }: { alert: Alert; onClose: () =>
         }}
       >
         <p className="wrap-anywhere">
-          <span className="font-medium">{alert.summary}.</span> Nobody is told of it, nor when it comes back, until {dateTime(now + Number(hours) * HOUR_MS)}. It stays in the list.
+          {"rule" in of ? (
+            <>{of.rule.meaning} Nobody is told of its alerts, whether they fire now or later, until </>
+          ) : (
+            <>
+              <span className="font-medium">{of.alert.summary}.</span> Nobody is told of it, nor when it comes back, until{" "}
+            </>
+          )}
+          {dateTime(now + Number(hours) * HOUR_MS)}. {"rule" in of ? "What fires is shown as silenced." : "It stays in the list."}
         </p>
         <Segmented label="For how long" value={hours} onChange={setHours} options={spans} />
         <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Shown beside the alert, and kept in the audit trail." error={silence.error ? asProblem(silence.error).field("reason") : undefined} />

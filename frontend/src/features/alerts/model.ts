@@ -8,8 +8,8 @@ export interface Component {
 }
 
 const RANK: Record<HealthStatus, number> = { fail: 0, warn: 1, pass: 2 };
-const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop", sending: "Sending" };
-const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "" };
+const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop", sending: "Sending", "alert webhook": "Alert webhook" };
+const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "", children: "processes that answer", failing: "not delivered", used: "used", keys: "evicted" };
 const processes = new Set(["work", "consume"]);
 
 /** Every check with names for people; what fails comes first, then what warns. */
@@ -21,6 +21,9 @@ export function components(health: Health): Component[] {
 
 function nameOf(key: string): string {
   const component = key.slice(0, key.lastIndexOf(":"));
+  if (key === "work:children") return "Processes of ese work";
+  if (key === "connections:used") return "PostgreSQL connections";
+  if (key === "evictions:keys") return "Redis evictions";
   if (key === "relay:heartbeat") return "Process ese relay";
   if (processes.has(component)) return `Process ese ${component}`;
   if (component.startsWith("group ")) return `Group ${component.slice(6)}`;

@@ -10,6 +10,7 @@ import { Card, PageHeader } from "../../ui/layout";
 import { EmptyState, Freshness, QueryState, Skeleton } from "../../ui/states";
 import { SilenceDialog } from "./dialogs";
 import { OpenAlert, PastAlert } from "./row";
+import { Rules } from "./rules";
 import { SystemStatus } from "./status";
 
 /** What fires first, then what somebody looks after or silenced, the newest first in each. */
@@ -51,9 +52,10 @@ export default function Alerts() {
           </QueryState>
         </Card>
         <SystemStatus />
+        <Rules />
         <History />
       </div>
-      {silencing && <SilenceDialog alert={silencing} onClose={() => setSilencing(null)} />}
+      {silencing && <SilenceDialog of={{ alert: silencing }} onClose={() => setSilencing(null)} />}
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { BellOff, BookOpen, Check } from "lucide-react";
-import { acknowledgeAlert, endSilence } from "../../api/alerts";
+import { acknowledgeAlert, endRuleSilence, endSilence } from "../../api/alerts";
 import type { Alert } from "../../api/types";
 import { ago, dateTime, duration } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
@@ -23,7 +23,7 @@ export function OpenAlert({ alert, onSilence }: { alert: Alert; onSilence: () =>
   const now = Math.max(useNow(), Date.parse(alert.started_at));
   const done = { onSuccess: () => void cache.invalidateQueries({ queryKey: ["alerts"] }), onError: toast.failed };
   const acknowledge = useMutation({ mutationFn: () => acknowledgeAlert(alert.id), ...done });
-  const unsilence = useMutation({ mutationFn: () => endSilence(alert.id), ...done });
+  const unsilence = useMutation({ mutationFn: async () => void (await (alert.silence?.of === "rule" ? endRuleSilence(alert.rule) : endSilence(alert.id))), ...done });
   return (
     <li className="grid gap-x-6 gap-y-3 px-5 py-4 lg:grid-cols-[minmax(0,1fr)_auto]">
       <div className="grid min-w-0 gap-1.5">
@@ -43,7 +43,7 @@ export function OpenAlert({ alert, onSilence }: { alert: Alert; onSilence: () =>
         <RunbookLink rule={alert.rule} />
         {alert.state === "silenced" ? (
           <Button size="sm" needs="alerts:operate" isPending={unsilence.isPending} onPress={() => unsilence.mutate()}>
-            End silence
+            {alert.silence?.of === "rule" ? "End silence of the rule" : "End silence"}
           </Button>
         ) : (
           <Button size="sm" icon={<BellOff aria-hidden />} needs="alerts:operate" onPress={onSilence} aria-label={`Silence: ${alert.summary}`}>
@@ -65,7 +65,7 @@ function Said({ alert }: { alert: Alert }) {
   const parts = [
     alert.inhibited_by !== null && `A consequence of ${alert.inhibited_by}.`,
     alert.acknowledged_at !== null && `${alert.acknowledged_by ?? "Somebody at the command line"} looks after it, since ${ago(alert.acknowledged_at)}.`,
-    alert.silence !== null && `Silenced by ${alert.silence.by ?? "the command line"} until ${dateTime(alert.silence.ends_at)}: “${alert.silence.reason}”.`,
+    alert.silence !== null && `${alert.silence.of === "rule" ? "The rule is silenced" : "Silenced"} by ${alert.silence.by ?? "the command line"} until ${dateTime(alert.silence.ends_at)}: “${alert.silence.reason}”.`,
   ].filter(Boolean);
   return <>{parts.join(" ")}</>;
 }

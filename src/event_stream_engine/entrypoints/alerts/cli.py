@@ -31,12 +31,41 @@ def alerts_ack(alert_id: AlertId, by: By = "operator") -> None:
 
 @app.command("silence")
 def alerts_silence(
-    alert_id: AlertId,
     reason: Annotated[str, typer.Option(help="Why; it is shown beside the alert.")],
+    alert_id: Annotated[str | None, typer.Argument(help="As `ese alerts list` prints it.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Instead of an alert: a rule, whether it fires now or later.")
+    ] = None,
     hours: Annotated[float, typer.Option(help="For how long, at most 720.")] = 4,
     by: By = "operator",
 ) -> None:
-    """Tell nobody of an alert, nor of its return, for some hours."""
+    """Tell nobody of an alert and its return, or of all alerts of a rule (for maintenance), for some hours."""
     from event_stream_engine.entrypoints.alerts import commands
 
-    commands.silence(alert_id, reason, hours, by)
+    commands.silence(alert_id, rule, reason, hours, by)
+
+
+@app.command("unsilence")
+def alerts_unsilence(
+    rule: Annotated[str, typer.Option(help="As `ese alerts rules` prints it.")], by: By = "operator"
+) -> None:
+    """End the silence of a rule: what fires is told of again."""
+    from event_stream_engine.entrypoints.alerts import commands
+
+    commands.end_silence(rule, by)
+
+
+@app.command("rules")
+def alerts_rules() -> None:
+    """Print the rules, and until when each is silenced."""
+    from event_stream_engine.entrypoints.alerts import commands
+
+    commands.list_rules()
+
+
+@app.command("test-webhook")
+def alerts_test_webhook() -> None:
+    """Post a signed `alert.test` to ESE_ALERT_WEBHOOK_URL."""
+    from event_stream_engine.entrypoints.alerts import commands
+
+    commands.test_webhook()

@@ -1,16 +1,20 @@
 """What `ese alerts …` does."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import typer
 
 from event_stream_engine import clock
 from event_stream_engine.alerts import actions, store
+from event_stream_engine.alerts.catalogue import RULES
 from event_stream_engine.alerts.model import Alert, State
 from event_stream_engine.alerts.routes import OPEN
+from event_stream_engine.alerts.webhooks import Endpoint, try_endpoint
 from event_stream_engine.entrypoints.typed import an_id, in_transaction
-from event_stream_engine.errors import Invalid
+from event_stream_engine.errors import Invalid, Unavailable
+from event_stream_engine.settings import load_settings
 
 SHOWN = 200
 _TIME = "%Y-%m-%d %H:%M:%SZ"
@@ -36,10 +40,48 @@ def acknowledge(alert_id: str, by: str) -> None:
     typer.echo(line(done))
 
 
-def silence(alert_id: str, reason: str, hours: float, by: str) -> None:
-    until = clock.now() + timedelta(hours=hours)
+def silence(alert_id: str | None, rule: str | None, reason: str, hours: float, by: str) -> None:
+    until = _end(hours)
+    if rule is not None and alert_id is None:
+        in_transaction(lambda tx: actions.silence_rule(tx, rule, reason=reason, ends_at=until, by=None, who=by))
+        typer.echo(f"{rule} is silenced until {until:{_TIME}}")
+        return
+    if alert_id is None or rule is not None:
+        raise Invalid("Name either an alert (its id) or a rule (--rule).")
     done = in_transaction(lambda tx: actions.silence(tx, _id(alert_id), reason=reason, ends_at=until, by=None, who=by))
     typer.echo(f"{line(done)} (silent until {until:{_TIME}})")
+
+
+def end_silence(rule: str, by: str) -> None:
+    ended = in_transaction(lambda tx: actions.end_rule_silence(tx, rule, by=None, who=by))
+    typer.echo(f"{rule} is no longer silenced" if ended else f"{rule} was not silenced")
+
+
+def list_rules() -> None:
+    found = in_transaction(lambda tx: store.rule_silences(tx, clock.now()))
+    silences = {silence.rule: silence for silence in reversed(found)}
+    for rule in RULES:
+        silence = silences.get(rule.name)
+        said = f"  (silenced until {silence.ends_at:{_TIME}}: {silence.reason})" if silence else ""
+        typer.echo(f"{rule.severity:<6}  {rule.name}{said}")
+
+
+def test_webhook() -> None:
+    settings = load_settings()
+    endpoint = Endpoint.of(settings.alerts)
+    if endpoint is None:
+        raise Invalid("ESE_ALERT_WEBHOOK_URL is not set: set it and ESE_ALERT_WEBHOOK_SECRET, then try again.")
+    error = asyncio.run(try_endpoint(endpoint, settings.http.origin))
+    if error:
+        raise Unavailable(f"The webhook was not taken ({error}). Check ESE_ALERT_WEBHOOK_URL and the receiver's log.")
+    typer.echo("The receiver took the webhook (alert.test).")
+
+
+def _end(hours: float) -> datetime:
+    try:
+        return clock.now() + timedelta(hours=hours)
+    except (OverflowError, ValueError):
+        raise Invalid("--hours: write a number up to 720.") from None
 
 
 def _states(said: str) -> tuple[State, ...]:

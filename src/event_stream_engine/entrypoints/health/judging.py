@@ -124,3 +124,11 @@ class Board:
         if down:
             return "fail"
         return "pass" if all(held.status == "pass" for held in self.held.values()) else "warn"
+
+
+def over(value: float, warn: float, fail: float) -> Status:
+    return "fail" if value > fail else "warn" if value > warn else "pass"
+
+
+def under(value: float, warn: float, fail: float) -> Status:
+    return "fail" if value < fail else "warn" if value < warn else "pass"

@@ -10,7 +10,7 @@ from sqlalchemy.pool import QueuePool
 
 from event_stream_engine import __version__, clock
 from event_stream_engine.entrypoints.health import probes
-from event_stream_engine.entrypoints.health.judging import Board, Reading, Status
+from event_stream_engine.entrypoints.health.judging import Board, Reading, Status, over
 from event_stream_engine.web.platform import Platform
 
 EVERY_SECONDS = 5.0
@@ -79,7 +79,7 @@ class HealthMonitor:
 
     def _loop(self) -> Reading:
         lag = round(self.loop_lag * 1000, 1)
-        return Reading("loop", "lag", probes.over(self.loop_lag, 0.5, 5), "system", lag, "ms")
+        return Reading("loop", "lag", over(self.loop_lag, 0.5, 5), "system", lag, "ms")
 
     def _export(self, found: list[Reading]) -> None:
         read = {reading.component: reading for reading in found}

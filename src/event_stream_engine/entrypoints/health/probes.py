@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,23 @@ import psutil
 from redis.exceptions import RedisError
 
 from event_stream_engine import clock
+from event_stream_engine.alerts import store as alert_store
 from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.database import DATABASE_ERRORS
-from event_stream_engine.entrypoints.health.judging import Reading, Status
+from event_stream_engine.database.capacity import is_without_connection
+from event_stream_engine.entrypoints.health import capacity
+from event_stream_engine.entrypoints.health.judging import Reading, Status, over, under
 from event_stream_engine.entrypoints.metrics.gathering import queues
 from event_stream_engine.events.base import stream_names
 from event_stream_engine.flags.api import get_flag_manager
-from event_stream_engine.live.heartbeats import NEEDED, heard
+from event_stream_engine.live.heartbeats import NEEDED, Children, children, heard
 from event_stream_engine.monitoring import circuits as circuit_orders
 from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.web.platform import Platform
 
 PROBE_SECONDS = 2.0
+CHILDREN_TOLD = 5
 KAFKA = "kafka"
 OUTAGES = (*DATABASE_ERRORS, RedisError, StreamBusy, StreamRefused, TimeoutError)
 
@@ -32,28 +37,49 @@ Probe = Callable[[Platform], Awaitable[list[Reading]]]
 
 async def everything(platform: Platform) -> list[Reading]:
     """All readings of this moment, the probes side by side; none takes longer than its two seconds."""
-    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags]
+    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags, webhooks]
+    asked += [connections, evictions]
     if platform.settings.kafka.streams == KAFKA:
         asked.append(kafka)
     found = await asyncio.gather(*(probe(platform) for probe in asked))
     return [reading for readings in found for reading in readings]
 
 
-async def timed(component: str, work: Awaitable[str | None]) -> list[Reading]:
-    """How long an answer took, in milliseconds; `fail` when there was none."""
+async def timed(
+    component: str, work: Awaitable[str | None], told: Callable[[Exception], str | None] = lambda _: None
+) -> list[Reading]:
+    """How long an answer took, in milliseconds; `fail` when there was none. `told`: what an error is called, where its
+    class does not say enough."""
     started = time.perf_counter()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             said = await work
     except OUTAGES as error:
         code = error.code if isinstance(error, StreamBusy | StreamRefused) else type(error).__name__
-        return [Reading(component, "responseTime", "fail", "datastore", output=code)]
+        return [Reading(component, "responseTime", "fail", "datastore", output=told(error) or code)]
     took = round((time.perf_counter() - started) * 1000, 1)
     return [Reading(component, "responseTime", "pass", "datastore", took, "ms", said)]
 
 
 async def postgresql(platform: Platform) -> list[Reading]:
-    return await timed("postgresql", platform.database.ping())
+    def told(error: Exception) -> str | None:
+        return capacity.refused(platform, error) if is_without_connection(error) else None
+
+    return await timed("postgresql", platform.database.ping(), told)
+
+
+async def connections(platform: Platform) -> list[Reading]:
+    try:
+        return await capacity.connections_reading(platform, PROBE_SECONDS)
+    except OUTAGES:
+        return []
+
+
+async def evictions(platform: Platform) -> list[Reading]:
+    try:
+        return await capacity.evictions_reading(platform, PROBE_SECONDS)
+    except OUTAGES:
+        return []
 
 
 async def redis(platform: Platform) -> list[Reading]:
@@ -121,9 +147,22 @@ def _group(row: Mapping[str, Any]) -> Reading:
 async def processes(platform: Platform) -> list[Reading]:
     try:
         found = await heard(platform.redis)
+        workers = await children(platform.redis, found.processes)
     except OUTAGES:
         return []
-    return list(_heard(found.missing(), found.last_seen))
+    return [*_heard(found.missing(), found.last_seen), *_children(workers)]
+
+
+def _children(found: Children) -> Iterator[Reading]:
+    """The processes in which workers do chores; the heartbeat of a worker's first process says nothing of them."""
+    if not found.processes:
+        return
+    alive, silent = len(found.processes) - len(found.silent), found.silent
+    status: Status = "pass" if not silent else "warn" if alive else "fail"
+    told = [f"process {one.pid} on {one.host}, last heard {one.seen_at:%H:%M:%SZ}" for one in silent[:CHILDREN_TOLD]]
+    more = f"; {len(silent) - CHILDREN_TOLD} more" if len(silent) > CHILDREN_TOLD else ""
+    said = f"Stopped or hung: {'; '.join(told)}{more}. Continue it (SIGCONT) or kill it." if silent else None
+    yield Reading("work", "children", status, observed=float(alive), unit="processes", output=said)
 
 
 def _heard(missing: list[str], last_seen: Callable[[str], Any]) -> Iterator[Reading]:
@@ -134,6 +173,20 @@ def _heard(missing: list[str], last_seen: Callable[[str], Any]) -> Iterator[Read
         yield Reading(
             name, "heartbeat", "fail" if name in missing else "pass", observed=silent, unit="s", output=output
         )
+
+
+async def webhooks(platform: Platform) -> list[Reading]:
+    """Those about alerts; nothing where none are configured or PostgreSQL does not answer."""
+    if platform.settings.alerts.webhook_url is None:
+        return []
+    try:
+        async with asyncio.timeout(PROBE_SECONDS), platform.database.transaction() as tx:
+            waiting, failing, given_up = await alert_store.count_webhooks(tx, clock.now() - timedelta(days=1))
+    except OUTAGES:
+        return []
+    said = f"{waiting} wait, {failing} of them after a failure; {given_up} given up within a day"
+    bad: Status = "warn" if failing or given_up else "pass"
+    return [Reading("alert webhook", "failing", bad, observed=float(failing + given_up), unit="webhooks", output=said)]
 
 
 async def waiting_chores(platform: Platform) -> list[Reading]:
@@ -173,11 +226,3 @@ async def flags(platform: Platform) -> list[Reading]:
     age = None if status.age_seconds is None else round(status.age_seconds, 1)
     said = "; ".join(issue.message for issue in status.issues) or f"from the {status.source}"
     return [Reading("flags", "age", "warn" if status.health == "degraded" else "pass", "component", age, "s", said)]
-
-
-def over(value: float, warn: float, fail: float) -> Status:
-    return "fail" if value > fail else "warn" if value > warn else "pass"
-
-
-def under(value: float, warn: float, fail: float) -> Status:
-    return "fail" if value < fail else "warn" if value < warn else "pass"

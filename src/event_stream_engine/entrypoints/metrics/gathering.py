@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from event_stream_engine import clock
 from event_stream_engine.alerts.model import Sample
 from event_stream_engine.database import DATABASE_ERRORS
+from event_stream_engine.embedded.home import restarts_of
 from event_stream_engine.entrypoints.backbone import metrics as backbone
+from event_stream_engine.entrypoints.health import capacity
 from event_stream_engine.entrypoints.metrics import publishing
 from event_stream_engine.entrypoints.metrics.families import Family, family, merged, samples_of, text_of
 from event_stream_engine.entrypoints.metrics.families import own as counted_here
@@ -50,9 +53,21 @@ async def families(platform: Platform) -> list[Family]:
     publishing.note_flags_age()
     name = publishing.name_of("serve")
     here = [one.of("serve", name.partition(" ")[2]) for one in counted_here()]
-    told = [*await _stored(platform), *await _of_redis(platform.redis)]
+    told: list[Metric] = [*await _stored(platform), *await _of_redis(platform.redis)]
+    told += await asyncio.to_thread(_restarts, platform.settings.home)
     others = await _others(platform.redis, but=name)
     return merged([*(family(metric) for metric in told), *here, *others])
+
+
+def _restarts(home: Path) -> list[Metric]:
+    """As `ese up` counts them; nothing where the processes run without it."""
+    counter = CounterMetricFamily(
+        "ese_process_restarts", "Processes that `ese up` started again, by why", labels=["process", "reason"]
+    )
+    for process, reasons in restarts_of(home).items():
+        for reason, count in reasons.items():
+            counter.add_metric([process, reason], count)
+    return [counter] if counter.samples else []
 
 
 async def _others(redis: "Redis", *, but: str) -> list[Family]:
@@ -109,8 +124,9 @@ def labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -
     return gauge
 
 
-async def _of_redis(redis: "Redis") -> list[GaugeMetricFamily]:
+async def _of_redis(redis: "Redis") -> list[Metric]:
     try:
+        info = await capacity.memory_of(redis)
         lengths, ages = await queues(redis)
         missing = (await heartbeats(redis)).missing()
     except (RedisError, OSError):
@@ -120,6 +136,7 @@ async def _of_redis(redis: "Redis") -> list[GaugeMetricFamily]:
         labelled("ese_queue_chores", "Chores that wait in a queue", "queue", lengths),
         labelled("ese_queue_oldest_seconds", "Age of the oldest of them", "queue", ages),
         labelled("ese_process_alive", "1 while a process of this kind is heard", "process", alive),
+        *capacity.families(info),
     ]
 
 

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.entrypoints.metrics.families import Family, own
 from event_stream_engine.flags.api import get_flag_manager
+from event_stream_engine.live import heartbeats
 from event_stream_engine.settings import Settings
 
 log = structlog.get_logger()
@@ -99,12 +100,13 @@ async def _now(redis: "Redis") -> float:
 
 
 def publish_beside(settings: Settings, process: str) -> None:
-    """Publish from a thread with a loop of its own, where the main one is not ours."""
+    """Publish, and say that this process of a worker is alive, from a thread with a loop of its own, where the main one
+    is not ours."""
 
     async def work() -> None:
         client = connect(settings.redis_url)
         try:
-            await keep_publishing(client, process)
+            await asyncio.gather(keep_publishing(client, process), heartbeats.keep_child(client))
         finally:
             await client.aclose()
 

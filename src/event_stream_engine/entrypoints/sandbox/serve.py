@@ -9,6 +9,7 @@ import uvloop
 from granian.constants import HTTPModes, Interfaces
 
 from event_stream_engine.backbone.supervising import end
+from event_stream_engine.entrypoints import pulse
 from event_stream_engine.entrypoints.listening import EmbeddedServer, listen_only
 from event_stream_engine.entrypoints.sandbox.account import Account
 from event_stream_engine.entrypoints.sandbox.config import SandboxConfig, config_from
@@ -106,7 +107,7 @@ async def serve(config: SandboxConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with SandboxServer(config) as sandbox:
+    async with pulse.from_loop(), SandboxServer(config) as sandbox:
         log.info("sandbox listens", url=sandbox.url, account_sid=config.account_sid, seed=config.seed)
         waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(sandbox.wait_closed())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -116,5 +117,6 @@ async def serve(config: SandboxConfig) -> None:
 
 def run(settings: Settings) -> None:
     """The process `ese sandbox`. Raises `Invalid` for settings that cannot be used."""
+    pulse.start(settings.supervision.address)
     configure_logging("sandbox", level=settings.log.level, as_json=settings.log.format == "json")
     uvloop.run(serve(config_from(settings)))
