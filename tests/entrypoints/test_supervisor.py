@@ -160,7 +160,7 @@ def test_a_stopped_process_and_a_stopped_child_of_the_worker_are_replaced(
     with urllib.request.urlopen(f"{link.split('/sign-in')[0]}/metrics") as page:
         figures = page.read().decode()
     assert 'ese_process_restarts_total{process="relay",reason="hung"} 1' in figures
-    assert 'ese_process_restarts_total{process="beat",reason="hung"} 0' in figures
+    assert 'ese_process_restarts_total{process="consume",reason="hung"} 0' in figures
 
 
 def running(home: Path) -> dict[str, int]:

@@ -32,11 +32,12 @@ async def watching(
         every_seconds=platform.settings.alerts.every_seconds,
         mailer=mailer_of(platform.settings, outgoing),
     )
-    sender = Sender(platform.database, Endpoint.of(platform.settings.alerts))
+    endpoint = Endpoint.of(platform.settings.alerts)
+    sender = Sender(platform.database, endpoint)
     await monitor.look()
     tasks = [monitor.run(), monitor.watch_loop()]
     if platform.settings.alerts.judge:
-        tasks += [judge.run(), sender.run()]
+        tasks += [judge.run(), *([sender.run()] if endpoint else [])]
     running = [asyncio.create_task(task) for task in tasks]
     for task in running:
         task.add_done_callback(_tell_of_end)
