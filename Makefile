@@ -1,6 +1,6 @@
 # Each target says after ## what it does; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format bench peers journey restore-drill faults soak outage docs types clean
+.PHONY: help up test lint format bench peers journey restore-drill faults soak large outage docs types clean
 SHELL := /bin/sh
 BIN := .venv/bin
 prepare = python=$$(sh tools/find-python) && "$$python" tools/prepare.py
@@ -56,6 +56,10 @@ soak: ## The same for MINUTES=… without a pause; the seed is printed when it f
 	@$(prepare) --development --no-ui
 	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(shell date +%s))" ESE_TEST_FAULT_SECONDS=$$(( $(or $(MINUTES),60) * 60 )) \
 	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py
+
+large: ## Build a platform that is a year old, and ask every GET with every filter (SCALE=0.1 for a tenth of it)
+	@$(prepare) --development --no-ui
+	@SCALE="$(or $(SCALE),1)" exec $(BIN)/python -m tests.large
 
 outage: ## Kill PostgreSQL under a stream of monitoring events, for MINUTES=10, and account for each event
 	@$(prepare) --development --no-ui

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -140,16 +141,22 @@ def test_a_killed_database_and_a_killed_process_are_started_again(up: Callable[.
 def test_a_stopped_process_and_a_stopped_child_of_the_worker_are_replaced(
     up: Callable[..., Platform], home: Path
 ) -> None:
-    """And nothing else is."""
+    """And nothing else is, though Redis stands still for longer than the limit."""
     platform = up(ESE_HUNG_SECONDS="5")
     link = platform.ready()
     before = running(home)
+    (valkey,) = [one for one in platform.family if one.name().startswith("valkey")]
+    valkey.suspend()
     os.kill(before["relay"], signal.SIGSTOP)
     platform.shows(r"relay process restarted: process \d+ \(stopped\) gave no sign of life for [5-9] s and was killed")
     after = until(lambda: running(home), lambda found: found["relay"] != before["relay"])
     assert {name: pid for name, pid in after.items() if name != "relay"} == {
         name: pid for name, pid in before.items() if name != "relay"
     }
+
+    platform.shows("relay process restarted[^\n]*\n")
+    valkey.resume()
+    assert platform.text.count("process restarted") == 1
 
     doing = psutil.Process(before["work"]).children()[0]
     doing.suspend()
@@ -161,13 +168,22 @@ def test_a_stopped_process_and_a_stopped_child_of_the_worker_are_replaced(
         figures = page.read().decode()
     assert 'ese_process_restarts_total{process="relay",reason="hung"} 1' in figures
     assert 'ese_process_restarts_total{process="consume",reason="hung"} 0' in figures
+    check = until(lambda: hung(f"{link.split('/sign-in')[0]}/health"), lambda found: found["observedValue"] == 2)
+    assert check["lastReading"] == "warn"
+    assert re.match(r"hung and was restarted: work at \S+ \S+Z \(1 so far\), relay at ", check["output"])
 
 
 def running(home: Path) -> dict[str, int]:
     return dict(json.loads((home / "runtime.json").read_text())["processes"])
 
 
-def until(look: Callable[[], dict[str, int]], holds: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+def hung(url: str) -> dict[str, Any]:
+    """The check of `/health`, which looks every five seconds."""
+    with urllib.request.urlopen(url) as answer:
+        return dict(json.load(answer)["checks"]["restarts:hung"][0])
+
+
+def until(look: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     deadline = time.monotonic() + START_SECONDS_MAX
     while not holds(found := look()):
         assert time.monotonic() < deadline, found

@@ -63,9 +63,10 @@ async def settle(tx: Transaction, judged: Sequence[Judged], mailer: Mailer | Non
     for alert in [*begun, *moved, *over]:
         await _tell(tx, alert, mailer)
         await _push(tx, alert)
-    for alert, _ in going:  # a silence that was in force when it began has ended
-        if alert.notified_at is None and alert.state == "firing" and alert not in moved:
-            await _tell(tx, alert, mailer)
+    if mailer is not None:
+        for alert, _ in going:  # a silence that was in force when it began may have ended
+            if alert.notified_at is None and alert.state == "firing":
+                await _tell(tx, alert, mailer)
     return [*begun, *moved, *over]
 
 

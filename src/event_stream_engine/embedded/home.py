@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,22 @@ class Home:
         os.replace(unfinished, self.path / name)
 
 
-def restarts_of(path: Path) -> dict[str, dict[str, int]]:
-    """How often the `ese up` of that home started a process again: by process, by reason (`ended`, `hung`). Empty where
-    none runs."""
+@dataclass(frozen=True)
+class Restarts:
+    """How often `ese up` started a process again because it `ended`, or because it hung; `hung_at`: the last time."""
+
+    ended: int
+    hung: int
+    hung_at: datetime | None
+
+
+def restarts_of(path: Path) -> dict[str, Restarts]:
+    """By process, as the `ese up` of that home counts since its own start. Empty where none runs."""
     try:
-        return dict(Home(path).running().get("restarts", {}))
+        found = Home(path).running().get("restarts", {})
     except (Unavailable, OSError):
         return {}
+    return {
+        name: Restarts(one["ended"], one["hung"], datetime.fromisoformat(one["hung_at"]) if one["hung_at"] else None)
+        for name, one in found.items()
+    }

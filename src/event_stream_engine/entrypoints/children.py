@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TextIO
 
+from event_stream_engine import clock
 from event_stream_engine.backbone.supervising import end, pause
 from event_stream_engine.embedded import processes
 
@@ -81,6 +83,7 @@ class Child:
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     restarts: int = 0
     restarts_hung: int = 0
+    hung_at: datetime | None = None
     _killed_because: str | None = field(default=None, repr=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -110,6 +113,7 @@ class Child:
         if self.process is not None and self.process.poll() is None:
             self._killed_because = reason
             self.restarts_hung += 1
+            self.hung_at = clock.now()
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 

@@ -302,7 +302,11 @@ class Supervisor:
                 "environment": self.environment,
                 "processes": {child.name: child.process.pid for child in self.children if child.process},
                 "restarts": {
-                    child.name: {"ended": child.restarts - child.restarts_hung, "hung": child.restarts_hung}
+                    child.name: {
+                        "ended": child.restarts - child.restarts_hung,
+                        "hung": child.restarts_hung,
+                        "hung_at": child.hung_at.isoformat() if child.hung_at else None,
+                    }
                     for child in self.children
                 },
             }

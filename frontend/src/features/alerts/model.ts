@@ -22,6 +22,7 @@ export function components(health: Health): Component[] {
 function nameOf(key: string): string {
   const component = key.slice(0, key.lastIndexOf(":"));
   if (key === "work:children") return "Processes of ese work";
+  if (key === "restarts:hung") return "Processes that hung";
   if (key === "connections:used") return "PostgreSQL connections";
   if (key === "evictions:keys") return "Redis evictions";
   if (key === "relay:heartbeat") return "Process ese relay";

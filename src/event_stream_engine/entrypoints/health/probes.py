@@ -17,6 +17,7 @@ from event_stream_engine.backbone import groups, life, reports
 from event_stream_engine.backbone.streams import StreamBusy, StreamRefused
 from event_stream_engine.database import DATABASE_ERRORS
 from event_stream_engine.database.capacity import is_without_connection
+from event_stream_engine.embedded.home import restarts_of
 from event_stream_engine.entrypoints.health import capacity
 from event_stream_engine.entrypoints.health.judging import Reading, Status, over, under
 from event_stream_engine.entrypoints.metrics.gathering import queues
@@ -29,6 +30,7 @@ from event_stream_engine.web.platform import Platform
 
 PROBE_SECONDS = 2.0
 CHILDREN_TOLD = 5
+HUNG_RECENTLY = timedelta(hours=1)
 KAFKA = "kafka"
 OUTAGES = (*DATABASE_ERRORS, RedisError, StreamBusy, StreamRefused, TimeoutError)
 
@@ -38,7 +40,7 @@ Probe = Callable[[Platform], Awaitable[list[Reading]]]
 async def everything(platform: Platform) -> list[Reading]:
     """All readings of this moment, the probes side by side; none takes longer than its two seconds."""
     asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags, webhooks]
-    asked += [connections, evictions]
+    asked += [connections, evictions, restarts]
     if platform.settings.kafka.streams == KAFKA:
         asked.append(kafka)
     found = await asyncio.gather(*(probe(platform) for probe in asked))
@@ -201,6 +203,19 @@ async def waiting_chores(platform: Platform) -> list[Reading]:
         )
         for name, age in ages.items()
     ]  # fmt: skip
+
+
+async def restarts(platform: Platform) -> list[Reading]:
+    """The processes that hung and were restarted; nothing where `ese up` does not run them."""
+    found = await asyncio.to_thread(restarts_of, platform.settings.home)
+    if not found:
+        return []
+    hung = sorted((one.hung_at, name, one.hung) for name, one in found.items() if one.hung_at is not None)
+    told = [f"{name} at {at:%Y-%m-%d %H:%M:%SZ} ({count} so far)" for at, name, count in reversed(hung)]
+    recent = bool(hung) and clock.now() - hung[-1][0] < HUNG_RECENTLY
+    said = f"hung and was restarted: {', '.join(told)}" if told else None
+    count = float(sum(one.hung for one in found.values()))
+    return [Reading("restarts", "hung", "warn" if recent else "pass", "component", count, "restarts", said)]
 
 
 async def machine(platform: Platform) -> list[Reading]:

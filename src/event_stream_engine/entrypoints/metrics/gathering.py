@@ -64,9 +64,9 @@ def _restarts(home: Path) -> list[Metric]:
     counter = CounterMetricFamily(
         "ese_process_restarts", "Processes that `ese up` started again, by why", labels=["process", "reason"]
     )
-    for process, reasons in restarts_of(home).items():
-        for reason, count in reasons.items():
-            counter.add_metric([process, reason], count)
+    for process, found in restarts_of(home).items():
+        counter.add_metric([process, "ended"], found.ended)
+        counter.add_metric([process, "hung"], found.hung)
     return [counter] if counter.samples else []
 
 

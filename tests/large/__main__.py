@@ -1,0 +1,105 @@
+"""A platform that is a year old and large: built by SQL, then asked every GET with every filter, page by page.
+
+`make large` does that. SCALE is the share of the whole size (1: 1,000,000 contacts, 10,000,000 messages). It ends with
+status 1 after a 5xx, or an answer that took more than a second twice."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import text
+
+from event_stream_engine import clock, jobs
+from event_stream_engine.database import Database, migrate
+from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.entrypoints.api import create_app
+from tests.large.aged import LARGE, Scale, build
+from tests.large.asking import known_ids, pages, requests
+from tests.web.client import Client
+from tests.web.owner import add_owner
+from tests.web.settings import settings_for
+
+SECONDS_MAX = 1.0
+SLOWEST_SHOWN = 40
+
+
+def scaled(share: float) -> Scale:
+    return replace(
+        LARGE,
+        contacts=int(LARGE.contacts * share),
+        small_audience=int(LARGE.small_audience * share),
+        inbound=int(LARGE.inbound * share),
+        monitoring_events=int(LARGE.monitoring_events * share),
+    )
+
+
+async def main() -> int:
+    scale = scaled(float(os.environ.get("SCALE", "1")))
+    with tempfile.TemporaryDirectory(prefix="ese-large-") as home:
+        async with throwaway_servers() as servers:
+            await migrate(servers.database_url)
+            token = await add_owner(servers.database_url, servers.redis_url, Path(home))
+            database = Database(servers.database_url, pool_size=4)
+            try:
+                await _fill(database, scale)
+                return await _ask(servers.database_url, servers.redis_url, Path(home), database, token)
+            finally:
+                await database.close()
+
+
+async def _fill(database: Database, scale: Scale) -> None:
+    started = time.monotonic()
+    await build(database, scale, clock.now())
+    async with database.transaction() as tx:
+        counts = [
+            f"{(await tx.execute(text(f'SELECT count(*) FROM {table}'))).scalar_one():,} {table}"
+            for table in ("contacts", "campaigns", "messages", "campaign_minutes", "delivery_receipts")
+        ]
+    print(f"built in {time.monotonic() - started:.0f} s: {', '.join(counts)}", flush=True)
+
+
+async def _ask(database_url: str, redis_url: str, home: Path, database: Database, token: str) -> int:
+    settings = settings_for(database_url, redis_url, home)
+    jobs.configure(settings)
+    app = create_app(settings)
+    took: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    failed: list[str] = []
+    async with app.router.lifespan_context(app):
+        client = Client(app, headers={"authorization": f"Bearer {token}"})
+
+        async def ask(url: str) -> object:
+            for again in (True, False):
+                started = time.perf_counter()
+                answer = await client.get(url)
+                seconds = time.perf_counter() - started
+                if seconds <= SECONDS_MAX or not again:  # once may be the first to read it from the disk
+                    break
+            took[operation].append((seconds, url))
+            if answer.status_code >= 500 and url not in ("/health", "/readyz"):
+                failed.append(f"{answer.status_code} {url}")
+            return answer
+
+        for request in requests(app.openapi(), await known_ids(database), clock.now()):
+            operation = request.operation
+            await pages(request, ask)
+    return _tell(took, failed)
+
+
+def _tell(took: dict[str, list[tuple[float, str]]], failed: list[str]) -> int:
+    slow = sorted((max(times) for times in took.values()), reverse=True)
+    for seconds, url in slow[:SLOWEST_SHOWN]:
+        print(f"{seconds * 1000:8.0f} ms  {url[:150]}")
+    for line in failed:
+        print(line)
+    late = [url for seconds, url in slow if seconds > SECONDS_MAX]
+    print(f"{sum(map(len, took.values())):,} requests; {len(failed)} failed, {len(late)} addresses took over a second")
+    return 1 if failed or late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
