@@ -26,6 +26,8 @@ from tests.web.settings import settings_for
 
 SECONDS_MAX = 1.0
 SLOWEST_SHOWN = 40
+EXPORTS = (".csv", ".json")
+"""They come piece by piece, and are as long as what they hold."""
 
 
 def scaled(share: float) -> Scale:
@@ -35,6 +37,7 @@ def scaled(share: float) -> Scale:
         small_audience=int(LARGE.small_audience * share),
         inbound=int(LARGE.inbound * share),
         monitoring_events=int(LARGE.monitoring_events * share),
+        audit=int(LARGE.audit * share),
     )
 
 
@@ -60,7 +63,7 @@ async def _fill(database: Database, scale: Scale) -> None:
             f"{(await tx.execute(text(f'SELECT count(*) FROM {table}'))).scalar_one():,} {table}"
             for table in ("contacts", "campaigns", "messages", "campaign_minutes", "delivery_receipts")
         ]
-    print(f"built in {time.monotonic() - started:.0f} s: {', '.join(counts)}", flush=True)
+    _say(f"built in {time.monotonic() - started:.0f} s: {', '.join(counts)}")
 
 
 async def _ask(database_url: str, redis_url: str, home: Path, database: Database, token: str) -> int:
@@ -90,14 +93,20 @@ async def _ask(database_url: str, redis_url: str, home: Path, database: Database
     return _tell(took, failed)
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _tell(took: dict[str, list[tuple[float, str]]], failed: list[str]) -> int:
-    slow = sorted((max(times) for times in took.values()), reverse=True)
+    lists = [times for operation, times in took.items() if not operation.endswith(EXPORTS)]
+    slow = sorted((max(times) for times in lists), reverse=True)
     for seconds, url in slow[:SLOWEST_SHOWN]:
-        print(f"{seconds * 1000:8.0f} ms  {url[:150]}")
+        _say(f"{seconds * 1000:8.0f} ms  {url[:150]}")
     for line in failed:
-        print(line)
+        _say(line)
     late = [url for seconds, url in slow if seconds > SECONDS_MAX]
-    print(f"{sum(map(len, took.values())):,} requests; {len(failed)} failed, {len(late)} addresses took over a second")
+    _say(f"{sum(map(len, took.values())):,} requests; {len(failed)} failed, {len(late)} addresses took over a second")
     return 1 if failed or late else 0
 
 

@@ -24,10 +24,12 @@ class Scale:
     imports: int
     inbound: int
     monitoring_events: int
+    audit: int
+    alerts: int
 
 
-SMALL = Scale(10_000, 30, 3, 150, 60, 500, 2_000)
-LARGE = Scale(1_000_000, 300, 3, 24_000, 400, 200_000, 1_000_000)
+SMALL = Scale(10_000, 30, 3, 150, 60, 500, 2_000, 2_000, 50)
+LARGE = Scale(1_000_000, 300, 3, 24_000, 400, 200_000, 1_000_000, 1_000_000, 500)
 
 _CONTACTS = """
 INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone, locale,
@@ -211,14 +213,43 @@ FROM generate_series(1, :monitoring) AS n,
 """
 
 
+# The chain of hashes is not written: what verifies it says where it breaks.
+_AUDIT = """
+INSERT INTO audit_entries (at, action, entity, entity_id, detail, hash)
+SELECT CAST(:now AS timestamptz) - (:audit - n) * interval '30 seconds',
+    (ARRAY['contact.change', 'campaign.launch', 'template.change', 'contact.export'])[1 + n % 4],
+    (ARRAY['contact', 'campaign', 'template', 'contact'])[1 + n % 4], gen_random_uuid()::text,
+    jsonb_build_object('n', n), md5(n::text)
+FROM generate_series(1, :audit) AS n
+"""
+
+_ALERTS = """
+INSERT INTO alerts (id, rule, fingerprint, labels, severity, summary, value, started_at, seen_at, resolved_at)
+SELECT ese_uuid7(), (ARRAY['EseDeadLetters', 'EseOutboxOld', 'EseQueueOld'])[1 + n % 3], md5(n::text), '{}'::jsonb,
+    (ARRAY['page', 'ticket'])[1 + n % 2], 'Alert ' || n, n, at, at + interval '5 minutes', at + interval '5 minutes'
+FROM generate_series(1, :alerts) AS n, LATERAL (SELECT CAST(:now AS timestamptz) - n * interval '4 hours' AS at) AS a
+"""
+
+
 async def build(database: Database, scale: Scale, now: datetime) -> None:
     """Fill an empty, migrated database; its last campaign was launched two hours before `now` (aware)."""
     everywhere = {
         "now": now, "contacts": scale.contacts, "campaigns": scale.campaigns, "large": scale.large_campaigns,
         "small": scale.small_audience, "imports": scale.imports, "inbound": scale.inbound,
-        "monitoring": scale.monitoring_events,
+        "monitoring": scale.monitoring_events, "audit": scale.audit, "alerts": scale.alerts,
     }  # fmt: skip
-    for statement in (_CONTACTS, _CONSENT_CHANGES, _CONTENT, _CAMPAIGNS, _IMPORTS, _REJECTS, _INBOUND, _MONITORING):
+    for statement in (
+        _CONTACTS,
+        _CONSENT_CHANGES,
+        _CONTENT,
+        _CAMPAIGNS,
+        _IMPORTS,
+        _REJECTS,
+        _INBOUND,
+        _MONITORING,
+        _AUDIT,
+        _ALERTS,
+    ):
         await _run(database, statement, everywhere)
     await _run(
         database, "INSERT INTO campaign_counts (campaign_id) SELECT id FROM campaigns WHERE launched_at IS NULL", {}
@@ -229,7 +260,15 @@ async def build(database: Database, scale: Scale, now: datetime) -> None:
     for campaign in campaigns:
         for statement in (_MESSAGES, _COUNTS, _MINUTES, _CAUSES, _RECEIPTS):
             await _run(database, statement, {**everywhere, "campaign": campaign})
-    for table in ("contacts", "campaigns", "messages", "campaign_minutes", "delivery_receipts", "inbound_messages"):
+    for table in (
+        "contacts",
+        "campaigns",
+        "messages",
+        "campaign_minutes",
+        "delivery_receipts",
+        "inbound_messages",
+        "audit_entries",
+    ):
         await _run(database, f"ANALYZE {table}", {})
 
 
