@@ -351,14 +351,10 @@ class SandboxSettings(Section):
         1.0, alias="ESE_SANDBOX_CLOCK_SCALE", gt=0, le=100_000, description="60: an hour passes in a minute."
     )
     faults: str = Field(
-        "{}",
-        alias="ESE_SANDBOX_FAULTS",
-        description="A JSON object; docs/guides/sandbox.md names the fields.",
+        "{}", alias="ESE_SANDBOX_FAULTS", description="A JSON object; docs/guides/sandbox.md names the fields."
     )
     senders: str = Field(
-        "",
-        alias="ESE_SANDBOX_SENDERS",
-        description="Comma-separated; empty: every well-formed sender exists.",
+        "", alias="ESE_SANDBOX_SENDERS", description="Comma-separated; empty: every well-formed sender exists."
     )
     services: str = Field("{}", alias="ESE_SANDBOX_SERVICES", description='Messaging Services: {"MG…": ["+1415…"]}.')
     messages_max: int = Field(300_000, alias="ESE_SANDBOX_MESSAGES_MAX", ge=1, le=5_000_000)
@@ -374,7 +370,6 @@ class AlertSettings(Section):
         alias="ESE_ALERT_EMAILS",
         description="Addresses (comma-separated) that are told when an alert begins and ends.",
     )
-
     webhook_url: OptionalSecret = Field(
         None, alias="ESE_ALERT_WEBHOOK_URL",
         description="https://… (or http://…) that gets a POST when an alert begins and ends, in the shape of Standard "

@@ -238,18 +238,8 @@ async def build(database: Database, scale: Scale, now: datetime) -> None:
         "small": scale.small_audience, "imports": scale.imports, "inbound": scale.inbound,
         "monitoring": scale.monitoring_events, "audit": scale.audit, "alerts": scale.alerts,
     }  # fmt: skip
-    for statement in (
-        _CONTACTS,
-        _CONSENT_CHANGES,
-        _CONTENT,
-        _CAMPAIGNS,
-        _IMPORTS,
-        _REJECTS,
-        _INBOUND,
-        _MONITORING,
-        _AUDIT,
-        _ALERTS,
-    ):
+    people = (_CONTACTS, _CONSENT_CHANGES, _IMPORTS, _REJECTS, _INBOUND)
+    for statement in (*people, _CONTENT, _CAMPAIGNS, _MONITORING, _AUDIT, _ALERTS):
         await _run(database, statement, everywhere)
     await _run(
         database, "INSERT INTO campaign_counts (campaign_id) SELECT id FROM campaigns WHERE launched_at IS NULL", {}
@@ -260,16 +250,7 @@ async def build(database: Database, scale: Scale, now: datetime) -> None:
     for campaign in campaigns:
         for statement in (_MESSAGES, _COUNTS, _MINUTES, _CAUSES, _RECEIPTS):
             await _run(database, statement, {**everywhere, "campaign": campaign})
-    for table in (
-        "contacts",
-        "campaigns",
-        "messages",
-        "campaign_minutes",
-        "delivery_receipts",
-        "inbound_messages",
-        "audit_entries",
-    ):
-        await _run(database, f"ANALYZE {table}", {})
+    await _run(database, "ANALYZE", {})
 
 
 async def _run(database: Database, statement: str, values: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from event_stream_engine import clock, encryption
 from event_stream_engine.database import Database
 from event_stream_engine.events import messaging as events
 from event_stream_engine.ids import new_id
-from event_stream_engine.messaging import tasks
+from event_stream_engine.messaging import asking_tasks, tasks
 from event_stream_engine.messaging.actions import (
     campaigns,
     contacts,
@@ -155,8 +155,8 @@ class World:
     async def settle(self, asked: list[Listed]) -> int:
         return int(await self.act(reconciling.settle_doubtful, asked, self.settings))
 
-    async def ask_about_silent(self, gateway: MessageGateway) -> tuple[int, int]:
-        return await tasks.ask_about_silent(self.database, gateway, self.settings, 1000)
+    async def ask_about_silent(self, gateway: MessageGateway, before: datetime | None = None) -> tuple[int, int]:
+        return await asking_tasks.ask_about_silent(self.database, gateway, self.settings, 1000, before)
 
     @property
     def application(self) -> Settings:

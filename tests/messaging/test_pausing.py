@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from event_stream_engine import clock
 from event_stream_engine.messaging.actions import campaigns
 from event_stream_engine.messaging.actions.sending import Sent
 from event_stream_engine.messaging.gateway import Accepted, Rejected
@@ -102,6 +103,22 @@ async def test_they_pause_when_the_receipts_are_lost_and_twilio_is_asked(
         assert await world.ask_about_silent(gateway) == (25, 0)
     assert (await world.campaign(campaign)).status == "paused"
     assert (await world.rows(campaign))[phone(0)].campaign_id == campaign
+
+
+async def test_messages_whose_callbacks_were_refused_are_asked_about_at_once(
+    world: World, start_sandbox: StartSandbox, gateway_to: Connect
+) -> None:
+    """Not only after they have been silent for `ESE_STALE_MINUTES`."""
+    sandbox = await start_sandbox(calm(lost=1))
+    gateway = gateway_to(sandbox.url)
+    campaign = await world.launched(5)
+    await world.send_round(campaign, gateway)
+    assert await sandbox.account.activity.quiet(20)
+    assert await world.ask_about_silent(gateway) == (0, 0)
+    refused_until = clock.now()
+    assert await world.ask_about_silent(gateway, refused_until) == (5, 0)
+    assert {row.status for row in (await world.rows(campaign)).values()} <= {"delivered", "read"}
+    assert await world.ask_about_silent(gateway, refused_until) == (0, 0), "once"
 
 
 async def test_failures_that_concern_each_person_alone_pause_nothing(world: World) -> None:

@@ -3,6 +3,7 @@
 from event_stream_engine.alerts.model import Burn, Grown, Level, Query, Rule, Selector
 
 DATABASE, REDIS, TRANSPORT = "EseDatabaseDown", "EseRedisDown", "EseTransportDown"
+RESTARTED = "EseDatabaseRestarted"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -14,7 +15,7 @@ def _burn(name: str, factor: float, long: int, short: int, hold: int, severity: 
         f"The API fails requests {factor:g} times faster than its error budget allows",
         "Too many requests to the API and the webhooks are answered with a 5xx.",
         hold,
-        (DATABASE,),
+        (DATABASE, RESTARTED),
     )
 
 
@@ -49,6 +50,17 @@ RULES: tuple[Rule, ...] = (
         "EseConnectionsLow", "page", Level(Selector("ese_database_connections_used_ratio"), ">", 0.9, ("limit",)),
         "PostgreSQL has almost no free connection: {limit}",
         "At the limit nobody gets a new connection: processes that start, and those that need one more, fail.", MINUTE,
+    ),
+    Rule(
+        RESTARTED, "ticket", Level(Selector("ese_database_restart_age_seconds"), "<", 900, pick="min"),
+        "PostgreSQL was restarted {value} seconds ago, or took over from another server",
+        "Requests and callbacks of that moment were refused. Their messages are asked about; nothing is lost.",
+    ),
+    Rule(
+        "EseCallbacksRefused", "ticket", Grown(Selector("ese_callbacks_refused_total"), 900),
+        "Callbacks were refused: {value} in 15 minutes",
+        "PostgreSQL did not take them. Twilio sends most of them once, so it is asked about their messages.",
+        0, (DATABASE, RESTARTED),
     ),
     Rule(
         "EseRedisMayEvict", "ticket", Level(Selector("ese_redis_keeps_keys"), "==", 0, pick="min"),

@@ -28,12 +28,15 @@ class Limit:
 @dataclass(frozen=True)
 class Connections:
     """Of the whole server: clients that are connected, `max_connections`, and how many of those are kept for
-    superusers and for roles with the right to reserved connections. `limits`: what bounds this platform."""
+    superusers and for roles with the right to reserved connections. `limits`: what bounds this platform. `started`:
+    when the server was started (seconds since 1970, by its own clock), and `age`: how long ago that is (s)."""
 
     used: int
     most: int
     reserved: int
     limits: tuple[Limit, ...]
+    started: float
+    age: float
 
     @property
     def tightest(self) -> Limit:
@@ -48,7 +51,7 @@ async def connections(tx: Transaction) -> Connections:
         limits.append(Limit(DATABASE, row.database_used, row.database_limit))
     if row.role_limit >= 0:
         limits.append(Limit(ROLE, row.role_used, row.role_limit))
-    return Connections(row.used, row.most, row.reserved, tuple(limits))
+    return Connections(row.used, row.most, row.reserved, tuple(limits), row.started, row.age)
 
 
 def is_without_connection(error: BaseException) -> bool:
@@ -63,7 +66,9 @@ WITH clients AS (
     WHERE usesysid IS NOT NULL AND datname IS NOT NULL AND leader_pid IS NULL
       AND coalesce(backend_type, 'client backend') = 'client backend'
 )
-SELECT (SELECT count(*) FROM clients) AS used,
+SELECT extract(epoch FROM pg_postmaster_start_time())::float8 AS started,
+       extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS age,
+       (SELECT count(*) FROM clients) AS used,
        current_setting('max_connections')::int AS most,
        current_setting('superuser_reserved_connections')::int
            + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,

@@ -38,6 +38,7 @@ from event_stream_engine.identity.api import write_mail
 from event_stream_engine.identity.routes import accounts, pages, security, sign_in
 from event_stream_engine.live import Hub
 from event_stream_engine.messaging.inbound_tasks import catch_up_inbound
+from event_stream_engine.messaging.refused_callbacks import REFUSALS, RefusedCallbacks
 from event_stream_engine.messaging.routes import (
     campaigns,
     contacts,
@@ -83,6 +84,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         hub = Hub(platform.redis, platform.transport, clients_max=chosen.http.live_clients)
         platform.shared["hub"] = hub
         platform.shared["group_commit"] = GroupCommit(platform.database)
+        refused = platform.shared[REFUSALS] = RefusedCallbacks(platform.database)
+        opened.push_async_callback(refused.close)
         keeping = kept_flags(chosen, platform.database, platform.redis)
         platform.shared[flags.FLAGS], platform.shared[flags.FOLLOWER] = await opened.enter_async_context(keeping)
         circuits = circuits_of(platform.shared)

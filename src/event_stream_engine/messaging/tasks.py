@@ -13,7 +13,7 @@ from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
-from event_stream_engine.messaging import erasure_tasks, import_tasks, inbound_tasks
+from event_stream_engine.messaging import asking_tasks, erasure_tasks, import_tasks, inbound_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import reconciling
 from event_stream_engine.messaging.actions.sending import SendPlan
@@ -27,16 +27,14 @@ from event_stream_engine.settings import MessagingSettings
 
 log = structlog.get_logger()
 
-__all__ = ["ask_silent", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
+__all__ = ["asking_tasks", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
 """Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
 
-ASKING_SECONDS = 20.0
 """Of every 30: how long one round asks about silent messages; what is left waits for the next."""
 
 _WINDOW = "send_window"
 _LOCK_SECONDS = 10
 _RECOVER_BATCH = 500
-_ASK_BATCH = 50
 _RECONCILE_BATCH = 20
 
 
@@ -139,32 +137,3 @@ async def reconcile(database: Database, gateway: MessageGateway, settings: Messa
     listed = await reconciling.look_for(gateway, doubtful)
     async with database.transaction() as tx:
         return await reconciling.settle_doubtful(tx, listed, settings)
-
-
-@every(30)
-@chore("messaging.ask_silent")
-async def ask_silent(runtime: Runtime) -> None:
-    """Ask Twilio about messages whose receipts stopped coming, such as those of the time when nobody took them."""
-    gateway = gateway_of(runtime.settings, runtime.shared)
-    ends = time.monotonic() + ASKING_SECONDS
-    while time.monotonic() < ends:
-        asked, unanswered = await ask_about_silent(runtime.database, gateway, runtime.settings.messaging, _ASK_BATCH)
-        if unanswered:
-            log.warning("Twilio does not answer, silent messages wait", count=unanswered)
-        if asked == 0:
-            return
-        log.info("asked Twilio about silent messages", count=asked)
-
-
-async def ask_about_silent(
-    database: Database, gateway: MessageGateway, settings: MessagingSettings, limit: int
-) -> tuple[int, int]:
-    """Ask Twilio about messages whose receipts stopped coming: how many it answered for, and how many not."""
-    async with database.transaction() as tx:
-        silent = await reconciling.take_silent(tx, settings, limit)
-    if not silent:
-        return 0, 0
-    fetched = await reconciling.fetch_all(gateway, silent)
-    async with database.transaction() as tx:
-        await reconciling.settle_silent(tx, fetched, settings)
-    return len(fetched.answers), len(fetched.unanswered)

@@ -27,8 +27,13 @@ CONNECTIONS = Gauge(
 USED = Gauge(
     "ese_database_connections_used_ratio", "Used share of the limit on connections that is reached first", ["limit"]
 )
+RESTARTED = Gauge(
+    "ese_database_restart_age_seconds",
+    "Since PostgreSQL was restarted under this process; absent if it was not",
+    ["server"],
+)
 WARN_SHARE, FAIL_SHARE = 0.8, 0.95
-_KNOWN = "connections"
+_KNOWN, _STARTED = "connections", "database_started"
 _NAMED = {"connections for database": DATABASE, "connections for role": ROLE}
 """What PostgreSQL names of a limit, in English; in other languages of its messages the limit is taken for the
 server's."""
@@ -48,6 +53,8 @@ async def connections_reading(platform: Platform, seconds: float) -> list[Readin
         USED.labels(SERVER).set(1.0)
         return [Reading("connections", "used", "fail", "system", 100.0, "%", refused(platform, error))]
     _export(found)
+    if platform.shared.setdefault(_STARTED, found.started) != found.started:
+        RESTARTED.labels("postgresql").set(found.age)
     limit = found.tightest
     said = f"{limit.used} of {limit.most} ({limit.name})"
     if limit.share >= 1:
@@ -76,6 +83,7 @@ def _forget() -> None:
     """A limit that is no longer the tightest one, or figures of a server that no longer answers."""
     CONNECTIONS.clear()
     USED.clear()
+    RESTARTED.clear()
 
 
 async def memory_of(redis: "Redis") -> Mapping[str, Any]:

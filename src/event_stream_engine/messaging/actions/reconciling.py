@@ -195,10 +195,9 @@ def _step(row: OpenRow, finding: FoundMessage | Missing, now: datetime) -> Step 
     return settle(row.message, "queued" if row.message.campaign_id else "failed", now, reason="not_sent")
 
 
-async def take_silent(tx: Transaction, settings: MessagingSettings, limit: int) -> list[Message]:
-    """Messages whose receipts stopped coming, to ask about now."""
-    now = clock.now()
-    return await ledger.take_silent(tx, _silent_before(settings, now), POLLS_MAX, limit, now)
+async def take_silent(tx: Transaction, before: datetime, limit: int) -> list[Message]:
+    """Messages on their way without news since `before`, to ask about now."""
+    return await ledger.take_silent(tx, before, POLLS_MAX, limit, clock.now())
 
 
 async def fetch_all(gateway: MessageGateway, messages: Sequence[Message]) -> Fetched:
@@ -225,10 +224,11 @@ async def settle_silent(tx: Transaction, fetched: Fetched, settings: MessagingSe
             steps.append(step)
     await save_steps(tx, steps, now)
     await watch(tx, "receipt", steps)
-    await ledger.give_back_silent(tx, fetched.unanswered, _silent_before(settings, now) - timedelta(seconds=1))
+    await ledger.give_back_silent(tx, fetched.unanswered, silent_before(settings, now) - timedelta(seconds=1))
 
 
-def _silent_before(settings: MessagingSettings, now: datetime) -> datetime:
+def silent_before(settings: MessagingSettings, now: datetime) -> datetime:
+    """A message without news since then is asked about."""
     return now - timedelta(minutes=settings.stale_minutes)
 
 

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.errors import BadRequest, Forbidden, TooLarge, Unavailable
 from event_stream_engine.messaging.actions import inbound, receipts
+from event_stream_engine.messaging.refused_callbacks import REFUSALS, RefusedCallbacks
 from event_stream_engine.messaging.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, algorithm_of, verify
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
 from event_stream_engine.telemetry import timed, worked
@@ -56,8 +57,13 @@ async def status(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     form = parse_status(await _verified(request, platform, "status"))
     commits: GroupCommit = platform.shared["group_commit"]
-    with timed("callbacks"):
-        await commits.record(receipts.receipt(form, _message_id(request)))
+    try:
+        with timed("callbacks"):
+            await commits.record(receipts.receipt(form, _message_id(request)))
+    except Unavailable:
+        refused: RefusedCallbacks = platform.shared[REFUSALS]
+        refused.note()
+        raise
     _KEPT.inc()
     worked("callbacks", "kept")
     return Response(status_code=204)
