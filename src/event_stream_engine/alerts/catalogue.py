@@ -83,6 +83,12 @@ RULES: tuple[Rule, ...] = (
         "No relay holds the lease: committed events reach nobody.", MINUTE, (DATABASE, "EseGenerationRefused"),
     ),
     Rule(
+        "EseStreamStuck", "ticket", Level(Selector("ese_relay_lane_behind"), "==", 1, ("stream",)),
+        "The relay cannot write the stream {stream}, or is completing it",
+        "Its events wait in the outbox; the other streams go on. The page Event streams names the reason.",
+        2 * MINUTE, (DATABASE, REDIS, TRANSPORT),
+    ),
+    Rule(
         "EseOutboxOld", "page",
         Level(Selector("ese_stream_oldest_unpublished_seconds"), ">", 60, ("stream",)),
         "{stream} waits to be published, for {value} s", "The oldest committed event of a stream is not in it yet.",
