@@ -341,6 +341,7 @@ class SandboxSettings(Section):
 
     host: str = Field("127.0.0.1", alias="ESE_SANDBOX_HOST")
     port: int = Field(8701, alias="ESE_SANDBOX_PORT", ge=1, le=65535)
+    listen_fd: int | None = Field(None, alias="ESE_SANDBOX_FD", ge=3, description="As `ESE_HTTP_FD`.")
     account_sid: OptionalText = Field(None, alias="ESE_SANDBOX_ACCOUNT_SID", pattern="^AC[0-9a-f]{32}$")
     auth_token: OptionalSecret = Field(None, alias="ESE_SANDBOX_AUTH_TOKEN")
     webhook_inbound_url: OptionalText = Field(

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from event_stream_engine.embedded import ports, processes
-from event_stream_engine.entrypoints.listening import listen
+from event_stream_engine.entrypoints.listening import listen, listen_from
 from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import Unavailable
 from tests.faults.scene import until
@@ -147,3 +147,13 @@ async def test_a_request_header_that_is_too_large_is_refused(short_of_patience: 
     async with asyncio.timeout(30):
         assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
     writer.close()
+
+
+def test_a_port_is_held_from_the_choice_on() -> None:
+    """Two that choose in the same moment get one each, though neither serves yet."""
+    preferred = ports.any_free()
+    with listen_from("127.0.0.1", preferred) as first, listen_from("127.0.0.1", preferred) as second:
+        chosen = [socket_.getsockname()[1] for socket_ in (first, second)]
+        assert chosen[0] == preferred != chosen[1]
+        with listen_from("127.0.0.1", preferred, frozenset({chosen[1] + 1})) as third:
+            assert third.getsockname()[1] not in (*chosen, chosen[1] + 1)

@@ -14,6 +14,7 @@ from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
 from granian.server import Server, embed
 
+from event_stream_engine.embedded import ports
 from event_stream_engine.errors import Unavailable
 
 BACKLOG = 1024
@@ -78,3 +79,17 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def listen_from(host: str, preferred: int, taken: frozenset[int] = frozenset()) -> socket.socket:
+    """A listening socket on `preferred`, or on the next free port that is not in `taken`. The port is held from the
+    choice on: nobody can take it before a server serves it. Raises `OSError` where the host is none of ours."""
+    for port in range(preferred, min(preferred + ports.STEPS_MAX, 65_536)):
+        if port in taken:
+            continue
+        try:
+            return listen(host, port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    return listen(host, 0)

@@ -23,7 +23,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.embedded import Home, HomeInUse, Postgres, Valkey, choose_place, ports, processes
 from event_stream_engine.entrypoints.children import Child, Terminal, pause_after
-from event_stream_engine.entrypoints.listening import listen
+from event_stream_engine.entrypoints.listening import listen_from
 from event_stream_engine.entrypoints.pulse import EVERY_SECONDS, Pulses, state_of
 from event_stream_engine.errors import EseError, Unavailable
 from event_stream_engine.settings import Settings, load_settings
@@ -34,6 +34,7 @@ from event_stream_engine.settings import Settings, load_settings
 PROGRAMS = {"serve": 10.0, "work": 20.0, "relay": 10.0, "consume": 15.0, "sandbox": 5.0}
 READY_SECONDS_MAX = 120
 WATCH_SECONDS = 0.5
+_DESCRIPTORS = {"serve": "ESE_HTTP_FD", "sandbox": "ESE_SANDBOX_FD"}
 
 
 def main() -> int:
@@ -64,7 +65,7 @@ class Supervisor:
     valkey: Valkey | None = None
     children: list[Child] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    listener: socket.socket | None = None
+    listeners: dict[str, socket.socket] = field(default_factory=dict)
     pulses: Pulses | None = None
     ready: bool = False
     started_at: str = field(default_factory=lambda: clock.now().isoformat())
@@ -106,7 +107,7 @@ class Supervisor:
     def _choose_addresses(self) -> None:
         """What the children are told. What the user set stays; what is free is chosen around it."""
         http = self.settings.http
-        port = ports.free_from(http.port, http.host)
+        port = self._listen("serve", http.host, http.port)
         if port != http.port:
             self.terminal.tell(f"port {http.port} is taken; the API listens on {port}")
         self.environment |= {
@@ -115,7 +116,6 @@ class Supervisor:
             "ESE_HTTP_PORT": str(port),
             "ESE_SECRET_KEY": self.settings.secret_key if self.settings.identity.secret_key else self._secret(),
         }
-        self._listen(http.host, port)
         if self.settings.twilio.account_sid is None:
             self._use_sandbox(api_port=port)
         elif not self.settings.twilio.is_configured:
@@ -124,18 +124,20 @@ class Supervisor:
                 "TWILIO_API_KEY_SECRET): set one of them, or no account."
             )
 
-    def _listen(self, host: str, port: int) -> None:
-        """The API's socket is held here: connections wait in its queue while `serve` restarts."""
+    def _listen(self, name: str, host: str, preferred: int, taken: frozenset[int] = frozenset()) -> int:
+        """The port that a child will serve. Its socket is held here: connections wait in its queue while the child
+        restarts, and no other program can take it."""
         try:
-            self.listener = listen(host, port)
+            self.listeners[name] = listen_from(host, preferred, taken)
         except OSError as error:
-            raise Unavailable(f"The API cannot listen on {host}, port {port}: {error.strerror or error}.") from error
+            raise Unavailable(f"`ese {name}` cannot listen on {host}: {error.strerror or error}.") from error
+        return int(self.listeners[name].getsockname()[1])
 
     def _secret(self) -> str:
         return self.home.secret("secret_key")
 
     def _use_sandbox(self, *, api_port: int) -> None:
-        port = ports.free_from(self.settings.sandbox.port, taken=frozenset({api_port}))
+        port = self._listen("sandbox", ports.LOOPBACK, self.settings.sandbox.port, frozenset({api_port}))
         token = self.home.secret("sandbox_auth_token")
         self.environment |= {
             "ESE_SANDBOX_PORT": str(port),
@@ -257,15 +259,16 @@ class Supervisor:
                 self._environment_of(name),
                 self.terminal,
                 patience=PROGRAMS[name],
-                inherited=(self.listener.fileno(),) if self.listener and name == "serve" else (),
+                inherited=(self.listeners[name].fileno(),) if name in self.listeners else (),
             )
             child.on_start = functools.partial(self._started, child)
             self.children.append(child)
             self._spawn_task(child.keep_running())
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        """The environment of a child process. Only `serve` has the socket; other terminals must not look for it."""
-        own = {"ESE_HTTP_FD": str(self.listener.fileno())} if self.listener and name == "serve" else {}
+        """The environment of a child process. Only it has its socket; other terminals must not look for it."""
+        held = self.listeners.get(name)
+        own = {} if held is None else {_DESCRIPTORS[name]: str(held.fileno())}
         own |= {"ESE_PULSE": self.pulses.address} if self.pulses else {}
         return {**os.environ, **self.environment, **own}
 
@@ -315,8 +318,8 @@ class Supervisor:
     async def _stop_all(self) -> None:
         self._stop.set()
         self.terminal.tell("Stopping …")
-        if self.listener is not None:
-            self.listener.close()
+        for listener in self.listeners.values():
+            listener.close()
         for child in self.children:
             child.retire()
         for child in self.children:

@@ -36,6 +36,8 @@ class SandboxConfig:
     auth_token: str = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8701
+    listen_fd: int | None = None
+    """A listening socket that it was given; without one it makes its own."""
     api_key_sid: str | None = None
     api_key_secret: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
@@ -67,6 +69,7 @@ def config_from(settings: Settings) -> SandboxConfig:
         auth_token=token.get_secret_value(),
         host=chosen.host,
         port=chosen.port,
+        listen_fd=chosen.listen_fd,
         api_key_sid=settings.twilio.api_key_sid,
         api_key_secret=_revealed(settings.twilio.api_key_secret),
         webhook_secret=_revealed(settings.twilio.webhook_secret, first=True),

@@ -78,8 +78,9 @@ class SandboxServer:
             backlog=1024,
             log_enabled=False,
         )
-        listener = listen_only(self.config.host, self.config.port, "ESE_SANDBOX_PORT")
-        self._server.inherited_fd = listener.detach()  # the server closes it
+        if (held := self.config.listen_fd) is None:
+            held = listen_only(self.config.host, self.config.port, "ESE_SANDBOX_PORT").detach()  # the server closes it
+        self._server.inherited_fd = held
         self._task = asyncio.create_task(self._server.serve())
         listening = asyncio.create_task(ready.wait())
         await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
