@@ -9,7 +9,7 @@ export interface Component {
 
 const RANK: Record<HealthStatus, number> = { fail: 0, warn: 1, pass: 2 };
 const names: Record<string, string> = { postgresql: "PostgreSQL", redis: "Redis", kafka: "Kafka", relay: "Relay", outbox: "Outbox", disk: "Disk", memory: "Memory", flags: "Feature flags", loop: "Event loop", sending: "Sending", "alert webhook": "Alert webhook" };
-const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "", children: "processes that answer", failing: "not delivered", used: "used", keys: "evicted" };
+const measures: Record<string, string> = { responseTime: "answers in", lag: "behind", heartbeat: "heard before", oldest: "oldest waits", oldestUnpublished: "oldest waits", free: "free", available: "free", age: "confirmed before", lease: "", children: "answering", failing: "not delivered", used: "used", keys: "evicted" };
 const processes = new Set(["work", "consume"]);
 
 /** Every check with names for people; what fails comes first, then what warns. */

@@ -52,8 +52,8 @@ export default function Alerts() {
           </QueryState>
         </Card>
         <SystemStatus />
-        <Rules />
         <History />
+        <Rules />
       </div>
       {silencing && <SilenceDialog of={{ alert: silencing }} onClose={() => setSilencing(null)} />}
     </>

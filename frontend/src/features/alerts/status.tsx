@@ -73,6 +73,7 @@ function Row({ component }: { component: Component }) {
 function measured({ check, measure }: Component): string | null {
   if (check.observedValue === null || check.observedValue === undefined) return null;
   if (check.observedValue === 0 && measure === "oldest waits") return "nothing waits";
-  const value = check.observedUnit === "s" ? duration(check.observedValue) : `${count(check.observedValue)} ${check.observedUnit ?? ""}`.trim();
+  const unit = check.observedUnit === "processes" ? "" : (check.observedUnit ?? "");
+  const value = check.observedUnit === "s" ? duration(check.observedValue) : `${count(check.observedValue)} ${unit}`.trim();
   return `${measure} ${value}`;
 }
