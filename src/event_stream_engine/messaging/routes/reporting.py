@@ -87,10 +87,11 @@ async def campaign_recipients(
     """One row per person, the most recently changed first."""
     masking.check_search(by, search)
     await find_campaign(tx, campaign_id)
-    where = messages.of_campaign(
-        campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
+    where = await messages.of_campaign(
+        tx, campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
-    found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
+    after = decode_cursor(cursor, datetime, UUID)
+    found = await messages.recipients(tx, where, [*(status or [])], after, limit + 1)
     total = await messages.count(tx, where)
     names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
     items = [_recipient(row, names.get(row.contact_id), by) for row in found[:limit]]
@@ -115,8 +116,8 @@ async def export_recipients(
     search: Text = None,
 ) -> StreamingResponse:
     campaign = await find_campaign(tx, campaign_id)
-    where = messages.of_campaign(
-        campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
+    where = await messages.of_campaign(
+        tx, campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
     )
     day = (campaign.launched_at or campaign.created_at).date()
     given = {"status": [*(status or [])], "reason": reason, "error_code": error_code, "search": search}
