@@ -1,6 +1,7 @@
 """One worker process at a time starts what is due, and only what has something to do."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from event_stream_engine import jobs
 from event_stream_engine.backbone.streams.redis import connect
+from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import import_chores
 from event_stream_engine.jobs import Schedule
@@ -88,6 +90,13 @@ async def test_another_process_goes_on_when_the_first_has_fallen_silent(
     assert 0 < await redis.pttl(KEY) <= 5000, "the lease ends by itself"
     await redis.delete(KEY)  # as its end would
     assert await make_scheduler("two", ALWAYS).step() == ["monitoring.roll_up"]
+
+
+async def test_a_process_of_this_host_that_was_killed_is_not_waited_for(make_scheduler: MakeScheduler) -> None:
+    killed = await asyncio.create_subprocess_exec("true")
+    await killed.wait()
+    await make_scheduler(f"{socket.gethostname()}:{killed.pid}", ALWAYS).step()
+    assert await make_scheduler(holder_name(), ALWAYS).step() == ["monitoring.roll_up"]
 
 
 async def test_a_process_that_stops_leaves_the_lease_to_others(make_scheduler: MakeScheduler, redis: "Redis") -> None:

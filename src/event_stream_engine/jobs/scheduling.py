@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from event_stream_engine.backbone.supervising import holder_name
+from event_stream_engine.backbone.supervising import holder_name, is_gone
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.jobs.app import CELERY, SCHEDULES, Schedule
 
@@ -110,8 +110,17 @@ class Scheduler:
         return [schedule for schedule in due if schedule.name not in idle]
 
     async def _holds(self) -> bool:
-        given = cast("Awaitable[int]", self.redis.eval(_TAKE, 1, KEY, self.holder, LEASE_MS))
-        return bool(await given)
+        """A holder that was a process of this host and is gone need not be waited for."""
+        if await self._take():
+            return True
+        holder = await self.redis.get(KEY)
+        if holder is None or not is_gone(holder.decode() if isinstance(holder, bytes) else holder):
+            return False
+        await cast("Awaitable[int]", self.redis.eval(_RELEASE, 1, KEY, holder))
+        return await self._take()
+
+    async def _take(self) -> bool:
+        return bool(await cast("Awaitable[int]", self.redis.eval(_TAKE, 1, KEY, self.holder, LEASE_MS)))
 
     async def _release(self) -> None:
         """So that another process goes on at once."""

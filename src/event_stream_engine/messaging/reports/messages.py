@@ -73,7 +73,8 @@ async def recipients(
     tx: Transaction, where: ColumnElement[bool], statuses: list[str], after: tuple[Any, ...] | None, limit: int
 ) -> Sequence[Any]:
     """A campaign's people, the most recently changed first."""
-    return (await tx.execute(recipients_query(where, statuses, after, limit))).all()
+    found: Sequence[Any] = (await tx.execute(recipients_query(where, statuses, after, limit))).all()
+    return found
 
 
 def recipients_query(
@@ -85,7 +86,7 @@ def recipients_query(
     if after is not None:
         first = first.where(tuple_(*_KEY) < after)
     each = first.limit(limit).lateral()
-    merged = select(each).select_from(status.join(each, true()))
+    merged: Select[tuple[Any, ...]] = select(each).select_from(status.join(each, true()))
     return merged.order_by(each.c.updated_at.desc(), each.c.id.desc()).limit(limit)
 
 
