@@ -50,7 +50,7 @@ async def main() -> int:
 async def asked(scale: Scale) -> tuple[Took, list[str]]:
     """Build the platform and ask it: the seconds and the address of each answer by operation, and what failed."""
     with tempfile.TemporaryDirectory(prefix="ese-large-") as home:
-        async with throwaway_servers() as servers:
+        async with throwaway_servers(durable=True) as servers:
             await migrate(servers.database_url)
             token = await add_owner(servers.database_url, servers.redis_url, Path(home))
             database = Database(servers.database_url, pool_size=4)

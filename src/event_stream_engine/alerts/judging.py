@@ -15,6 +15,7 @@ from event_stream_engine.alerts.evaluating import Evaluator
 from event_stream_engine.alerts.model import Judged, Rule, Sample
 from event_stream_engine.backbone.supervising import is_gone
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class Judge:
         self._every, self._mailer, self._rules = every_seconds, mailer, rules
         self._evaluator: Evaluator | None = None
         self._forgot_at = 0.0
+        self._waiting = Repeated("judgements wait for the database", "judgements are kept again")
 
     @property
     def holds(self) -> bool:
@@ -106,8 +108,9 @@ class Judge:
                     self._forgot_at = at
         except (*DATABASE_ERRORS, TimeoutError) as error:
             UNKEPT.inc()
-            log.warning("a judgement waits for the database", firing=len(judged), error=type(error).__name__)
+            self._waiting.failed(type(error).__name__, firing=len(judged))
             return
+        self._waiting.worked()
         for alert in changed:
             log.warning("alert", rule=alert.rule, state=alert.state, summary=alert.summary, alert_id=str(alert.id))
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from event_stream_engine.backbone.supervising import holder_name, is_gone
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.jobs.app import CELERY, SCHEDULES, Schedule
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ class Scheduler:
     _looked_at: dict[str, float] = field(default_factory=dict)
     """When each chore was last started, or found to have nothing to do, by the loop's clock. Empty without the
     lease."""
-    _failing: bool = False
+    _interrupted: Repeated = field(default_factory=lambda: Repeated("schedule interrupted", "schedule resumed"))
 
     async def run(self) -> None:
         """A server that does not answer is tried again each second; the log says when that begins and ends."""
@@ -62,17 +63,13 @@ class Scheduler:
             await self._release()
 
     async def try_step(self) -> None:
-        """`step`, whose failure is logged once, and its end once."""
+        """`step`, whose failure is logged and ends nothing."""
         try:
             await self.step()
         except _ERRORS as error:
-            if not self._failing:
-                log.warning("schedule interrupted", error=str(error)[:300])
-            self._failing = True
+            self._interrupted.failed(type(error).__name__)
         else:
-            if self._failing:
-                log.info("schedule resumed")
-            self._failing = False
+            self._interrupted.worked()
 
     async def step(self) -> list[str]:
         """Start what is due, if this process has the lease; the names of what was started. Raises what Redis and

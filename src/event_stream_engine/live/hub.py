@@ -25,6 +25,7 @@ from event_stream_engine.live.channel import Channel, new_epoch
 from event_stream_engine.live.mailbox import DROPPED, SLOW_SECONDS, WAITING_MAX, Mailbox
 from event_stream_engine.live.messages import Frame, Message
 from event_stream_engine.live.queues import portions
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class Hub:
         if self._streams is None:
             return
         failures = 0
+        interrupted = Repeated("live updates interrupted", "live updates resumed")
         while not self._stopped.is_set():
             try:
                 if not self._position:
@@ -107,10 +109,11 @@ class Hub:
                 for entry in await self._streams.tail(STREAM, self._position, 500, 1000):
                     self._position = entry.entry_id
                     self._deliver(entry)
+                interrupted.worked()
                 failures = 0
             except (StreamBusy, StreamRefused, RedisError, OSError) as error:
                 failures += 1
-                log.warning("live updates interrupted", error=str(error)[:200])
+                interrupted.failed(type(error).__name__)
                 await asyncio.sleep(min(0.2 * 2**failures, 5))
 
     @property

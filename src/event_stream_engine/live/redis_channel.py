@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from event_stream_engine.events.monitoring import Category
 from event_stream_engine.live.channel import HISTORY_MAX, RESUME_MAX, Channel, new_epoch
 from event_stream_engine.live.messages import Message
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -63,14 +64,16 @@ async def follow(redis: "Redis", channel: Channel, stop: asyncio.Event) -> None:
     a channel that was lost begins anew."""
     failures = 0
     begun = False
+    interrupted = Repeated("monitoring channel interrupted", "monitoring channel resumed")
     while not stop.is_set():
         try:
             begun = await _follow_once(redis, channel, begun)
+            interrupted.worked()
             failures = 0
         except (RedisError, OSError) as error:
             failures += 1
             INTERRUPTED.inc()
-            log.warning("monitoring channel interrupted", error=str(error)[:200])
+            interrupted.failed(type(error).__name__)
             await asyncio.sleep(min(0.2 * 2**failures, 5))
 
 

@@ -20,6 +20,7 @@ from event_stream_engine.live.queues import WorthQueue
 from event_stream_engine.monitoring.model import Published
 from event_stream_engine.monitoring.persisting import Persister
 from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, State
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class RedisAdapter:
         self._guard = guard or Guard(Breaker("monitoring_redis"), transient=_is_redis_down)
         self.ledger = Ledger(self.name, lambda: len(self._queue) + len(self._batch))
         self._queue: WorthQueue[Published] = WorthQueue(self.ledger, QUEUE_MAX, QUEUE_BYTES_MAX, conflate=True)
+        self._waiting = Repeated("monitoring events wait for Redis", "monitoring events are published again")
         self._batch: list[Published] = []  # taken and not known to be there: repeated as it is until it is
         self.ledger.export()
         self._number = 0
@@ -131,9 +133,10 @@ class RedisAdapter:
             await asyncio.sleep(min(error.retry_after or 1.0, 1.0))
         except (RedisError, OSError) as error:
             FAILURES.labels("redis").inc()
-            log.warning("monitoring events wait for Redis", error=str(error)[:200])
+            self._waiting.failed(type(error).__name__)
             await asyncio.sleep(0.2)
         else:
+            self._waiting.worked()
             self.ledger.delivered += len(self._batch)
             self._batch = []
 

@@ -22,8 +22,11 @@ from event_stream_engine.live.circuits import Told
 from event_stream_engine.monitoring import store
 from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.resilience import Action, Circuits, Order
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
+
+_UNREAD = Repeated("orders to circuit breakers cannot be read", "orders to circuit breakers are read again")
 
 CHANNEL = "ese:circuit_orders"
 POLL_SECONDS = 15.0
@@ -101,8 +104,9 @@ async def look(circuits: Circuits, database: Database, process: str) -> None:
         async with asyncio.timeout(LOAD_SECONDS_MAX), database.transaction() as tx:
             rows = await store.orders(tx)
     except (*DATABASE_ERRORS, TimeoutError) as error:
-        log.warning("orders to circuit breakers cannot be read", error=type(error).__name__)
+        _UNREAD.failed(type(error).__name__)
         return
+    _UNREAD.worked()
     circuits.obey(concerning(rows, process))
 
 

@@ -34,6 +34,7 @@ from event_stream_engine.monitoring.model import Published
 from event_stream_engine.monitoring.spool import CORRUPT, Batch, Spool
 from event_stream_engine.monitoring.store import MetricFlush, Row
 from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, Verdict, is_unreachable, judge, sqlstate
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -52,7 +53,6 @@ BYTES_AT_ONCE = 8 * 2**20
 """And so much of them on disk, or one file."""
 SPILL_AT = 0.5
 """From this fill on rows are spooled when the database does not take them."""
-SAY_SECONDS = 60.0
 PAUSE_SECONDS_MAX = 1.0
 DEADLINE_SECONDS = 30.0
 SHUTDOWN_SECONDS = 10.0
@@ -101,9 +101,7 @@ class Persister:
         self._unsent: tuple[MetricFlush, dict[tuple[str, str], float]] | None = None
         self._complete_at: float | None = None
         self._answered_before: float | None = None  # its last answer, where a call since then found no line
-        self._said_cause: str | None = None
-        self._said_at = float("-inf")
-        self._failed_flushes = 0
+        self._waiting = Repeated("monitoring rows wait for the database", "monitoring rows are written again")
         self._flushing = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._many = asyncio.Event()
@@ -191,29 +189,13 @@ class Persister:
                 await self._write_all(deadline)
         except _FAILED as error:
             complete = False
-            self._say_that_rows_wait(error)
+            self._waiting.failed(type(error).__name__, pending=self.pending)
         else:
-            self._say_that_rows_are_written()
+            self._waiting.worked()
         FLUSHES.labels("committed" if complete else "failed").inc()
         done = Flushed(complete, self.ledger.delivered - before, self.pending + self.metrics_pending)
         self.last_flush = {"at": clock.now(), "complete": complete, "persisted": done.persisted}
         return done
-
-    def _say_that_rows_wait(self, error: BaseException) -> None:
-        """When it begins, when the cause changes, and then once a minute: an outage, or a breaker that an operator
-        holds open, fails several flushes a second for as long as it lasts."""
-        now, cause = asyncio.get_running_loop().time(), type(error).__name__
-        self._failed_flushes += 1
-        if cause != self._said_cause or now - self._said_at >= SAY_SECONDS:
-            log.warning(
-                "monitoring rows wait for the database", pending=self.pending, error=cause, flushes=self._failed_flushes
-            )
-            self._said_cause, self._said_at = cause, now
-
-    def _say_that_rows_are_written(self) -> None:
-        if self._said_cause is not None:
-            log.info("monitoring rows are written again", failed_flushes=self._failed_flushes)
-            self._said_cause, self._failed_flushes = None, 0
 
     def _heed_answers(self) -> None:
         """An outage may end long before the breaker would probe by itself; who else uses the database knows. Where it

@@ -9,6 +9,7 @@ from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.live.channel import RESUME_MAX, Channel
 from event_stream_engine.live.redis_channel import INTERRUPTED, READ_MAX
 from event_stream_engine.monitoring import store
+from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
@@ -19,6 +20,7 @@ LOOK_SECONDS = 5.0
 async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> None:
     """Keep `channel` as the table is, until stopped; an interruption is caught up. Holds one connection of its own."""
     failures = 0
+    interrupted = Repeated("monitoring channel interrupted", "monitoring channel resumed")
     hinted = asyncio.Event()
     while not stop.is_set():
         try:
@@ -27,6 +29,7 @@ async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> N
                 while not stop.is_set():
                     hinted.clear()
                     await _catch_up(database, channel)
+                    interrupted.worked()
                     failures = 0
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
@@ -34,7 +37,7 @@ async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> N
         except DATABASE_ERRORS as error:
             failures += 1
             INTERRUPTED.inc()
-            log.warning("monitoring channel interrupted", error=type(error).__name__)
+            interrupted.failed(type(error).__name__)
             await asyncio.sleep(min(0.2 * 2**failures, 5))
 
 

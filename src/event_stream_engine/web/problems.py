@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from event_stream_engine.errors import EseError, FieldError, TooManyRequests
 from event_stream_engine.ids import new_id
 from event_stream_engine.resilience import CircuitOpen
-from event_stream_engine.telemetry import acting_key, correlation
+from event_stream_engine.telemetry import Repeated, acting_key, correlation
 from event_stream_engine.web.methods import allowed
 from event_stream_engine.wording import of_pydantic
 
@@ -75,11 +75,13 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Turn every error that leaves a route into a problem."""
+    unanswered: dict[str, Repeated] = {}
 
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
         if error.status >= 500:
-            log.warning("a request could not be answered", code=error.code, detail=error.detail)
+            said = unanswered.setdefault(error.code, Repeated("requests cannot be answered", "requests are answered"))
+            said.failed(error.code, detail=error.detail)
         return problem(error.status, error.code, error.title, error.detail, error.errors, _later(error), error.members)
 
     @app.exception_handler(RequestValidationError)

@@ -32,7 +32,7 @@ from event_stream_engine.backbone.supervising import end, holder_name, pause, un
 from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction
 from event_stream_engine.events.base import Envelope
 from event_stream_engine.settings import BackboneSettings
-from event_stream_engine.telemetry import timed, worked
+from event_stream_engine.telemetry import Repeated, timed, worked
 
 log = structlog.get_logger()
 
@@ -131,6 +131,7 @@ class Consumer:
         nothing."""
         loop = asyncio.get_running_loop()
         sampled = loop.time() - _LAG_SECONDS
+        unsampled = Repeated("lag not sampled", "lag sampled again")
         while not self.stop.is_set():
             await self.lease.renew()
             if self.lease.is_due:
@@ -140,7 +141,9 @@ class Consumer:
                 try:
                     await lag.sample(self.database, self.group)
                 except DATABASE_ERRORS as error:  # a figure is missing; consuming goes on
-                    log.warning("lag not sampled", group=self.group.name, error=str(error)[:300])
+                    unsampled.failed(type(error).__name__, group=self.group.name)
+                else:
+                    unsampled.worked(group=self.group.name)
             quiet = loop.time() - self._read_at > _QUIET_AFTER_SECONDS and not self.lease.is_due
             seconds = _QUIET_BEAT_SECONDS if quiet else _BEAT_SECONDS
             await pause(self.stop, min(seconds, self.settings.consume_lease_seconds / 4))
