@@ -39,7 +39,7 @@ def test_a_flags_life(signed_in: Watched, platform: RunningPlatform) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.get_by_label("Exactly, %")).to_have_value("1")
     page.get_by_label("Exactly, %").fill("12.345")
-    expect(page.get_by_text("in steps of 0.01")).to_be_visible()
+    expect(page.get_by_text("with at most two decimals")).to_be_visible()
     expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
     page.get_by_label("Exactly, %").fill("100")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -14,7 +14,7 @@ from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.database import Database
 from event_stream_engine.entrypoints.bootstrap import import_chores
-from event_stream_engine.jobs import Schedule
+from event_stream_engine.jobs import CELERY, Schedule
 from event_stream_engine.jobs.app import SCHEDULES, queue_key
 from event_stream_engine.jobs.scheduling import KEY, Scheduler
 from event_stream_engine.settings import load_settings
@@ -34,9 +34,13 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def make_scheduler(database: Database, redis: "Redis", redis_url: str) -> MakeScheduler:
+def make_scheduler(
+    database: Database, redis: "Redis", redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> MakeScheduler:
     import_chores()
     jobs.configure(load_settings({"REDIS_URL": redis_url}))
+    # Celery's pool keeps the first broker that something was published to; each test has one of its own.
+    monkeypatch.setattr(CELERY.amqp, "_producer_pool", None)
 
     def make(holder: str, *schedules: Schedule) -> Scheduler:
         return Scheduler(database, redis, schedules, holder)

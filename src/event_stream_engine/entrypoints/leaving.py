@@ -12,6 +12,7 @@ from typing import Any, TypeVarTuple, Unpack
 
 import uvloop
 from granian import loops
+from granian.constants import Loops
 
 _Given = TypeVarTuple("_Given")
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -38,7 +39,12 @@ class LeavingLoop(uvloop.Loop):
             self._leaving.add_done_callback(lambda _: callback(*args))
 
 
-@loops.register("auto")
+LOOP = Loops.auto
+"""What a server is told whose processes are to have this loop. Granian asks for it before it loads the application, so
+the process that starts them must have imported this module."""
+
+
+@loops.register(LOOP.value)
 def leaving_loop() -> asyncio.AbstractEventLoop:
     """For Granian's `Loops.auto`."""
     loop: asyncio.AbstractEventLoop = LeavingLoop()

@@ -14,10 +14,10 @@ from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
 from granian.server import Server, embed
 
-from event_stream_engine.embedded import ports
 from event_stream_engine.errors import Unavailable
 
 BACKLOG = 1024
+STEPS_MAX = 100  # how far beyond the preferred port to look
 IDLE_SECONDS = 65
 """A connection that sends no whole request header for so long is closed, also between two requests. More than the 60 s
 after which proxies give an idle connection up (nginx's `keepalive_timeout`): they must be the first to do so."""
@@ -84,7 +84,7 @@ def listen(host: str, port: int) -> socket.socket:
 def listen_from(host: str, preferred: int, taken: frozenset[int] = frozenset()) -> socket.socket:
     """A listening socket on `preferred`, or on the next free port that is not in `taken`. The port is held from the
     choice on: nobody can take it before a server serves it. Raises `OSError` where the host is none of ours."""
-    for port in range(preferred, min(preferred + ports.STEPS_MAX, 65_536)):
+    for port in range(preferred, min(preferred + STEPS_MAX, 65_536)):
         if port in taken:
             continue
         try:

@@ -2,11 +2,11 @@
 
 It loads none of the application, because it would keep that in memory as long as it runs."""
 
-from granian.constants import Interfaces, Loops
+from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from event_stream_engine.database import refuse_older_schema
-from event_stream_engine.entrypoints import pulse
+from event_stream_engine.entrypoints import leaving, pulse
 from event_stream_engine.entrypoints.listening import server_of
 from event_stream_engine.settings import load_settings
 from event_stream_engine.telemetry import configure_logging
@@ -26,7 +26,7 @@ def main() -> None:
         setting="ESE_HTTP_PORT",
         interface=Interfaces.ASGI,
         workers=settings.http.workers,
-        loop=Loops.auto,  # `leaving` says which
+        loop=leaving.LOOP,
         log_level=LogLevels.error,  # it warns of live connections at each stop; browsers reconnect by themselves
         respawn_failed_workers=True,
         workers_kill_timeout=8,
