@@ -34,13 +34,9 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def make_scheduler(
-    database: Database, redis: "Redis", redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> MakeScheduler:
+def make_scheduler(database: Database, redis: "Redis", redis_url: str) -> MakeScheduler:
     import_chores()
     jobs.configure(load_settings({"REDIS_URL": redis_url}))
-    # Celery's pool keeps the first broker that something was published to; each test has one of its own.
-    monkeypatch.setattr(CELERY.amqp, "_producer_pool", None)
 
     def make(holder: str, *schedules: Schedule) -> Scheduler:
         return Scheduler(database, redis, schedules, holder)
@@ -147,3 +143,17 @@ async def test_every_condition_of_the_schedule_is_answered_without_reading_a_lar
         assert "Seq Scan on messages" not in plan, plan
         assert "Seq Scan on imports" not in plan, plan
         assert "Seq Scan on mails" not in plan, plan
+
+
+async def test_chores_go_to_the_broker_that_was_configured_last(
+    make_scheduler: MakeScheduler, redis: "Redis", redis_url: str
+) -> None:
+    """Celery itself would go on with the first."""
+    await make_scheduler("one", ALWAYS).step()
+    elsewhere = f"{redis_url.rsplit('/', 1)[0]}/0"  # no test has it for its own
+    jobs.configure(load_settings({"REDIS_URL": elsewhere}))
+    other = connect(elsewhere)
+    before = await waiting(other)
+    await jobs.start(CELERY.tasks["monitoring.forget"])
+    assert (await waiting(redis), await waiting(other) - before) == (1, 1)
+    await other.aclose()

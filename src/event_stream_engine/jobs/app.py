@@ -39,6 +39,8 @@ ROUTES: dict[str, dict[str, str]] = {}
 
 def configure(settings: Settings) -> Celery:
     """Point the application at its broker. Call once in each process that starts or runs chores."""
+    if CELERY.conf.broker_url != settings.redis_url:
+        _forget_broker()
     CELERY.conf.update(
         broker_url=settings.redis_url,
         broker_connection_retry_on_startup=True,
@@ -64,6 +66,11 @@ def configure(settings: Settings) -> Celery:
         enable_utc=True,
     )
     return CELERY
+
+
+def _forget_broker() -> None:
+    """Celery goes on publishing to the first broker that something was published to, whatever it is told later."""
+    CELERY.amqp._producer_pool = None  # type: ignore[attr-defined]  # it has no other way to be told
 
 
 def queue_key(queue: str) -> str:
