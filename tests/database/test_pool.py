@@ -1,11 +1,17 @@
-"""A pool is as large as its load of late: the server ends what nobody uses, and nobody notices."""
+"""A pool is as large as its load of late: the server ends what nobody uses, and nobody notices. A pool none of whose
+connections becomes free is an outage like any other."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
 
-from event_stream_engine.database import Database, engine
+from event_stream_engine import clock
+from event_stream_engine.backbone.group_commit import GroupCommit
+from event_stream_engine.database import DATABASE_ERRORS, Database, engine
+from event_stream_engine.errors import Unavailable
+from event_stream_engine.events.messaging import StatusCallbackReceived
 from tests.faults.scene import until
 
 
@@ -44,3 +50,26 @@ async def test_connections_that_were_ended_while_idle_are_replaced_without_an_er
         await at_once(pool, 5)
     finally:
         await pool.close()
+
+
+@pytest.fixture
+async def exhausted(database_url: str) -> AsyncIterator[Database]:
+    """All of its connections are in use, and it waits 0.1 s for one."""
+    pool = Database(database_url, pool_size=1)
+    pool.engine.pool._timeout = 0.1  # type: ignore[attr-defined]
+    try:
+        async with pool.engine.connect():
+            yield pool
+    finally:
+        await pool.close()
+
+
+async def test_an_exhausted_pool_is_an_error_of_the_database(exhausted: Database) -> None:
+    with pytest.raises(DATABASE_ERRORS):
+        await exhausted.ping()
+
+
+async def test_a_callback_is_refused_while_the_pool_is_exhausted(exhausted: Database) -> None:
+    event = StatusCallbackReceived(sid="SM1", status="sent", received_at=clock.now(), form={})
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(GroupCommit(exhausted).record(event), 5)

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 from sqlalchemy import MetaData, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -23,9 +24,11 @@ POSTGRESQL = "postgresql"
 IDLE_SECONDS = 60
 _ENDS_IDLE = {"idle_session_timeout": f"{IDLE_SECONDS}s"}
 
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+DATABASE_ERRORS = (
+    DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+)  # fmt: skip
 """What a server that fails, or that cannot be reached, raises through the pool and through the driver (whose "internal"
-error is a connection that was cut while something was under way)."""
+error is a connection that was cut while something was under way), and a pool none of whose connections becomes free."""
 
 metadata = MetaData(
     naming_convention={
