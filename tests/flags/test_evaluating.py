@@ -90,6 +90,12 @@ def test_percent_and_steps_are_the_same_share(percent: float) -> None:
     assert percent_of(steps_of(percent)) == percent
 
 
+@pytest.mark.parametrize("percent", [-0.01, 100.01, 0.001, float("inf"), float("nan")])
+def test_a_share_that_is_none_is_refused(percent: float) -> None:
+    with pytest.raises(ValueError, match="0 to 100"):
+        steps_of(percent)
+
+
 @pytest.mark.parametrize("percentage", [1, 100, 2500, 5000, 9999])
 def test_the_share_is_what_was_asked_for(percentage: int) -> None:
     assert abs(len(inside(percentage)) / len(PEOPLE) - percentage / STEPS) < 0.01

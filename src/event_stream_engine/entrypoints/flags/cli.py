@@ -36,7 +36,7 @@ def set_(
     ],
     reason: Reason,
     percentage: Annotated[
-        float | None, typer.Option(help="0 to 100, in steps of 0.01: serve --serve to that share.")
+        float | None, typer.Option(help="0 to 100, with at most two decimals: serve --serve to that share.")
     ] = None,
     serve: Annotated[str, typer.Option(help="What --percentage gives (JSON, or plain text).")] = "true",
     enable: Annotated[

@@ -254,4 +254,4 @@ def _values_wanted(constraint: Constraint) -> bool:
 
 def _share_errors(field: str, steps: int) -> Iterator[FieldError]:
     if not 0 <= steps <= STEPS:
-        yield FieldError(field, f"0 to {STEPS} (hundredths of a percent).")
+        yield FieldError(field, "0 to 100 percent.")

@@ -1,4 +1,6 @@
-"""Shares of keys: percent where people and programs write them, whole steps of 0.01 % where they are decided."""
+"""Shares of keys: percent where people and programs write them, whole steps of 0.01 % where they are decided.
+
+The steps are what is stored, so definitions from before the API spoke percent keep their meaning."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,8 +12,10 @@ PERCENT = "0 to 100, with at most two decimals."
 
 def steps_of(percent: float) -> int:
     """25.5 is 2550 steps. Raises `ValueError` for what is out of 0 to 100, or finer than 0.01."""
+    if not 0 <= percent <= 100:  # neither is true of NaN
+        raise ValueError(PERCENT)
     steps = round(percent * STEPS / 100)
-    if not 0 <= steps <= STEPS or abs(steps - percent * STEPS / 100) > 1e-6:
+    if abs(steps - percent * STEPS / 100) > 1e-6:
         raise ValueError(PERCENT)
     return steps
 
