@@ -1,12 +1,13 @@
 """A platform that is a year old: how long its slowest answers take, with a million contacts and ten million messages.
 
 What `make large` does, in figures: the 95th percentile of all answers to a kind of request, filters and pages included.
-An answer that took over a second is asked for again, and the second one counts. The goals are meant for the whole size.
+An answer that took over a second is asked for again, and the second one counts.
 SCALE=0.1 is a tenth of it."""
 
 import os
 
 from tests.large.__main__ import EXPORTS, Took, asked, scaled
+from tests.large.aged import LARGE
 
 from benchmarks.stage.figures import record
 
@@ -21,17 +22,22 @@ GOALS = {
 }
 """Milliseconds, and how the paths end that are meant; None: all others that end in no id."""
 
+FEW_ADDRESSES = ("/monitoring/dashboard", "/backbone/streams", "/metrics", "/summary")
+"""They are asked repeatedly: one answer is no percentile."""
+
 
 async def measure() -> None:
     scale = scaled(float(os.environ.get("SCALE", "1")))
-    took, failed = await asked(scale)
+    took, failed = await asked(scale, FEW_ADDRESSES)
     for name, (goal, endings) in GOALS.items():
         times = sorted(seconds * 1000 for seconds in _of(took, name, endings))
         if times:
             p95 = times[min(len(times) - 1, int(len(times) * 0.95))]
             record(
                 f"large_{name}", p95, f"ms, p95 of {len(times)} answers; {scale.contacts:,} contacts",
-                beside="ms allowed", beside_value=goal, ratio=p95 / goal, goal=f"<= {goal} ms", met=p95 <= goal,
+                beside="ms allowed", beside_value=goal, ratio=p95 / goal,
+                goal=f"<= {goal} ms with {LARGE.contacts:,} contacts",
+                met=p95 <= goal and scale == LARGE,
             )  # fmt: skip
     slowest = sorted((max(times) for operation, times in took.items() if not operation.endswith(EXPORTS)), reverse=True)
     for seconds, url in slowest[:25]:
