@@ -1,5 +1,5 @@
-"""Callbacks that PostgreSQL did not take. Twilio sends most of them once, so the messages on their way are asked about
-as soon as the database answers again, and not only after `ESE_STALE_MINUTES`."""
+"""Callbacks that PostgreSQL did not store. Twilio sends most of them once, so a worker asks Twilio about the messages
+under way as soon as the database answers again, and not only after `ESE_STALE_MINUTES`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -57,18 +57,24 @@ class RefusedCallbacks:
 
     async def _ask_when_back(self) -> None:
         began = clock.now()
-        while True:
+        while not await self._asked_if_back(began):  # noqa: ASYNC110  # the database tells nobody
             await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.database.ping()
-                before = clock.now()
-                await asyncio.sleep(self.grace_seconds)
-                await self.ask(before)
-            except _ERRORS:
-                continue
-            break
+
+    async def _asked_if_back(self, began: datetime) -> bool:
+        """False while callbacks are still refused, or Redis does not take the task."""
+        refused = self._refused
+        try:
+            await self.database.ping()
+            before = clock.now()
+            await asyncio.sleep(self.grace_seconds)
+            if self._refused > refused:
+                return False
+            await self.ask(before)
+        except _ERRORS:
+            return False
         log.warning(
-            "callbacks were refused, their messages are asked about",
-            count=self._refused, since=began.isoformat(), until=before.isoformat(),
+            "callbacks refused, asking Twilio about their messages",
+            count=refused, since=began.isoformat(), until=before.isoformat(),
         )  # fmt: skip
-        self._refused = 0
+        self._refused -= refused
+        return True
