@@ -1,4 +1,4 @@
-"""What fails again and again is said when it begins, when its cause changes, once a minute, and when it is over."""
+"""A recurring error is logged at its first occurrence, when its cause changes, once a minute, and when it is over."""
 
 import time
 

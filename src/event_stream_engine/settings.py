@@ -237,7 +237,7 @@ class BackboneSettings(Section):
     )  # fmt: skip
     idle_poll_ms: int = Field(
         1000, alias="ESE_RELAY_IDLE_POLL_MS", ge=1, le=5000,
-        description="While nothing happens. A commit of the platform's own wakes the relay at once; others wait.",
+        description="At rest. A commit of the platform itself wakes the relay at once; other writers wait this long.",
     )  # fmt: skip
     lease_seconds: int = Field(5, alias="ESE_RELAY_LEASE_SECONDS", ge=1, le=300)
     consume_batch: int = Field(
@@ -324,11 +324,11 @@ class SupervisionSettings(Section):
 
     hung_seconds: float = Field(
         30, alias="ESE_HUNG_SECONDS", ge=5, le=3600,
-        description="`ese up` kills a process that gave no sign of life for so long, and starts it again. Only the "
-        "time in which `ese up` itself ran counts.",
+        description="`ese up` kills and restarts a process that has not responded for this long. Only time in which "
+        "`ese up` itself ran counts.",
     )  # fmt: skip
     pulse: OptionalSecret = Field(
-        None, alias="ESE_PULSE", description="Where a process sends its signs of life. `ese up` sets it."
+        None, alias="ESE_PULSE", description="Where a process reports that it is alive. `ese up` sets it."
     )
 
     @property

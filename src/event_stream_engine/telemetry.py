@@ -121,26 +121,27 @@ def worked(stage: str, result: str, units: int = 1) -> None:
 
 
 class Repeated:
-    """Logs what fails again and again: when it begins, when its cause changes, and then once a minute with how often it
-    failed; and when it is over. Without it an outage fills the log, and hides in it what else happens."""
+    """Logs a recurring error at its first occurrence, when its cause changes, and then once a minute with the number of
+    occurrences, and logs when it is over. Otherwise an outage would fill the log and hide everything else."""
 
     SECONDS = 60.0
 
-    def __init__(self, failing: str, over: str) -> None:
-        self._failing, self._over = failing, over
+    def __init__(self, failing: str, resumed: str = "") -> None:
+        self._failing, self._resumed = failing, resumed
         self._cause: str | None = None
-        self._said_at = 0.0
+        self._logged_at = 0.0
         self._times = 0
 
     def failed(self, cause: str, **fields: object) -> None:
         """`cause` names the kind of error; `fields` are logged with it."""
         self._times += 1
         now = time.monotonic()
-        if cause != self._cause or now - self._said_at >= self.SECONDS:
+        if cause != self._cause or now - self._logged_at >= self.SECONDS:
             structlog.get_logger().warning(self._failing, error=cause, times=self._times, **fields)
-            self._cause, self._said_at = cause, now
+            self._cause, self._logged_at = cause, now
 
     def worked(self, **fields: object) -> None:
+        """Logs `resumed` if it failed before."""
         if self._cause is not None:
-            structlog.get_logger().info(self._over, failed=self._times, **fields)
+            structlog.get_logger().info(self._resumed, failed=self._times, **fields)
             self._cause, self._times = None, 0

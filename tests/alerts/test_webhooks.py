@@ -160,7 +160,7 @@ async def test_attempts_pause_longer_and_longer_and_end(database: Database, rece
     assert len(set(receiver.ids)) == 1
     (over,) = [line for line in logs if line["log_level"] == "error"]
     assert (over["event"], over["attempts"], over["error"]) == (
-        "a webhook about an alert was given up",
+        "alert webhook given up",
         10,
         "HTTP 503",
     )

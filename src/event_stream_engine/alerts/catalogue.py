@@ -48,30 +48,30 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseConnectionsLow", "page", Level(Selector("ese_database_connections_used_ratio"), ">", 0.9, ("limit",)),
-        "PostgreSQL has almost no free connection: {limit}",
-        "At the limit nobody gets a new connection: processes that start, and those that need one more, fail.", MINUTE,
+        "PostgreSQL is almost out of connections: {limit}",
+        "At the limit it refuses new connections: processes cannot start, or open another one.", MINUTE,
     ),
     Rule(
         RESTARTED, "ticket", Level(Selector("ese_database_restart_age_seconds"), "<", 900, pick="min"),
-        "PostgreSQL was restarted {value} seconds ago, or took over from another server",
-        "Requests and callbacks of that moment were refused. Their messages are asked about; nothing is lost.",
+        "PostgreSQL restarted or failed over {value} seconds ago",
+        "Requests and callbacks were refused meanwhile. Workers ask Twilio about the messages concerned.",
     ),
     Rule(
         "EseCallbacksRefused", "ticket", Grown(Selector("ese_callbacks_refused_total"), 900),
-        "Callbacks were refused: {value} in 15 minutes",
-        "PostgreSQL did not take them. Twilio sends most of them once, so it is asked about their messages.",
+        "{value} callbacks were refused within 15 minutes",
+        "PostgreSQL did not store them. Twilio sends most of them once, so workers ask it about the messages.",
         0, (DATABASE, RESTARTED),
     ),
     Rule(
         "EseRedisMayEvict", "ticket", Level(Selector("ese_redis_keeps_keys"), "==", 0, pick="min"),
-        "Redis may drop keys when its memory is full",
-        "Its maxmemory-policy is not noeviction: chores, locks and live state would be lost without an error.",
+        "Redis may evict keys when its memory is full",
+        "Its maxmemory-policy is not noeviction: queued tasks, locks and live state may be lost without an error.",
         MINUTE, (REDIS,),
     ),
     Rule(
         "EseRedisEvicted", "page", Grown(Selector("ese_redis_evicted_keys_total"), 600, 0, is_foreign=True),
-        "Redis dropped keys for want of memory: {value}",
-        "Chores, locks or live state were lost.",
+        "Redis evicted {value} keys because its memory was full",
+        "Queued tasks, locks or live state were lost.",
     ),
     Rule(
         "EseProcessMissing", "page", Level(Selector("ese_process_alive"), "==", 0, ("process",)),
@@ -84,8 +84,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseStreamStuck", "ticket", Level(Selector("ese_relay_lane_behind"), "==", 1, ("stream",)),
-        "The relay cannot write the stream {stream}, or is completing it",
-        "Its events wait in the outbox; the other streams go on. The page Event streams names the reason.",
+        "The relay cannot write to the stream {stream}, or is repairing it",
+        "Its events wait in the outbox; other streams are not affected. The page Event streams shows the reason.",
         2 * MINUTE, (DATABASE, REDIS, TRANSPORT),
     ),
     Rule(

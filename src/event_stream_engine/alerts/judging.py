@@ -51,7 +51,7 @@ class Judge:
         self._every, self._mailer, self._rules = every_seconds, mailer, rules
         self._evaluator: Evaluator | None = None
         self._forgot_at = 0.0
-        self._waiting = Repeated("judgements wait for the database", "judgements are kept again")
+        self._waiting = Repeated("alert states not saved", "alert states saved again")
 
     @property
     def holds(self) -> bool:

@@ -170,9 +170,8 @@ async def end_alert_silence(tx: Tx, by: Account, alert_id: UUID) -> AlertShape:
 
 
 async def _rules(tx: Transaction, rules: Sequence[Rule]) -> list[AlertRule]:
-    found = await store.rule_silences(tx, clock.now())
-    silences = {silence.rule: silence for silence in reversed(found)}
-    names = await identity.names(tx, {one.created_by for one in found if one.created_by is not None})
+    silences = await store.rule_silences(tx, clock.now())
+    names = await identity.names(tx, {one.created_by for one in silences.values() if one.created_by is not None})
     return [_rule(rule, _silence(silences.get(rule.name), names)) for rule in rules]
 
 

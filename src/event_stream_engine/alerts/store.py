@@ -130,12 +130,10 @@ async def end_silences(tx: Transaction, fingerprint: str, now: datetime) -> int:
     return (await tx.execute(over.values(ends_at=now))).rowcount
 
 
-async def rule_silences(tx: Transaction, now: datetime) -> list[Silence]:
-    """Those of rules that are in force, the one that ends last first."""
-    found = await tx.execute(
-        select(alert_silences).where(_s.rule.is_not(None), _s.ends_at > now).order_by(_s.ends_at.desc())
-    )
-    return [Silence(**row._mapping) for row in found]
+async def rule_silences(tx: Transaction, now: datetime) -> dict[str, Silence]:
+    """The silences of rules that are in force, by rule; of several, the one that ends last."""
+    found = await tx.execute(select(alert_silences).where(_s.rule.is_not(None), _s.ends_at > now).order_by(_s.ends_at))
+    return {row.rule: Silence(**row._mapping) for row in found}
 
 
 async def end_rule_silences(tx: Transaction, rule: str, now: datetime) -> int:

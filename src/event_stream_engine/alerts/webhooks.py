@@ -198,7 +198,7 @@ class Sender:
             _tell_given_up(waiting, error)
         elif error:
             log.warning(
-                "a webhook about an alert was not delivered",
+                "alert webhook not delivered",
                 webhook_id=str(waiting.id), attempts=waiting.attempts, error=error,
             )  # fmt: skip
 
@@ -206,7 +206,7 @@ class Sender:
 def _tell_given_up(over: Waiting, error: str | None) -> None:
     OUTCOMES.labels("given_up").inc()
     log.error(
-        "a webhook about an alert was given up",
+        "alert webhook given up",
         webhook_id=str(over.id), alert_id=str(over.alert_id), attempts=over.attempts, error=error,
     )  # fmt: skip
 

@@ -93,7 +93,7 @@ def consume() -> None:
 
 @app.command()
 def work() -> None:
-    """Do the chores that wait in the queues, and start those of the schedule (a Celery worker)."""
+    """Run queued tasks, and start scheduled ones (a Celery worker)."""
     _run_process("work")
 
 
@@ -109,17 +109,15 @@ def sandbox() -> None:
 @app.command("sign-in")
 def sign_in(
     email: Annotated[str | None, typer.Option(help="Whose account; without it the first admin's.")] = None,
-    how: Annotated[bool, typer.Option("--how", hidden=True, help="As `ese up` says it.")] = False,
 ) -> None:
     """Print a new one-time link that signs the first admin, or another account, in (the platform must be running)."""
     import asyncio
 
-    from event_stream_engine.entrypoints.sign_in_command import sign_in_line, sign_in_link
+    from event_stream_engine.entrypoints.sign_in_command import sign_in_link
     from event_stream_engine.settings import load_settings
 
     settings = load_settings()
-    database, origin = settings.database_url, settings.http.origin
-    typer.echo(asyncio.run(sign_in_line(database, origin) if how else sign_in_link(database, origin, email)))
+    typer.echo(asyncio.run(sign_in_link(settings.database_url, settings.http.origin, email)))
 
 
 @app.command()

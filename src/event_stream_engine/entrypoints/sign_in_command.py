@@ -1,7 +1,12 @@
 """`ese sign-in`: a one-time link, for the terminal."""
 
+import asyncio
+
+import typer
+
 from event_stream_engine.database import Database
 from event_stream_engine.identity import api as identity
+from event_stream_engine.settings import load_settings
 
 
 async def sign_in_link(database_url: str, origin: str, email: str | None = None) -> str:
@@ -23,3 +28,13 @@ async def sign_in_line(database_url: str, origin: str) -> str:
         return f"Sign in (once, then set a password): {link}"
     finally:
         await database.close()
+
+
+def main() -> None:
+    """Print how to sign in; `ese up` runs this once the API is ready."""
+    settings = load_settings()
+    typer.echo(asyncio.run(sign_in_line(settings.database_url, settings.http.origin)))
+
+
+if __name__ == "__main__":
+    main()

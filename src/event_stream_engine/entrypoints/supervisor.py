@@ -99,7 +99,7 @@ class Supervisor:
         await self._listen_for_pulses()
         self._start_children()
         await self._api_ready()
-        how = await self._command("sign-in", "--how")
+        how = await self._output_of("event_stream_engine.entrypoints.sign_in_command")
         self.ready = True
         self._record()
         self._announce(how)
@@ -204,13 +204,13 @@ class Supervisor:
         }
 
     async def _migrate(self) -> None:
-        await self._command("migrate")
+        await self._output_of("event_stream_engine.entrypoints.cli", "migrate")
 
-    async def _command(self, *command: str) -> str:
-        """What an `ese` command says, in a process of its own: what it needs loaded is not kept here for as long as the
-        platform runs. Raises `Unavailable` with what it says when it fails."""
+    async def _output_of(self, *module: str) -> str:
+        """What a module and its arguments print in a process of their own: what they import would stay in this one for
+        as long as the platform runs. Raises `Unavailable` with its error output."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "event_stream_engine.entrypoints.cli", *command,
+            sys.executable, "-m", *module,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, **self.environment}, start_new_session=True,
         )  # fmt: skip
@@ -240,10 +240,7 @@ class Supervisor:
                 if self._stop.is_set() or child.process is None or child.process.pid not in hung:
                     continue
                 pid, seconds = hung[child.process.pid]
-                child.kill(
-                    f"process restarted: process {pid} ({state_of(pid)}) gave no sign of life for {seconds:.0f} s "
-                    "and was killed"
-                )
+                child.kill(f"was killed: process {pid} ({state_of(pid)}) did not respond for {seconds:.0f} s")
 
     def _started(self, child: Child) -> None:
         if self.pulses is not None and child.process is not None:

@@ -60,8 +60,8 @@ BESIDE = "monitoring"
 
 
 async def tell_beside(runtime: Runtime) -> None:
-    """Keep a broadcaster in this process of the worker: its breakers' changes are events, how they are is told, and
-    orders to them are obeyed."""
+    """What runs in this process of the worker beside its chores: a broadcaster (its breakers' changes are events, their
+    states are published, overrides take effect), the witness of its effects, and the schedule."""
     note_start(runtime)
     circuits = circuits_of(runtime.shared)
     for name in (SENDING, ASKING, SMTP):  # shown from the start, also before the first call

@@ -185,11 +185,11 @@ def checked_password(password: str, *about: str | None) -> str:
 
     `about`: the person's own words, such as their email address. Takes milliseconds of CPU. Raises `Invalid`.
     """
+    from zxcvbn import zxcvbn  # its word lists take 12 MB, and passwords are seldom chosen
+
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise Invalid.field("password", f"Use {PASSWORD_MIN} to {PASSWORD_MAX} characters.")
     words = [part for text in about if text for part in (text, *re.split(r"[@.\s]+", text)) if len(part) > 2]
-    from zxcvbn import zxcvbn  # its word lists take 12 MB, and passwords are seldom chosen
-
     judged = zxcvbn(password[:_PASSWORD_JUDGED], user_inputs=[*words, "event stream engine"])
     if judged["score"] < PASSWORD_SCORE_MIN:
         raise Invalid.field("password", "This password is soon guessed. A few unrelated words do well.")

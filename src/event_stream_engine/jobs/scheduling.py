@@ -23,7 +23,7 @@ from event_stream_engine.telemetry import Repeated
 
 log = structlog.get_logger()
 
-STARTED = Counter("ese_scheduled_total", "Chores that the schedule started", ["chore"])
+STARTED = Counter("ese_scheduled_tasks_total", "Tasks that the schedule started", ["task"])
 
 KEY = "ese:scheduler"
 LEASE_MS = 5000
@@ -67,7 +67,7 @@ class Scheduler:
         try:
             await self.step()
         except _ERRORS as error:
-            self._interrupted.failed(type(error).__name__)
+            self._interrupted.failed(type(error).__name__, detail=str(error)[:200])
         else:
             self._interrupted.worked()
 
@@ -124,7 +124,7 @@ class Scheduler:
         try:
             await cast("Awaitable[int]", self.redis.eval(_RELEASE, 1, KEY, self.holder))
         except (RedisError, OSError):
-            log.info("lease of the schedule not released", expires_in_ms=LEASE_MS)
+            log.info("scheduler lease not released", expires_in_ms=LEASE_MS)
 
 
 def _start(schedule: Schedule) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import msgspec
-import structlog
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -26,8 +25,6 @@ from event_stream_engine.live.mailbox import DROPPED, SLOW_SECONDS, WAITING_MAX,
 from event_stream_engine.live.messages import Frame, Message
 from event_stream_engine.live.queues import portions
 from event_stream_engine.telemetry import Repeated
-
-log = structlog.get_logger()
 
 CLIENTS = Gauge("ese_live_clients", "Open live connections of this process")
 __all__ = ["SLOW_SECONDS", "WAITING_MAX", "Cursor", "Frame", "Hub", "Mailbox"]
@@ -113,7 +110,7 @@ class Hub:
                 failures = 0
             except (StreamBusy, StreamRefused, RedisError, OSError) as error:
                 failures += 1
-                interrupted.failed(type(error).__name__)
+                interrupted.failed(type(error).__name__, detail=str(error)[:200])
                 await asyncio.sleep(min(0.2 * 2**failures, 5))
 
     @property

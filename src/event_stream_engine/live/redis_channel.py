@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -18,8 +17,6 @@ from event_stream_engine.events.monitoring import Category
 from event_stream_engine.live.channel import HISTORY_MAX, RESUME_MAX, Channel, new_epoch
 from event_stream_engine.live.messages import Message
 from event_stream_engine.telemetry import Repeated
-
-log = structlog.get_logger()
 
 INTERRUPTED = Counter("ese_monitoring_channel_interrupted_total", "Times the shared channel could not be read")
 
@@ -73,7 +70,7 @@ async def follow(redis: "Redis", channel: Channel, stop: asyncio.Event) -> None:
         except (RedisError, OSError) as error:
             failures += 1
             INTERRUPTED.inc()
-            interrupted.failed(type(error).__name__)
+            interrupted.failed(type(error).__name__, detail=str(error)[:200])
             await asyncio.sleep(min(0.2 * 2**failures, 5))
 
 

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import structlog
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
@@ -21,8 +20,6 @@ from event_stream_engine.monitoring.model import Published
 from event_stream_engine.monitoring.persisting import Persister
 from event_stream_engine.resilience import Breaker, CircuitOpen, Guard, State
 from event_stream_engine.telemetry import Repeated
-
-log = structlog.get_logger()
 
 FAILURES = Counter("ese_monitoring_adapter_failures_total", "Batches that an adapter could not deliver", ["adapter"])
 
@@ -133,7 +130,7 @@ class RedisAdapter:
             await asyncio.sleep(min(error.retry_after or 1.0, 1.0))
         except (RedisError, OSError) as error:
             FAILURES.labels("redis").inc()
-            self._waiting.failed(type(error).__name__)
+            self._waiting.failed(type(error).__name__, detail=str(error)[:200])
             await asyncio.sleep(0.2)
         else:
             self._waiting.worked()

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from uuid import UUID
 
-import structlog
 from redis.asyncio import Redis
 
 from event_stream_engine import audit, clock
@@ -23,8 +22,6 @@ from event_stream_engine.monitoring import store
 from event_stream_engine.monitoring.store import OrderRow
 from event_stream_engine.resilience import Action, Circuits, Order
 from event_stream_engine.telemetry import Repeated
-
-log = structlog.get_logger()
 
 _UNREAD = Repeated("orders to circuit breakers cannot be read", "orders to circuit breakers are read again")
 

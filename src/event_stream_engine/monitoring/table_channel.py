@@ -3,15 +3,11 @@
 import asyncio
 import contextlib
 
-import structlog
-
 from event_stream_engine.database import DATABASE_ERRORS, Database
 from event_stream_engine.live.channel import RESUME_MAX, Channel
 from event_stream_engine.live.redis_channel import INTERRUPTED, READ_MAX
 from event_stream_engine.monitoring import store
 from event_stream_engine.telemetry import Repeated
-
-log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
 """Without a hint, which each write sends, the table is looked at this often."""
@@ -37,7 +33,7 @@ async def follow(database: Database, channel: Channel, stop: asyncio.Event) -> N
         except DATABASE_ERRORS as error:
             failures += 1
             INTERRUPTED.inc()
-            interrupted.failed(type(error).__name__)
+            interrupted.failed(type(error).__name__, detail=str(error)[:200])
             await asyncio.sleep(min(0.2 * 2**failures, 5))
 
 

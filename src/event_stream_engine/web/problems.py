@@ -80,8 +80,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(EseError)
     async def ours(_: Request, error: EseError) -> JSONResponse:
         if error.status >= 500:
-            said = unanswered.setdefault(error.code, Repeated("requests cannot be answered", "requests are answered"))
-            said.failed(error.code, detail=error.detail)
+            unanswered.setdefault(error.code, Repeated("requests failing")).failed(error.code, detail=error.detail)
         return problem(error.status, error.code, error.title, error.detail, error.errors, _later(error), error.members)
 
     @app.exception_handler(RequestValidationError)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
@@ -65,12 +65,12 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         body = (await self.body()).decode()
 
-        def refuse(number: str) -> None:
+        def refuse(number: str) -> NoReturn:
             raise json.JSONDecodeError(f"{number} is not a number of JSON", body, max(0, body.find(number)))
 
         def finite(number: str) -> float:
             value = float(number)
-            return value if isfinite(value) else refuse(number)  # type: ignore[func-returns-value, return-value]
+            return value if isfinite(value) else refuse(number)
 
         return json.loads(body, parse_constant=refuse, parse_float=finite)
 

@@ -61,13 +61,13 @@ export function SilenceDialog({ of, onClose }: { of: { alert: Alert } | { rule: 
       >
         <p className="wrap-anywhere">
           {"rule" in of ? (
-            <>{of.rule.meaning} Nobody is told of its alerts, whether they fire now or later, until </>
+            <>{of.rule.meaning} Its alerts, now or later, notify nobody until </>
           ) : (
             <>
               <span className="font-medium">{of.alert.summary}.</span> Nobody is told of it, nor when it comes back, until{" "}
             </>
           )}
-          {dateTime(now + Number(hours) * HOUR_MS)}. {"rule" in of ? "What fires is shown as silenced." : "It stays in the list."}
+          {dateTime(now + Number(hours) * HOUR_MS)}. {"rule" in of ? "They are listed as silenced." : "It stays in the list."}
         </p>
         <Segmented label="For how long" value={hours} onChange={setHours} options={spans} />
         <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Shown beside the alert, and kept in the audit trail." error={silence.error ? asProblem(silence.error).field("reason") : undefined} />

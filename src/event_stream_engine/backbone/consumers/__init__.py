@@ -141,7 +141,7 @@ class Consumer:
                 try:
                     await lag.sample(self.database, self.group)
                 except DATABASE_ERRORS as error:  # a figure is missing; consuming goes on
-                    unsampled.failed(type(error).__name__, group=self.group.name)
+                    unsampled.failed(type(error).__name__, group=self.group.name, detail=str(error)[:200])
                 else:
                     unsampled.worked(group=self.group.name)
             quiet = loop.time() - self._read_at > _QUIET_AFTER_SECONDS and not self.lease.is_due

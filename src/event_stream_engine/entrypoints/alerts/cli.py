@@ -33,13 +33,11 @@ def alerts_ack(alert_id: AlertId, by: By = "operator") -> None:
 def alerts_silence(
     reason: Annotated[str, typer.Option(help="Why; it is shown beside the alert.")],
     alert_id: Annotated[str | None, typer.Argument(help="As `ese alerts list` prints it.")] = None,
-    rule: Annotated[
-        str | None, typer.Option(help="Instead of an alert: a rule, whether it fires now or later.")
-    ] = None,
+    rule: Annotated[str | None, typer.Option(help="A rule instead of an alert; it need not be firing.")] = None,
     hours: Annotated[float, typer.Option(help="For how long, at most 720.")] = 4,
     by: By = "operator",
 ) -> None:
-    """Tell nobody of an alert and its return, or of all alerts of a rule (for maintenance), for some hours."""
+    """Silence an alert, or all alerts of a rule during maintenance, for some hours."""
     from event_stream_engine.entrypoints.alerts import commands
 
     commands.silence(alert_id, rule, reason, hours, by)
@@ -49,7 +47,7 @@ def alerts_silence(
 def alerts_unsilence(
     rule: Annotated[str, typer.Option(help="As `ese alerts rules` prints it.")], by: By = "operator"
 ) -> None:
-    """End the silence of a rule: what fires is told of again."""
+    """End the silence of a rule."""
     from event_stream_engine.entrypoints.alerts import commands
 
     commands.end_silence(rule, by)
@@ -57,7 +55,7 @@ def alerts_unsilence(
 
 @app.command("rules")
 def alerts_rules() -> None:
-    """Print the rules, and until when each is silenced."""
+    """List the rules and their silences."""
     from event_stream_engine.entrypoints.alerts import commands
 
     commands.list_rules()
@@ -65,7 +63,7 @@ def alerts_rules() -> None:
 
 @app.command("test-webhook")
 def alerts_test_webhook() -> None:
-    """Post a signed `alert.test` to ESE_ALERT_WEBHOOK_URL."""
+    """Send a signed `alert.test` to ESE_ALERT_WEBHOOK_URL."""
     from event_stream_engine.entrypoints.alerts import commands
 
     commands.test_webhook()

@@ -58,8 +58,7 @@ def end_silence(rule: str, by: str) -> None:
 
 
 def list_rules() -> None:
-    found = in_transaction(lambda tx: store.rule_silences(tx, clock.now()))
-    silences = {silence.rule: silence for silence in reversed(found)}
+    silences = in_transaction(lambda tx: store.rule_silences(tx, clock.now()))
     for rule in RULES:
         silence = silences.get(rule.name)
         said = f"  (silenced until {silence.ends_at:{_TIME}}: {silence.reason})" if silence else ""
@@ -73,8 +72,10 @@ def test_webhook() -> None:
         raise Invalid("ESE_ALERT_WEBHOOK_URL is not set: set it and ESE_ALERT_WEBHOOK_SECRET, then try again.")
     error = asyncio.run(try_endpoint(endpoint, settings.http.origin))
     if error:
-        raise Unavailable(f"The webhook was not taken ({error}). Check ESE_ALERT_WEBHOOK_URL and the receiver's log.")
-    typer.echo("The receiver took the webhook (alert.test).")
+        raise Unavailable(
+            f"The receiver did not accept the webhook ({error}). Check ESE_ALERT_WEBHOOK_URL and the receiver's log."
+        )
+    typer.echo("The receiver accepted the webhook (alert.test).")
 
 
 def _end(hours: float) -> datetime:

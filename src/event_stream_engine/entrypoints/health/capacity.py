@@ -1,4 +1,4 @@
-"""What servers refuse or lose while they answer: connections of PostgreSQL, keys of Redis."""
+"""What servers run out of while they still answer: connections of PostgreSQL, memory of Redis."""
 
 import asyncio
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ USED = Gauge(
 )
 RESTARTED = Gauge(
     "ese_database_restart_age_seconds",
-    "Since PostgreSQL was restarted under this process; absent if it was not",
+    "Seconds since PostgreSQL restarted while this process ran; absent if it did not",
     ["server"],
 )
 WARN_SHARE, FAIL_SHARE = 0.8, 0.95
@@ -113,11 +113,11 @@ def families(info: Mapping[str, Any]) -> list[Metric]:
     """For Prometheus."""
     return [
         GaugeMetricFamily(
-            "ese_redis_keeps_keys", "1 while Redis refuses to write at its limit, 0 while it may drop keys",
+            "ese_redis_keeps_keys", "1 if Redis refuses writes at its memory limit, 0 if it may evict keys",
             value=float(keeps_keys(info)),
         ),
         CounterMetricFamily(
-            "ese_redis_evicted_keys", "Keys that Redis dropped for want of memory since it started",
+            "ese_redis_evicted_keys", "Keys that Redis evicted since it started",
             value=float(info.get("evicted_keys", 0)),
         ),
     ]  # fmt: skip

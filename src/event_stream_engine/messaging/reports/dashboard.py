@@ -136,7 +136,7 @@ async def _attention(tx: Transaction, heard: Heard | None, told: Sequence[Told])
         {"level": "error", "message": f"{row.name} was paused: {row.pause_reason}", "link": f"/campaigns/{row.id}"}
         for row in await tx.execute(query)
     ]
-    return silent + await _held(tx, told) + paused + await _reviews(tx) + await _standing(tx, heard, told)
+    return await _held(tx, told) + silent + paused + await _reviews(tx) + await _standing(tx, heard, told)
 
 
 async def _held(tx: Transaction, told: Sequence[Told]) -> list[dict[str, str]]:
