@@ -15,6 +15,7 @@ GOALS = {
     "lists": (150, None),
     "recipients": (150, ("/recipients",)),
     "contact_search": (200, ("/api/v1/contacts",)),
+    "segment_count": (300, ("/segments/evaluate",)),
     "summary": (50, ("/summary",)),
     "dashboard": (100, ("/monitoring/dashboard",)),
     "streams": (150, ("/backbone/streams",)),

@@ -33,6 +33,7 @@ RUNTIME_FILE = "runtime.json"
 
 # An environment variable set to nothing means: not set.
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: value or None)]
+OptionalNumber = Annotated[int | None, BeforeValidator(lambda value: value or None)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 
 _WEBHOOK_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[^/\s:@?#\[\]]+)(:\d{1,5})?(/[^\s#]*)?")
@@ -300,12 +301,12 @@ class MessagingSettings(Section):
     )
     worker_processes: int = Field(3, alias="ESE_WORKER_PROCESSES", ge=1, le=64)
     stale_minutes: int = Field(
-        10,
-        alias="ESE_STALE_MINUTES",
-        ge=1,
-        le=1440,
-        description="Ask Twilio about a message that fell silent.",
+        10, alias="ESE_STALE_MINUTES", ge=1, le=1440, description="Ask Twilio about a message that fell silent."
     )
+    retention_days: OptionalNumber = Field(
+        None, alias="ESE_MESSAGE_RETENTION_DAYS", ge=30, le=3650,
+        description="Remove the messages of campaigns that ended longer ago; their totals stay. Empty: keep all.",
+    )  # fmt: skip
     opt_out_confirmation: bool = Field(
         True,
         alias="ESE_OPT_OUT_CONFIRMATION",

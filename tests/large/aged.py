@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from event_stream_engine.database import Database
+from event_stream_engine.messaging.retention_tasks import merge_old_counters
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,12 @@ FROM messages WHERE campaign_id = :campaign GROUP BY campaign_id
 
 _NO_COUNTS = "INSERT INTO campaign_counts (campaign_id) SELECT id FROM campaigns WHERE launched_at IS NULL"
 
+_ANSWERED = """
+UPDATE inbound_messages i SET campaign_id = (
+    SELECT m.campaign_id FROM messages m WHERE m.contact_id = i.contact_id AND m.accepted_at <= i.received_at
+    ORDER BY m.accepted_at DESC LIMIT 1)
+"""
+
 _MINUTES = """
 INSERT INTO campaign_minutes (campaign_id, minute, accepted, sent, delivered, read, undelivered, failed, refused)
 SELECT campaign_id, date_trunc('minute', at), count(*) FILTER (WHERE what = 'accepted'),
@@ -241,15 +248,15 @@ async def build(database: Database, scale: Scale, now: datetime) -> None:
     people = (_CONTACTS, _CONSENT_CHANGES, _IMPORTS, _REJECTS, _INBOUND)
     for statement in (*people, _CONTENT, _CAMPAIGNS, _MONITORING, _AUDIT, _ALERTS):
         await _run(database, statement, everywhere)
-    await _run(
-        database, "INSERT INTO campaign_counts (campaign_id) SELECT id FROM campaigns WHERE launched_at IS NULL", {}
-    )
+    await _run(database, _NO_COUNTS, {})
     async with database.transaction() as tx:
         found = await tx.execute(text("SELECT id FROM campaigns WHERE launched_at IS NOT NULL ORDER BY launched_at"))
         campaigns = [row.id for row in found]
     for campaign in campaigns:
         for statement in (_MESSAGES, _COUNTS, _MINUTES, _CAUSES, _RECEIPTS):
             await _run(database, statement, {**everywhere, "campaign": campaign})
+    await _run(database, _ANSWERED, {})
+    await merge_old_counters(database)  # a worker does it every hour
     await _run(database, "ANALYZE", {})
 
 

@@ -32,9 +32,10 @@ _KNOWN = {
     """,
 }
 _WORDS = {
-    "search": ("Joao", "(212) 000-0178", "nobody at all", "50%_'\\"), "topic": ("offers",), "reason": ("opted_out",),
-    "error_code": ("30003",), "action": ("account.register",), "stream": ("messaging.message.v1",), "group":
-    ("messaging.count",), "type": ("MessageStatusChanged",), "limit": ("1", "200"), "name": ("EseDeadLetters",),
+    "search": ("Joao", "ana", "212", "(212) 000-0178", "nobody at all", "50%_'\\"), "topic": ("offers",),
+    "reason": ("opted_out",), "error_code": ("30003",), "action": ("account.register",),
+    "stream": ("messaging.message.v1",), "group": ("messaging.count",), "type": ("MessageStatusChanged",),
+    "limit": ("1", "200"), "name": ("EseDeadLetters",),
 }  # fmt: skip
 _MOMENTS = ("since", "until", "start_date", "end_date")
 

@@ -9,6 +9,9 @@ from sqlalchemy import text
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
+from event_stream_engine.messaging.reports import campaigns as reports
+from event_stream_engine.messaging.reports import messages
+from event_stream_engine.messaging.store import contacts, searching
 from tests.large.aged import SMALL, build
 from tests.large.asking import known_ids, pages, requests
 from tests.web.client import Client
@@ -19,7 +22,7 @@ __all__ = ["app", "client_of", "owner", "settings"]
 
 @pytest.mark.slow
 async def test_every_get_answers_on_a_platform_that_is_a_year_old(
-    owner: Client, app: FastAPI, database: Database, subtests: Any
+    owner: Client, app: FastAPI, database: Database, subtests: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock.now()
     await build(database, SMALL, now)
@@ -36,6 +39,8 @@ async def test_every_get_answers_on_a_platform_that_is_a_year_old(
             assert max(Counter(ids).values(), default=1) == 1, "a row is on two pages"
     assert asked > 500
     await reports_agree_with_their_rows(owner, database)
+    await a_sample_tells_how_long_delivery_takes(owner, database, monkeypatch)
+    await searches_that_find_very_many_find_the_same(owner, database, monkeypatch)
 
 
 def items(answer: Any) -> list[dict[str, Any]]:
@@ -59,3 +64,46 @@ async def reports_agree_with_their_rows(owner: Client, database: Database) -> No
         assert sum(point["accepted"] for point in points) == campaign.accepted
         assert sum(point["delivered"] for point in points) == campaign.delivered
         assert sum(point["failed"] + point["undelivered"] for point in points) == campaign.failed
+
+
+async def largest_campaign(database: Database) -> str:
+    async with database.transaction() as tx:
+        query = "SELECT campaign_id FROM campaign_counts ORDER BY audience DESC, campaign_id LIMIT 1"
+        return str((await tx.execute(text(query))).scalar_one())
+
+
+async def a_sample_tells_how_long_delivery_takes(
+    owner: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"/api/v1/reporting/campaigns/{await largest_campaign(database)}/summary"
+    exact = (await owner.get(url)).json()["seconds_to_deliver"]
+    monkeypatch.setattr(reports, "SAMPLE_FROM", 100)
+    sampled = (await owner.get(url)).json()["seconds_to_deliver"]
+    for name, seconds in exact.items():
+        assert sampled[name] == pytest.approx(seconds, rel=0.1)
+
+
+async def searches_that_find_very_many_find_the_same(
+    owner: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = f"/api/v1/reporting/campaigns/{await largest_campaign(database)}/recipients"
+    searches = [
+        (url, search, status)
+        for url in (people, "/api/v1/contacts", "/api/v1/monitoring/inbound")
+        for search in ("ana", "212", "thanks", "nobody at all")
+        for status in (("delivered", "refused", None) if url == people else (None,))
+    ]
+
+    async def found(url: str, search: str, status: str | None) -> list[dict[str, Any]]:
+        given = {"search": search, "status": status} if status else {"search": search}
+        return items(await owner.get(url, params=given))
+
+    few = [await found(*one) for one in searches]
+    assert sum(1 for each in few if each) >= 8
+    monkeypatch.setattr(searching, "FOUND_MAX", 5)
+    monkeypatch.setattr(contacts, "FOUND_COUNTED_MAX", 5)
+    for looked_at in (1, 10_000):
+        monkeypatch.setattr(messages, "LOOKED_AT_FIRST", looked_at)
+        assert [await found(*one) for one in searches] == few
+    many = await owner.get("/api/v1/contacts", params={"search": "ana"})
+    assert many.json()["total"] is None

@@ -41,7 +41,7 @@ async def test_a_page_of_recipients_reads_no_more_than_it_shows_of_each_status(d
         ).all()
         found: list[Any] = []
         for _ in range(3):
-            found += await reports.recipients(tx, everybody, [], after, PAGE)
+            found += await reports.recipients(tx, reports.People(campaign), after, PAGE)
             after = (found[-1].updated_at, found[-1].id)
         assert [(row.updated_at, row.id) for row in found] == [tuple(row) for row in wanted]
 

@@ -5,8 +5,15 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from sqlalchemy import text
+
 from event_stream_engine import clock
 from event_stream_engine.database import Transaction
+from event_stream_engine.events.messaging import InboundReceived
+from event_stream_engine.messaging.actions import inbound
+from event_stream_engine.messaging.actions.sending import Sent
+from event_stream_engine.messaging.gateway import Accepted
 from event_stream_engine.messaging.model.outcomes import rates_of
 from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.reports import waiting
@@ -44,6 +51,36 @@ async def test_the_chart_the_funnel_and_the_states_tell_the_same_while_the_count
     after = await report(world, campaign)
     assert {name: after[name] for name in before} == before
     assert sum(after["counts"].values()) - after["counts"]["audience"] == after["funnel"]["audience"] == 7
+
+
+async def answer(world: World, number: int, body: str) -> None:
+    """A person writes, and the event of it is consumed."""
+    await world.hear(number, body)
+    query = text("SELECT data::text FROM outbox WHERE type = 'InboundReceived' ORDER BY seq DESC LIMIT 1")
+    recorded = (await world.act(lambda tx: tx.execute(query))).scalar_one()
+    await world.act(inbound.apply, msgspec.json.decode(recorded, type=InboundReceived))
+
+
+async def test_an_answer_belongs_to_the_campaign_whose_message_its_writer_got_last(world: World) -> None:
+    for number in range(3):
+        await world.add_contact(number)
+    await answer(world, 0, "hello?")
+    campaigns = []
+    for _ in range(2):
+        campaign = await world.draft()
+        await world.launch(campaign)
+        claim = await world.claim(campaign)
+        await world.record(
+            [Sent(out, Accepted(sid=f"SM{out.id.hex}", status="queued", segments=1)) for out in claim.outgoing]
+        )
+        await world.count()
+        await answer(world, 0, "thanks")
+        await answer(world, 1, "thanks too")
+        campaigns.append(campaign)
+    await answer(world, 0, "STOP")
+    await answer(world, 0, "STOP")
+    shown = [await report(world, campaign) for campaign in campaigns]
+    assert [(one["opt_outs"], one["replies"]) for one in shown] == [(0, 2), (1, 2)]
 
 
 def test_what_is_under_way_is_no_failure() -> None:

@@ -1315,7 +1315,8 @@ export interface paths {
         /**
          * List and search contacts
          * @description `search` finds words of attribute values by their beginning, accents aside, and numbers by their first or last
-         *     digits, in any punctuation; `total` counts all that match. Searching and sorting by number need contacts:reveal.
+         *     digits, in any punctuation. `total` counts all that match; it is null where a search finds over 100,000. Searching
+         *     and sorting by number need contacts:reveal.
          */
         get: operations["list_contacts"];
         put?: never;
@@ -2011,7 +2012,7 @@ export interface paths {
         };
         /**
          * A campaign's people
-         * @description One row per person, the most recently changed first.
+         * @description One row per person, the most recently changed first. `total` is null where over 5,000 contacts match `search`.
          */
         get: operations["campaign_recipients"];
         put?: never;
@@ -2049,6 +2050,9 @@ export interface paths {
         /**
          * The message log
          * @description Messages created from `start_date` (inclusive) to `end_date` (exclusive), and their sums.
+         *
+         *     Test messages come first, then the campaigns, the newest first; of each the most recently changed message first. The
+         *     sums come from the campaigns' counters, which follow their messages within moments.
          */
         get: operations["message_log"];
         put?: never;
@@ -3386,7 +3390,13 @@ export interface components {
              * @description How long one point of the timeline lasts.
              */
             timeline_seconds: number;
+            /** @description From acceptance to delivery; of more than 10,000 deliveries a sample of about 5,000. */
             seconds_to_deliver: components["schemas"]["Percentiles"] | null;
+            /**
+             * Retired At
+             * @description When retention began to remove its messages; its totals stay, its timeline is by the day.
+             */
+            retired_at: string | null;
             /** Rate Per Second */
             rate_per_second: number | null;
             /**

@@ -273,6 +273,7 @@ inbound_messages = Table(
     Column("body", Text, nullable=False),
     Column("form", JSONB, nullable=False),
     Column("contact_id", Uuid, ForeignKey("contacts.id", ondelete="SET NULL")),
+    Column("campaign_id", Uuid, ForeignKey("campaigns.id", ondelete="SET NULL")),
     Column("effect", Text),
     Column("basis", Text),
     Column("score", REAL),
@@ -369,6 +370,8 @@ campaign_counts = Table(
         )
     ],
     _now("updated_at"),
+    _at("retired_at"),
+    Column("seconds_to_deliver", JSONB(none_as_null=True)),
 )  # fmt: skip
 
 campaign_minutes = Table(

@@ -13,7 +13,7 @@ from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
 from event_stream_engine.jobs import Runtime, chore, every, start
-from event_stream_engine.messaging import asking_tasks, erasure_tasks, import_tasks, inbound_tasks
+from event_stream_engine.messaging import asking_tasks, erasure_tasks, import_tasks, inbound_tasks, retention_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import reconciling
 from event_stream_engine.messaging.actions.sending import SendPlan
@@ -27,7 +27,10 @@ from event_stream_engine.settings import MessagingSettings
 
 log = structlog.get_logger()
 
-__all__ = ["asking_tasks", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "send_campaign"]
+__all__ = [
+    "asking_tasks", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "retention_tasks",
+    "send_campaign",
+]  # fmt: skip
 """Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
 
 """Of every 30: how long one round asks about silent messages; what is left waits for the next."""

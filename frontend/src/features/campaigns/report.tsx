@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { CircleAlert, Hourglass, PauseCircle } from "lucide-react";
+import { Archive, CircleAlert, Hourglass, PauseCircle } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { summaryQuery } from "../../api/campaigns";
 import type { CampaignSummary } from "../../api/types";
-import { ago, count, dateTime, duration, percent, plural, time } from "../../lib/format";
+import { ago, count, date, dateTime, duration, percent, plural, time } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
 import { useLive } from "../../realtime/client";
 import { Spinner } from "../../ui/button";
@@ -79,7 +79,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
             <Refusals campaignId={campaign.id} refusals={data.refusals} />
           </div>
         )}
-        <People campaignId={campaign.id} counts={data.counts} />
+        {!data.retired_at && <People campaignId={campaign.id} counts={data.counts} />}
       </div>
     </>
   );
@@ -113,6 +113,15 @@ function Notice({ data }: { data: CampaignSummary }) {
         <PauseCircle aria-hidden className="mt-0.5 size-5 shrink-0 text-warn" />
         <span>
           <span className="font-semibold">Paused.</span> {campaign.pause_reason ?? "Nothing is sent until it is resumed."}
+        </span>
+      </p>
+    );
+  if (data.retired_at)
+    return (
+      <p className={`${look} border-info/50 bg-info-soft`}>
+        <Archive aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
+        <span>
+          <span className="font-semibold">{`Its messages were removed on ${date(data.retired_at)}.`}</span> The retention period was over. The totals stay, and the chart by day.
         </span>
       </p>
     );

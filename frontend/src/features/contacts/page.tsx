@@ -63,9 +63,9 @@ export default function Contacts() {
       <PageHeader needs="contacts:write"
         title="Contacts"
         meta={
-          typeof total === "number" && (
+          total !== undefined && (
             <>
-              <span className="tabular">{filtered ? `${count(total)} match` : `${count(total)} people`}</span>
+              <span className="tabular">{total === null ? "Over 100,000 match" : filtered ? `${count(total)} match` : `${count(total)} people`}</span>
               <Freshness at={contacts.dataUpdatedAt} />
             </>
           )

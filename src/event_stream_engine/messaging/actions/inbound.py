@@ -196,7 +196,8 @@ async def _new_contact(tx: Transaction, form: InboundForm) -> Contact | None:
 
 
 async def apply(tx: Transaction, event: InboundReceived) -> None:
-    """Open the contact's WhatsApp window, link the message to the contact, and show it on the screens."""
+    """Open the contact's WhatsApp window, link the message to the contact and the campaign, and show it on the
+    screens."""
     inbound_id = UUID(event.inbound_id)
     row = await store.inbound(tx, inbound_id)
     if row is None:
@@ -208,6 +209,8 @@ async def apply(tx: Transaction, event: InboundReceived) -> None:
     contact_id = contacts[0].id if contacts else None
     effect = row.effect or ("Opened the 24-hour window" if event.channel == "whatsapp" and contacts else None)
     await store.mark_applied(tx, inbound_id, contact_id=contact_id, effect=effect, at=clock.now())
+    if contacts:
+        await store.save_campaign(tx, inbound_id, [contact.id for contact in contacts])
     patch = {
         "id": event.inbound_id, "phone": event.phone, "phone_masked": masked(event.phone),
         "name": contacts[0].attributes.get("name") if contacts else None, "channel": event.channel,

@@ -154,9 +154,8 @@ async def _unreadable(tx: Transaction, rule: Rule) -> list[Unreadable]:
 
 
 async def _warnings(tx: Transaction, rule: Rule, size: int) -> list[str]:
-    named = [c.attribute for c in conditions(rule) if c.attribute is not None]
-    known = {row["name"] for row in await contacts_store.attributes(tx)} if named else set()
-    unknown = [name for name in dict.fromkeys(named) if name not in known]
+    named = dict.fromkeys(c.attribute for c in conditions(rule) if c.attribute is not None)
+    unknown = [name for name in named if not await contacts_store.has_attribute(tx, name)]
     warnings = [f"No contact has the attribute {name!r}: check its spelling." for name in unknown]
     if size == 0:
         warnings.append("Nobody matches. A campaign to this segment would send nothing.")

@@ -1,8 +1,9 @@
 """A campaign's report, from its counters."""
 
 from collections import Counter
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -40,17 +41,18 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
     """Everything of the report but the campaign itself and why it stands still. `rate_max`: what its sender and its
     own limit let through in a second."""
     row = (await tx.execute(select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id))).one()
-    values = dict(row._mapping)
-    span = await span_of(tx, campaign_id, values["audience"])
+    values: dict[str, Any] = dict(row._mapping)
+    span = await span_of(tx, campaign_id, row.audience, is_retired=row.retired_at is not None)
     if span is not None and span.is_fine:
-        values, causes = await _of_ledger(tx, campaign_id)
+        found, causes = await _of_ledger(tx, campaign_id)
+        values |= found
     else:
         causes = await _causes(tx, campaign_id)
     numbers = {name: values[name] for name in ("audience", *STATUSES)}
-    pace = await _pace(tx, campaign_id, rate_max)
     width, points = await timeline(tx, campaign_id, span)
     remaining = sum(values[name] for name in OPEN)
     running = status == "running" and remaining > 0
+    rate = await _rate(tx, campaign_id, rate_max, is_fine=span is not None and span.is_fine) if running else None
     return {
         "counts": numbers,
         "funnel": {
@@ -60,13 +62,14 @@ async def summary(tx: Transaction, campaign_id: UUID, status: str, rate_max: int
         "rates": rates_of(values),
         "errors": _errors(causes),
         "refusals": _refusals(causes),
-        "opt_outs": pace["opt_outs"],
-        "replies": pace["replies"],
+        **await _answers(tx, campaign_id),
         "timeline": points,
         "timeline_seconds": width,
-        "seconds_to_deliver": await _seconds_to_deliver(tx, campaign_id),
-        "rate_per_second": pace["rate"] if running else None,
-        **(await _finish(tx, campaign_id, values, pace["rate"] or rate_max) if running else _NO_FINISH),
+        "seconds_to_deliver": values["seconds_to_deliver"]
+        or await _seconds_to_deliver(tx, campaign_id, values, width, points),
+        "retired_at": row.retired_at,
+        "rate_per_second": rate,
+        **(await _finish(tx, campaign_id, values, rate or rate_max) if running else _NO_FINISH),
     }
 
 
@@ -129,45 +132,100 @@ async def _of_ledger(tx: Transaction, campaign_id: UUID) -> tuple[dict[str, int]
     return dict(values), dict(causes)
 
 
+SAMPLE_FROM = 10_000
+"""Of more delivered messages, a sample tells how long delivery took."""
+SAMPLE_MOMENTS, SAMPLE_AT_ONCE = 200, 25
+
 _DELIVERY = """
 SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM delivered_at - accepted_at))
-FROM (SELECT delivered_at, accepted_at FROM messages
-      WHERE campaign_id = :campaign_id AND delivered_at IS NOT NULL LIMIT 50000) AS delivered
+FROM messages
+WHERE campaign_id = :campaign_id AND status IN ('delivered', 'read') AND delivered_at IS NOT NULL
 """
+_DELIVERY_SAMPLED = f"""
+SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM delivered_at - accepted_at))
+FROM unnest(CAST(:statuses AS text[]), CAST(:moments AS timestamptz[])) AS start (status, at)
+CROSS JOIN LATERAL (SELECT m.delivered_at, m.accepted_at FROM messages m
+                    WHERE m.campaign_id = :campaign_id AND m.status = start.status AND m.updated_at >= start.at
+                      AND m.delivered_at IS NOT NULL ORDER BY m.updated_at LIMIT {SAMPLE_AT_ONCE}) AS sampled
+"""  # noqa: S608
 
 
-async def _seconds_to_deliver(tx: Transaction, campaign_id: UUID) -> dict[str, float] | None:
-    found = (await tx.execute(text(_DELIVERY), {"campaign_id": campaign_id})).scalar_one()
+async def _seconds_to_deliver(
+    tx: Transaction, campaign_id: UUID, values: Mapping[str, Any], width: int, points: Sequence[Mapping[str, Any]]
+) -> dict[str, float] | None:
+    """Of all delivered messages, or of about 5,000 of them, at moments as dense as the deliveries were."""
+    if values["delivered"] + values["read"] <= SAMPLE_FROM:
+        query, given = _DELIVERY, {}
+    else:
+        starts = _moments(values, width, points)
+        query = _DELIVERY_SAMPLED
+        given = {"statuses": [status for status, _ in starts], "moments": [at for _, at in starts]}
+    found = (await tx.execute(text(query), {"campaign_id": campaign_id, **given})).scalar_one()
     if not found:
         return None
     return {name: round(value, 2) for name, value in zip(("p50", "p90", "p95"), found, strict=True)}
 
 
-# A STOP belongs to the last campaign its writer had got a message of.
-# The rate counts what was accepted in the last minute; a young campaign is divided by its own age. Its first second may
-# carry a burst (the bucket is full then), which no later second repeats: the limit is the rate that holds.
-_PACE = """
-SELECT count(*) FILTER (WHERE m.accepted_at > :since) AS accepted, min(m.accepted_at) AS first_at,
-    (SELECT count(DISTINCT i.contact_id) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
-     WHERE s.campaign_id = :campaign_id AND i.kind = 'stop' AND i.received_at >= s.accepted_at
-       AND NOT EXISTS (SELECT FROM messages later WHERE later.contact_id = s.contact_id
-                       AND later.accepted_at > s.accepted_at AND later.accepted_at <= i.received_at)) AS opt_outs,
-    (SELECT count(*) FROM inbound_messages i JOIN messages s ON s.contact_id = i.contact_id
-     WHERE s.campaign_id = :campaign_id AND i.kind NOT IN ('stop', 'start', 'help')
-       AND i.received_at >= s.accepted_at) AS replies
-FROM messages m WHERE m.campaign_id = :campaign_id
+def _moments(values: Mapping[str, Any], width: int, points: Sequence[Mapping[str, Any]]) -> list[tuple[str, datetime]]:
+    """Where the sample looks: statuses by their share of the messages, moments by the share of the chart's points."""
+    moments: list[tuple[str, datetime]] = []
+    delivered = values["delivered"] + values["read"]
+    for status in ("delivered", "read"):
+        wanted = round(SAMPLE_MOMENTS * values[status] / delivered)
+        total = sum(point[status] for point in points)
+        passed = 0
+        for point in points:
+            before, passed = passed, passed + point[status]
+            first, last = (ceil(wanted * count / total) if total else 0 for count in (before, passed))
+            for number in range(first, last):
+                share = (number * total / wanted - before) / point[status]
+                moments.append((status, point["at"] + timedelta(seconds=width * share)))
+    return moments
+
+
+# A young campaign is divided by its own age. Its first second may carry a burst (the bucket is full then), which no
+# later second repeats: the limit is the rate that holds.
+_ACCEPTED = """
+SELECT count(*) AS messages, min(accepted_at) AS first_at FROM messages
+WHERE campaign_id = :campaign_id AND accepted_at > :since
+"""
+_ACCEPTED_COARSE = """
+SELECT sum(accepted) AS messages, (
+    SELECT min(first.accepted_at) FROM unnest(ARRAY['accepted', 'sent', 'delivered', 'read']) AS s (status)
+    CROSS JOIN LATERAL (SELECT m.accepted_at FROM messages m
+                        WHERE m.campaign_id = :campaign_id AND m.status = s.status AND m.updated_at >= :since
+                        ORDER BY m.updated_at LIMIT 1) AS first) AS first_at
+FROM campaign_minutes WHERE campaign_id = :campaign_id AND minute >= :since
 """
 
 
-async def _pace(tx: Transaction, campaign_id: UUID, rate_max: int | None) -> dict[str, Any]:
+async def _rate(tx: Transaction, campaign_id: UUID, rate_max: int | None, *, is_fine: bool) -> float | None:
+    """Messages accepted in a second, over the last minute; of a large campaign by its counters, over up to two."""
     now = clock.now()
     since = now - RATE_WINDOW
-    row = (await tx.execute(text(_PACE), {"campaign_id": campaign_id, "since": since})).one()
-    span = (now - max(since, row.first_at)).total_seconds() if row.first_at else 0
-    rate = round(row.accepted / max(span, 1.0), 1) if row.accepted else None
-    if rate is not None and rate_max is not None:
-        rate = min(rate, float(rate_max))
-    return {"rate": rate, "opt_outs": row.opt_outs, "replies": row.replies}
+    if not is_fine:
+        since = since.replace(second=0, microsecond=0)
+    query = _ACCEPTED if is_fine else _ACCEPTED_COARSE
+    row = (await tx.execute(text(query), {"campaign_id": campaign_id, "since": since})).one()
+    if not row.messages:
+        return None
+    span = (now - max(since, row.first_at or since)).total_seconds()
+    rate = round(float(row.messages) / max(span, 1.0), 1)
+    return rate if rate_max is None else min(rate, float(rate_max))
+
+
+_ANSWERS = """
+SELECT count(DISTINCT contact_id) FILTER (WHERE kind = 'stop') AS opt_outs,
+    count(*) FILTER (WHERE kind NOT IN ('stop', 'start', 'help')) AS replies
+FROM inbound_messages WHERE campaign_id = :campaign_id
+"""
+
+
+async def _answers(tx: Transaction, campaign_id: UUID) -> dict[str, int]:
+    """How many people ended their consent, and how many other messages came: each belongs to the campaign whose message
+    its writer had got last."""
+    row = (await tx.execute(text(_ANSWERS), {"campaign_id": campaign_id})).one()
+    return dict(row._mapping)
 
 
 _NO_FINISH: dict[str, Any] = {"sending": 0, "eta_sending": None, "quiet": None, "eta": None}

@@ -1,7 +1,7 @@
-"""Messages one by one: a campaign's people, and the log over all campaigns."""
+"""A campaign's people, one by one."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -10,78 +10,99 @@ from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, cast, func, or_
 from event_stream_engine.database import Transaction
 from event_stream_engine.messaging.model.messages import STATUSES
 from event_stream_engine.messaging.store import searching
-from event_stream_engine.messaging.tables import contacts, messages
+from event_stream_engine.messaging.tables import campaign_counts, contacts, messages
 
 _KEY = (messages.c.updated_at, messages.c.id)
-FOUND_MAX = 5000
 
 
-async def of_campaign(
-    tx: Transaction,
-    campaign_id: UUID,
-    *,
-    statuses: list[str],
-    reason: str | None,
-    error_code: int | None,
-    search: str | None,
-) -> ColumnElement[bool]:
-    """The filter of a campaign's people."""
+@dataclass(frozen=True)
+class People:
+    """Some people of a campaign. `search` is what a search box holds, `found` the contacts that it finds."""
+
+    campaign_id: UUID
+    statuses: Sequence[str] = ()
+    reason: str | None = None
+    error_code: int | None = None
+    search: str | None = None
+    found: Sequence[UUID] = ()
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self.found) > searching.FOUND_MAX
+
+
+async def looked_up(tx: Transaction, people: People) -> People:
+    """With the contacts that the search finds. With few of them an index leads to their messages, with many each page
+    of the campaign holds some."""
+    return replace(people, found=await searching.people_found(tx, people.search)) if people.search else people
+
+
+def matching(people: People) -> ColumnElement[bool]:
+    """The filter."""
     columns = messages.c
-    clauses: list[ColumnElement[bool]] = [columns.campaign_id == campaign_id]
-    if statuses:
-        clauses.append(columns.status.in_(statuses))
-    if reason:
-        clauses.append(columns.reason == reason)
-    if error_code is not None:
-        clauses.append(columns.error_code == error_code)
-    if search:
-        clauses.append(await _found(tx, search))
+    clauses = [_narrowed(people)]
+    if people.search and people.are_too_many:
+        some = select(contacts.c.id).where(searching.of_contacts(people.search))
+        clauses.append(or_(columns.contact_id.in_(some), _by_number(columns, people.search)))
+    elif people.search:
+        clauses.append(or_(columns.contact_id.in_(people.found), _by_number(columns, people.search, people.found)))
     return and_(*clauses)
 
 
-async def _found(tx: Transaction, search: str) -> ColumnElement[bool]:
-    """The contacts are looked for first: with few of them an index leads to their messages, with many each page of the
-    campaign holds some. Where no contact has the number any more, the messages' own numbers are looked through."""
-    people = select(contacts.c.id).where(searching.of_contacts(search))
-    found = list((await tx.execute(people.limit(FOUND_MAX + 1))).scalars())
+def _narrowed(people: People) -> ColumnElement[bool]:
+    """The filter, apart from the search."""
     columns = messages.c
+    clauses: list[ColumnElement[bool]] = [columns.campaign_id == people.campaign_id]
+    if people.statuses:
+        clauses.append(columns.status.in_(people.statuses))
+    if people.reason:
+        clauses.append(columns.reason == people.reason)
+    if people.error_code is not None:
+        clauses.append(columns.error_code == people.error_code)
+    return and_(*clauses)
+
+
+def _by_number(columns: Any, search: str, found: Sequence[UUID] = (UUID(int=0),)) -> ColumnElement[bool]:
+    """Messages whose contact was erased, by their number; where no contact has the number any more, all messages."""
     by_number = searching.of_phones(columns.phone, search)
-    if not found:
-        return by_number
-    chosen = columns.contact_id.in_(people) if len(found) > FOUND_MAX else columns.contact_id.in_(found)
-    return or_(chosen, and_(columns.contact_id.is_(None), by_number))
+    return and_(columns.contact_id.is_(None), by_number) if found else by_number
 
 
-def in_log(
-    *, campaign_id: UUID | None, statuses: list[str], start: datetime | None, end: datetime | None
-) -> ColumnElement[bool]:
-    """The filter of the message log; `start` inclusive, `end` exclusive, by creation."""
-    columns = messages.c
-    clauses: list[ColumnElement[bool]] = [columns.id.is_not(None)]
-    if campaign_id:
-        clauses.append(columns.campaign_id == campaign_id)
-    if statuses:
-        clauses.append(columns.status.in_(statuses))
-    if start:
-        clauses.append(columns.created_at >= start)
-    if end:
-        clauses.append(columns.created_at < end)
-    return and_(*clauses)
+LOOKED_AT_FIRST = 1000
+"""Where a search finds very many contacts, so many of the latest messages usually hold a page of them."""
 
 
-async def recipients(
-    tx: Transaction, where: ColumnElement[bool], statuses: list[str], after: tuple[Any, ...] | None, limit: int
-) -> Sequence[Any]:
-    """A campaign's people, the most recently changed first."""
-    found: Sequence[Any] = (await tx.execute(recipients_query(where, statuses, after, limit))).all()
+async def recipients(tx: Transaction, people: People, after: tuple[Any, ...] | None, limit: int) -> Sequence[Any]:
+    """The most recently changed first."""
+    found: Sequence[Any] = ()
+    if people.search and people.are_too_many:
+        found = (await tx.execute(_lately(people, people.search, after, limit))).all()
+    if len(found) < limit:
+        found = (await tx.execute(_page(people, matching(people), after, limit))).all()
     return found
 
 
+def _lately(people: People, search: str, after: tuple[Any, ...] | None, limit: int) -> Select[tuple[Any, ...]]:
+    latest = _page(people, _narrowed(people), after, LOOKED_AT_FIRST).subquery()
+    person = searching.of_person(latest.c.contact_id, search, people.found)
+    where = or_(person, _by_number(latest.c, search))
+    return select(latest).where(where).order_by(latest.c.updated_at.desc(), latest.c.id.desc()).limit(limit)
+
+
+def _page(
+    people: People, where: ColumnElement[bool], after: tuple[Any, ...] | None, limit: int
+) -> Select[tuple[Any, ...]]:
+    if people.reason or people.error_code is not None:  # indexes of their own, migration 0030
+        query = select(messages).where(where).order_by(*(c.desc() for c in _KEY)).limit(limit)
+        return query if after is None else query.where(tuple_(*_KEY) < after)
+    return recipients_query(where, people.statuses, after, limit)
+
+
 def recipients_query(
-    where: ColumnElement[bool], statuses: list[str], after: tuple[Any, ...] | None, limit: int
+    where: ColumnElement[bool], statuses: Sequence[str], after: tuple[Any, ...] | None, limit: int
 ) -> Select[tuple[Any, ...]]:
     """The first of each status, by the index of migration 0029, merged."""
-    status = func.unnest(cast(statuses or list(STATUSES), ARRAY(Text))).table_valued("status").render_derived()
+    status = func.unnest(cast([*(statuses or STATUSES)], ARRAY(Text))).table_valued("status").render_derived()
     first = select(messages).where(where, messages.c.status == status.c.status).order_by(*(c.desc() for c in _KEY))
     if after is not None:
         first = first.where(tuple_(*_KEY) < after)
@@ -90,16 +111,27 @@ def recipients_query(
     return merged.order_by(each.c.updated_at.desc(), each.c.id.desc()).limit(limit)
 
 
-async def page(tx: Transaction, where: ColumnElement[bool], after: tuple[Any, ...] | None, limit: int) -> Sequence[Any]:
-    """The log, the most recently changed first."""
-    query = select(messages).where(where).order_by(*(c.desc() for c in _KEY)).limit(limit)
-    if after is not None:
-        query = query.where(tuple_(*_KEY) < after)
-    return (await tx.execute(query)).all()
+COUNTED_MAX = 50_000
+"""Of a larger audience, the campaign's counters tell how many people have a status."""
 
 
-async def count(tx: Transaction, where: ColumnElement[bool]) -> int:
-    return (await tx.execute(select(func.count()).select_from(messages).where(where))).scalar_one()
+async def shown_count(tx: Transaction, people: People) -> int | None:
+    """How many there are, by the counters if they are many; None where so many contacts match the search that counting
+    would take seconds."""
+    if people.are_too_many:
+        return None
+    if not (people.search or people.reason or people.error_code is not None):
+        columns = campaign_counts.c
+        query = select(campaign_counts).where(columns.campaign_id == people.campaign_id, columns.retired_at.is_(None))
+        counts = (await tx.execute(query)).one_or_none()
+        if counts is not None and counts.audience > COUNTED_MAX:
+            return sum(int(counts._mapping[status]) for status in people.statuses or STATUSES)
+    return await count(tx, people)
+
+
+async def count(tx: Transaction, people: People) -> int:
+    query = select(func.count()).select_from(messages).where(matching(people))
+    return (await tx.execute(query)).scalar_one()
 
 
 async def stream(tx: Transaction, where: ColumnElement[bool]) -> AsyncIterator[Sequence[Any]]:
@@ -107,8 +139,3 @@ async def stream(tx: Transaction, where: ColumnElement[bool]) -> AsyncIterator[S
     result = await tx.stream(select(messages).where(where).order_by(messages.c.id))
     async for rows in result.partitions(1000):
         yield rows
-
-
-async def by_status(tx: Transaction, where: ColumnElement[bool]) -> dict[str, int]:
-    query = select(messages.c.status, func.count()).where(where).group_by(messages.c.status)
-    return {row[0]: row[1] for row in await tx.execute(query)}

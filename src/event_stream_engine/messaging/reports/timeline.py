@@ -1,7 +1,8 @@
 """When a campaign's messages moved: points of one width, chosen from how long the campaign took.
 
 A campaign of up to an hour is read from its messages, by the second if it is short; a longer or very large one from
-the counters per minute. Every point of the span is there, also those in which nothing happened.
+its counters: per minute, per hour once it took weeks, per day once it is retired. Every point of the span is there,
+also those in which nothing happened.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _WIDTHS = (
     1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE,
     _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY,
 )  # fmt: skip
+HOURS_FROM = timedelta(seconds=POINTS_MAX * _HOUR)
+"""A campaign that took so long has no point shorter than an hour."""
 _NAMES = ("accepted", "sent", "delivered", "read", "undelivered", "failed", "refused")
 
 
@@ -37,22 +40,24 @@ def width_for(span: timedelta, *, least: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Span:
-    """When a campaign's messages first and last moved, by its counters. `is_fine`: short and small enough for its
-    figures to be read from its messages."""
+    """When a campaign's messages first and last moved, by its counters. `least`: seconds of one counter. `is_fine`:
+    short and small enough for its figures to be read from its messages."""
 
     first: datetime
     last: datetime
+    least: int
     is_fine: bool
 
 
-async def span_of(tx: Transaction, campaign_id: UUID, audience: int) -> Span | None:
+async def span_of(tx: Transaction, campaign_id: UUID, audience: int, *, is_retired: bool = False) -> Span | None:
     """None while nothing has moved."""
     columns = campaign_minutes.c
     ends = select(func.min(columns.minute), func.max(columns.minute)).where(columns.campaign_id == campaign_id)
     first, last = (await tx.execute(ends)).one()
     if first is None:
         return None
-    return Span(first, last, last - first <= FINE_SPAN and audience <= FINE_MESSAGES_MAX)
+    is_fine = last - first <= FINE_SPAN and audience <= FINE_MESSAGES_MAX and not is_retired
+    return Span(first, last, _DAY if is_retired else _MINUTE, is_fine)
 
 
 async def timeline(tx: Transaction, campaign_id: UUID, span: Span | None) -> tuple[int, list[dict[str, Any]]]:
@@ -62,7 +67,7 @@ async def timeline(tx: Transaction, campaign_id: UUID, span: Span | None) -> tup
     if span.is_fine:
         return await _fine(tx, campaign_id)
     first, last = span.first, span.last
-    width = width_for(last - first, least=60)
+    width = width_for(last - first, least=span.least)
     since = last - timedelta(seconds=width * (POINTS_MAX - 1))
     rows = await tx.execute(text(_COARSE), {"campaign_id": campaign_id, "since": since, "width": width})
     return width, _filled([row._mapping for row in rows], width)

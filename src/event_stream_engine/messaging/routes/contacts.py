@@ -56,16 +56,19 @@ async def list_contacts(
     cursor: Cursor = None,
 ) -> Page[schemas.Contact]:
     """`search` finds words of attribute values by their beginning, accents aside, and numbers by their first or last
-    digits, in any punctuation; `total` counts all that match. Searching and sorting by number need contacts:reveal."""
+    digits, in any punctuation. `total` counts all that match; it is null where a search finds over 100,000. Searching
+    and sorting by number need contacts:reveal."""
     masking.check_search(by, search, "phone" if sort == "phone" else None)
     rule = clause(await rule_of(tx, segment_id)) if segment_id else None
     where = store.matching(search=search, consent=consent, topic=topic, rule=rule)
     first = str if sort == "phone" else datetime
-    found = await store.page(tx, where, sort=sort, after=decode_cursor(cursor, first, UUID), limit=limit + 1)
+    is_search = bool(search and search.strip())
+    total = await (store.count_found(tx, where) if is_search else store.count(tx, where))
+    after, by_search = decode_cursor(cursor, first, UUID), is_search and total is not None
+    found = await store.page(tx, where, sort=sort, after=after, limit=limit + 1, by_search=by_search)
     items, more = found[:limit], len(found) > limit
     last = items[-1] if more else None
     next_cursor = encode_cursor(last.phone if sort == "phone" else last.created_at, last.id) if last else None
-    total = await store.count(tx, where)
     return Page(items=[masking.contact(shape(item), by) for item in items], next_cursor=next_cursor, total=total)
 
 

@@ -83,7 +83,12 @@ class CampaignSummary(BaseModel):
     replies: int
     timeline: list[TimelinePoint] = Field(description="Oldest first, without gaps, at most 360.")
     timeline_seconds: int = Field(description="How long one point of the timeline lasts.")
-    seconds_to_deliver: Percentiles | None
+    seconds_to_deliver: Percentiles | None = Field(
+        description="From acceptance to delivery; of more than 10,000 deliveries a sample of about 5,000."
+    )
+    retired_at: datetime | None = Field(
+        description="When retention began to remove its messages; its totals stay, its timeline is by the day."
+    )
     rate_per_second: float | None
     sending: int = Field(description="People still to be sent to who do not wait for the end of quiet hours.")
     eta_sending: datetime | None = Field(description="When those are done who may be sent to now.")

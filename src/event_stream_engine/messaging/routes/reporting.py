@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 from uuid import UUID
 
 from fastapi import Query
@@ -21,6 +21,7 @@ from event_stream_engine.messaging.model.messages import MessageNotFound
 from event_stream_engine.messaging.model.messages import Status as MessageStatus
 from event_stream_engine.messaging.model.outcomes import delivery_rate
 from event_stream_engine.messaging.reports import campaigns, dashboard, messages, standstill
+from event_stream_engine.messaging.reports import message_log as the_log
 from event_stream_engine.messaging.routes import masking
 from event_stream_engine.messaging.routes import report_schemas as schemas
 from event_stream_engine.messaging.routes.campaigns import shapes
@@ -84,15 +85,12 @@ async def campaign_recipients(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[schemas.Recipient]:
-    """One row per person, the most recently changed first."""
+    """One row per person, the most recently changed first. `total` is null where over 5,000 contacts match `search`."""
     masking.check_search(by, search)
     await find_campaign(tx, campaign_id)
-    where = await messages.of_campaign(
-        tx, campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
-    )
-    after = decode_cursor(cursor, datetime, UUID)
-    found = await messages.recipients(tx, where, [*(status or [])], after, limit + 1)
-    total = await messages.count(tx, where)
+    people = await messages.looked_up(tx, messages.People(campaign_id, status or (), reason, error_code, search))
+    found = await messages.recipients(tx, people, decode_cursor(cursor, datetime, UUID), limit + 1)
+    total = await messages.shown_count(tx, people)
     names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
     items = [_recipient(row, names.get(row.contact_id), by) for row in found[:limit]]
     return Page(items=items, next_cursor=_next(found, limit), total=total)
@@ -116,14 +114,13 @@ async def export_recipients(
     search: Text = None,
 ) -> StreamingResponse:
     campaign = await find_campaign(tx, campaign_id)
-    where = await messages.of_campaign(
-        tx, campaign_id, statuses=[*(status or [])], reason=reason, error_code=error_code, search=search
-    )
+    people = await messages.looked_up(tx, messages.People(campaign_id, status or (), reason, error_code, search))
+    where = messages.matching(people)
     day = (campaign.launched_at or campaign.created_at).date()
     given = {"status": [*(status or [])], "reason": reason, "error_code": error_code, "search": search}
     detail = {
         "filter": {name: value for name, value in given.items() if value},
-        "rows": await messages.count(tx, where),
+        "rows": await messages.count(tx, people),
     }
     await audit.record(tx, by.account_id, "campaign.export_recipients", campaign_id, detail)
     return StreamingResponse(
@@ -146,15 +143,17 @@ async def message_log(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> schemas.MessageLog:
-    """Messages created from `start_date` (inclusive) to `end_date` (exclusive), and their sums."""
-    where = messages.in_log(
-        campaign_id=campaign_id, statuses=[*(status or [])], start=_aware(start_date), end=_aware(end_date)
-    )
-    found = await messages.page(tx, where, decode_cursor(cursor, datetime, UUID), limit + 1)
-    names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
-    items = [schemas.Message.model_validate(_message(row, by, names.get(row.contact_id))) for row in found[:limit]]
-    summary = _sums(await messages.by_status(tx, where))
-    return schemas.MessageLog(items=items, next_cursor=_next(found, limit), summary=summary)
+    """Messages created from `start_date` (inclusive) to `end_date` (exclusive), and their sums.
+
+    Test messages come first, then the campaigns, the newest first; of each the most recently changed message first. The
+    sums come from the campaigns' counters, which follow their messages within moments."""
+    chosen = the_log.Filter(campaign_id, status or [], _aware(start_date), _aware(end_date))
+    after = decode_cursor(cursor, *get_args(the_log.Cursor))
+    found, following, sums = await the_log.page(tx, chosen, cast("the_log.Cursor | None", after), limit)
+    names = await contact_store.names(tx, [row.contact_id for row in found])
+    items = [schemas.Message.model_validate(_message(row, by, names.get(row.contact_id))) for row in found]
+    next_cursor = encode_cursor(*following) if following else None
+    return schemas.MessageLog(items=items, next_cursor=next_cursor, summary=_sums(sums))
 
 
 @router.get(

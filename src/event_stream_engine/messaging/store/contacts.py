@@ -1,6 +1,7 @@
 """Contacts and their consent."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -129,10 +130,30 @@ async def count(tx: Transaction, where: ColumnElement[bool]) -> int:
     return (await tx.execute(select(func.count()).select_from(contacts).where(where))).scalar_one()
 
 
+FOUND_COUNTED_MAX = 100_000
+"""So many contacts that a search finds are counted, and sorted for a page. Of more, the list's own order leads to a
+page sooner."""
+
+
+async def count_found(tx: Transaction, where: ColumnElement[bool]) -> int | None:
+    """How many contacts a search finds; None if more than `FOUND_COUNTED_MAX`."""
+    some = select(contacts.c.id).where(where).limit(FOUND_COUNTED_MAX + 1).subquery()
+    async with searching.by_index(tx):
+        found: int = (await tx.execute(select(func.count()).select_from(some))).scalar_one()
+    return found if found <= FOUND_COUNTED_MAX else None
+
+
 async def page(
-    tx: Transaction, where: ColumnElement[bool], *, sort: str, after: tuple[Any, ...] | None, limit: int
+    tx: Transaction,
+    where: ColumnElement[bool],
+    *,
+    sort: str,
+    after: tuple[Any, ...] | None,
+    limit: int,
+    by_search: bool = False,
 ) -> list[Contact]:
-    """One page in the order of `sort`, following the sort values `after`."""
+    """One page in the order of `sort`, following the sort values `after`. `by_search`: all that a search finds are
+    sorted for it."""
     columns = SORTS[sort]
     descending = sort.startswith("-")
     query = select(contacts).where(where)
@@ -140,7 +161,8 @@ async def page(
         key = tuple_(*columns)
         query = query.where(key < after if descending else key > after)
     query = query.order_by(*(c.desc() if descending else c.asc() for c in columns)).limit(limit)
-    return [contact_of(row) for row in await tx.execute(query)]
+    async with searching.by_index(tx) if by_search else nullcontext():
+        return [contact_of(row) for row in await tx.execute(query)]
 
 
 async def stream(tx: Transaction, where: ColumnElement[bool]) -> AsyncIterator[Sequence[Contact]]:
@@ -166,6 +188,13 @@ async def attributes(tx: Transaction) -> list[dict[str, Any]]:
     """The attributes that the newest contacts have, most common first; at most 200."""
     rows = await tx.execute(text(_ATTRIBUTES), {"sampled": ATTRIBUTES_SAMPLED})
     return [dict(row._mapping) for row in rows]
+
+
+async def has_attribute(tx: Transaction, name: str) -> bool:
+    """Whether any contact has the attribute."""
+    query = "SELECT EXISTS (SELECT FROM contacts WHERE coalesce(attributes ->> :name, '') <> '')"
+    found: bool = (await tx.execute(text(query), {"name": name})).scalar_one()
+    return found
 
 
 # Who created a contact is told by its import or by its first change of consent; what it says now is of another day.

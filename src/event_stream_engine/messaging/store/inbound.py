@@ -1,10 +1,12 @@
 """What people wrote to us."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from event_stream_engine.database import Transaction
@@ -26,6 +28,23 @@ async def mark_applied(
         .where(inbound_messages.c.id == inbound_id)
         .values(contact_id=contact_id, effect=effect, applied_at=at)
     )
+
+
+# Twilio may have taken a message whose acceptance is not written yet when its recipient answers.
+_ANSWERED = """
+UPDATE inbound_messages i SET campaign_id = (
+    SELECT m.campaign_id FROM messages m
+    WHERE m.contact_id = ANY (CAST(:contact_ids AS uuid[])) AND coalesce(m.accepted_at, m.claimed_at) <= i.received_at
+      AND m.status IN ('sending', 'unknown', 'accepted', 'sent', 'delivered', 'read', 'undelivered')
+    ORDER BY coalesce(m.accepted_at, m.claimed_at) DESC LIMIT 1
+)
+WHERE i.id = :inbound_id
+"""
+
+
+async def save_campaign(tx: Transaction, inbound_id: UUID, contact_ids: Sequence[UUID]) -> None:
+    """An inbound message answers the campaign whose message its writer, one of these contacts, got last before it."""
+    await tx.execute(text(_ANSWERED), {"inbound_id": inbound_id, "contact_ids": list(contact_ids)})
 
 
 async def save_previous_consent(tx: Transaction, inbound_id: UUID, consent: str) -> None:
@@ -100,11 +119,14 @@ async def page(
         query = query.where(columns.kind.in_(kinds))
     if review:
         query = query.where(columns.review == review)
-    if search:
-        query = query.where(searching.of_inbound(search))
     if after is not None:
         query = query.where(tuple_(columns.received_at, columns.id) < after)
-    return list(await tx.execute(query))
+    if not search:
+        return list(await tx.execute(query))
+    found = await searching.people_found(tx, search)
+    query = query.where(searching.of_inbound(search, found))
+    async with searching.by_index(tx) if len(found) <= searching.FOUND_MAX else nullcontext():
+        return list(await tx.execute(query))
 
 
 async def inbound(tx: Transaction, inbound_id: UUID) -> Any:

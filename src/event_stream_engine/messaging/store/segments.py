@@ -93,7 +93,7 @@ UNREADABLE_SAMPLES = 3
 
 async def unreadable(tx: Transaction, condition: Condition) -> tuple[int, list[str]]:
     """How many contacts have a value that the condition's comparison cannot read, and some of those values."""
-    stored = contacts.c.attributes[condition.attribute]
+    stored = _stored(condition.attribute or "")
     method = "$.double()" if condition.needs == "number" else "$.datetime()"
     no_vars: Any = cast(literal("{}"), JSONB)
     readable = func.jsonb_path_exists_tz(stored, cast(literal(method), JSONPATH), no_vars, true())
@@ -109,12 +109,24 @@ async def unreadable(tx: Transaction, condition: Condition) -> tuple[int, list[s
 def clause(rule: Rule) -> ColumnElement[bool]:
     """The WHERE of a rule over `contacts`; never NULL, so that `not` means not."""
     if isinstance(rule, AllOf):
-        return and_(true(), *(clause(child) for child in rule.rules))
+        return and_(true(), *(clause(child) for child in sorted(rule.rules, key=_effort)))
     if isinstance(rule, AnyOf):
-        return or_(false(), *(clause(child) for child in rule.rules))
+        return or_(false(), *(clause(child) for child in sorted(rule.rules, key=_effort)))
     if isinstance(rule, Not):
         return not_(clause(rule.rule))
     return func.coalesce(_condition(rule), false())
+
+
+def _effort(rule: Rule) -> int:
+    """What it takes to ask a row: PostgreSQL asks in the order given, and does not know that a JSON path costs ten
+    times a comparison."""
+    if isinstance(rule, AllOf | AnyOf):
+        return sum(map(_effort, rule.rules))
+    if isinstance(rule, Not):
+        return _effort(rule.rule)
+    if rule.attribute is None:
+        return 1
+    return 10 if rule.needs else 2
 
 
 def _condition(condition: Condition) -> ColumnElement[bool]:
@@ -136,7 +148,7 @@ def _topics(condition: Condition) -> ColumnElement[bool]:
 
 
 def _attribute(name: str, op: str, value: Any) -> ColumnElement[bool]:
-    stored = contacts.c.attributes[name]
+    stored = _stored(name)
     if op in _COMPARED:
         return _compared(stored, "double()", _COMPARED[op], value)
     if op in ("before", "after"):
@@ -148,6 +160,11 @@ def _attribute(name: str, op: str, value: Any) -> ColumnElement[bool]:
             _compared(stored, "datetime()", "<=", clock.now().date().isoformat(), is_date=True),
         )
     return _TEXTUAL[op](contacts.c.attributes[name].astext, value)
+
+
+def _stored(name: str) -> ColumnElement[Any]:
+    """An attribute as JSON. PostgreSQL asks a subscript, `attributes['x']`, in one process only."""
+    return contacts.c.attributes.op("->", return_type=JSONB)(name)
 
 
 def _compared(
