@@ -1,6 +1,6 @@
 """The people of a campaign by status, the most recently changed first, without sorting a million rows for each page.
 
-Building the index takes about 15 seconds for ten million messages.
+No message can be written while it is built.
 """
 
 from alembic import op
