@@ -19,7 +19,7 @@ from event_stream_engine.alerts.catalogue import RULES
 from event_stream_engine.alerts.grafana import expressions
 from tests.alerts.test_rules import PROMETHEUS, tool
 from tests.conftest import Addresses
-from tests.faults.scene import until
+from tests.waiting import until
 
 WAIT_SECONDS = 90
 SERIES_MAX = 2000

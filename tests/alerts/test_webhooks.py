@@ -26,7 +26,7 @@ from event_stream_engine.database import Database
 from event_stream_engine.errors import Invalid
 from event_stream_engine.settings import AlertSettings, load_settings
 from tests.conftest import Addresses
-from tests.faults.scene import until
+from tests.waiting import until
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

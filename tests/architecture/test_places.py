@@ -34,6 +34,7 @@ MAY_SLEEP = (
     "faults/test_databases.py",
     "faults/test_servers.py",
     "faults/scene.py",
+    "waiting.py",
     "faults/proxy.py",
     "conformance/conftest.py",
 )

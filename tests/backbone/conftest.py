@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import msgspec
@@ -27,7 +27,7 @@ WAIT_SECONDS = 30
 
 SETTINGS = BackboneSettings(
     ESE_RELAY_BATCH_SIZE=7, ESE_RELAY_BUSY_POLL_MS=1, ESE_RELAY_IDLE_POLL_MS=2, ESE_RELAY_LEASE_SECONDS=1,
-    ESE_CONSUME_BATCH=10, ESE_CONSUME_CLAIM_IDLE_MS=1000,
+    ESE_CONSUME_BATCH=10,
 )  # fmt: skip
 
 
@@ -151,8 +151,7 @@ class Log:
             return [row[0] for row in rows]
 
     async def published(self) -> list[tuple[str, dict[str, str]]]:
-        found: list[tuple[str, dict[str, str]]] = await self.redis.xrange(self.stream)
-        return found
+        return cast("list[tuple[str, dict[str, str]]]", await self.redis.xrange(self.stream))
 
     async def wait_published(self, count: int, after: str = "0-0") -> list[tuple[str, dict[str, str]]]:
         """Until the stream holds `count` entries; it is the stream that wakes us."""

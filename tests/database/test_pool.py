@@ -12,7 +12,7 @@ from event_stream_engine.backbone.group_commit import GroupCommit
 from event_stream_engine.database import DATABASE_ERRORS, Database, engine
 from event_stream_engine.errors import Unavailable
 from event_stream_engine.events.messaging import StatusCallbackReceived
-from tests.faults.scene import until
+from tests.waiting import until
 
 
 async def sessions(database: Database) -> int:

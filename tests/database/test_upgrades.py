@@ -18,7 +18,7 @@ from event_stream_engine.embedded import ports
 from event_stream_engine.identity.model import digest
 from event_stream_engine.identity.store import sessions
 from tests.conftest import Addresses, drop, execute, in_database
-from tests.faults.scene import until
+from tests.waiting import until
 
 BEFORE_SESSIONS = "0013"
 

@@ -17,8 +17,8 @@ from event_stream_engine.embedded import ports, processes
 from event_stream_engine.entrypoints.listening import listen, listen_from
 from event_stream_engine.entrypoints.supervisor import probe
 from event_stream_engine.errors import Unavailable
-from tests.faults.scene import until
 from tests.sandbox.conftest import StartSandbox, start_sandbox
+from tests.waiting import until
 
 __all__ = ["start_sandbox"]
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from event_stream_engine.entrypoints.pulse import START_SECONDS, Pulses
-from tests.faults.scene import until
+from tests.waiting import until
 
 LIMIT = 5.0
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from event_stream_engine.database import DATABASE_ERRORS, Database, Transaction,
 from event_stream_engine.embedded import throwaway_servers
 from event_stream_engine.embedded.throwaway import Servers
 from tests.backbone.conftest import SETTINGS, ProofFact
+from tests.waiting import until
 
 GROUP = "proof.faults"
 KEYS = 12
@@ -125,16 +126,6 @@ class Scene:
 
 class Undone(Exception):
     pass
-
-
-async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = CALM_SECONDS) -> None:
-    """Until it holds. What servers and other tasks have come to only looking again tells."""
-    async with asyncio.timeout(seconds):
-        while True:
-            answer = holds()
-            if answer if isinstance(answer, bool) else await answer:
-                return
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -36,10 +36,10 @@ from event_stream_engine.resilience import Breaker
 from event_stream_engine.settings import Settings
 from tests.backbone.conftest import SETTINGS, working
 from tests.conftest import execute
-from tests.faults.scene import until
 from tests.messaging.conftest import SENDER, World, calm, phone, receiver, start_sandbox, world
 from tests.messaging.test_provider_outage import inbound_is_known, reached
 from tests.sandbox.conftest import StartSandbox, free_port
+from tests.waiting import until
 from tests.web.settings import settings_for
 
 __all__ = ["calm", "receiver", "start_sandbox", "world"]

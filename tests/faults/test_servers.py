@@ -25,7 +25,8 @@ from event_stream_engine.embedded.throwaway import Servers
 from event_stream_engine.embedded.valkey import Valkey
 from tests.backbone.conftest import SETTINGS, STREAM, ProofFact, facts
 from tests.faults.proxy import Fault, proxied
-from tests.faults.scene import EFFECTS, durable, execute, flowing, in_step, kill, platform, reasons, until
+from tests.faults.scene import EFFECTS, durable, execute, flowing, in_step, kill, platform, reasons
+from tests.waiting import until
 
 __all__ = ["durable", "facts"]  # fixtures
 

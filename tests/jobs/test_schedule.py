@@ -18,7 +18,7 @@ from event_stream_engine.jobs import CELERY, Schedule
 from event_stream_engine.jobs.app import SCHEDULES, queue_key
 from event_stream_engine.jobs.scheduling import KEY, Scheduler
 from event_stream_engine.settings import load_settings
-from tests.faults.scene import until
+from tests.waiting import until
 
 MAIL = "EXISTS (SELECT FROM mails WHERE settled_at IS NULL)"
 ALWAYS, CONDITIONAL = Schedule("monitoring.roll_up", 1), Schedule("identity.send_mail", 1, MAIL)

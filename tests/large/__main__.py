@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,20 @@ from sqlalchemy import text
 from event_stream_engine import clock, jobs
 from event_stream_engine.database import Database, migrate
 from event_stream_engine.embedded import throwaway_servers
+from event_stream_engine.embedded.throwaway import Servers
 from event_stream_engine.entrypoints.api import create_app
 from tests.large.aged import LARGE, Scale, build
 from tests.large.asking import known_ids, pages, requests
+from tests.waiting import until
 from tests.web.client import Client
 from tests.web.owner import add_owner
-from tests.web.settings import settings_for
+from tests.web.settings import SECRET_KEY, settings_for
 
 Took = dict[str, list[tuple[float, str]]]
 SECONDS_MAX = 1.0
 SLOWEST_SHOWN = 40
 OFTEN = 20
+BACKLOG_SECONDS_MAX = 900
 EVALUATE = "/api/v1/segments/evaluate"
 """The one POST that is asked too: it counts the people of a segment while it is being written."""
 EXPORTS = (".csv", ".json")
@@ -43,6 +48,7 @@ def scaled(share: float) -> Scale:
         inbound=int(LARGE.inbound * share),
         monitoring_events=int(LARGE.monitoring_events * share),
         audit=int(LARGE.audit * share),
+        events=int(LARGE.events * share),
     )
 
 
@@ -61,7 +67,8 @@ async def asked(scale: Scale, often: tuple[str, ...] = ()) -> tuple[Took, list[s
             database = Database(servers.database_url, pool_size=4)
             try:
                 await _fill(database, scale)
-                return await _ask(servers.database_url, servers.redis_url, Path(home), database, token, often)
+                async with _backbone(servers, Path(home), database):
+                    return await _ask(servers.database_url, servers.redis_url, Path(home), database, token, often)
             finally:
                 await database.close()
 
@@ -75,6 +82,37 @@ async def _fill(database: Database, scale: Scale) -> None:
             for table in ("contacts", "campaigns", "messages", "campaign_minutes", "delivery_receipts")
         ]
     _say(f"built in {time.monotonic() - started:.0f} s: {', '.join(counts)}")
+
+
+@asynccontextmanager
+async def _backbone(servers: Servers, home: Path, database: Database) -> AsyncIterator[None]:
+    """The relay and the consumers run, and are through with what there was."""
+    environment = {
+        **os.environ, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "ESE_HOME": str(home),
+        "ESE_SECRET_KEY": SECRET_KEY, "ESE_LOG_LEVEL": "ERROR",
+    }  # fmt: skip
+    module = (sys.executable, "-m", "event_stream_engine.entrypoints.cli")
+    processes = [await asyncio.create_subprocess_exec(*module, name, env=environment) for name in ("relay", "consume")]
+    started = time.monotonic()
+
+    async def consumed() -> bool:
+        async with database.transaction() as tx:
+            return bool((await tx.execute(text(_CONSUMED))).scalar_one())
+
+    try:
+        await until(consumed, seconds=BACKLOG_SECONDS_MAX)
+        _say(f"events relayed and consumed in {time.monotonic() - started:.0f} s")
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            await process.wait()
+
+
+_CONSUMED = """
+SELECT (SELECT count(*) FROM inbox WHERE group_name = 'messaging.count')
+    >= (SELECT count(*) FROM outbox WHERE type = 'MessageStatusChanged')
+"""
 
 
 async def _ask(

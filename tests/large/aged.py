@@ -27,10 +27,12 @@ class Scale:
     monitoring_events: int
     audit: int
     alerts: int
+    events: int
+    dead_letters: int
 
 
-SMALL = Scale(10_000, 30, 3, 150, 60, 500, 2_000, 2_000, 50)
-LARGE = Scale(1_000_000, 300, 3, 24_000, 400, 200_000, 1_000_000, 1_000_000, 500)
+SMALL = Scale(10_000, 30, 3, 150, 60, 500, 2_000, 2_000, 50, 2_000, 40)
+LARGE = Scale(1_000_000, 300, 3, 24_000, 400, 200_000, 1_000_000, 1_000_000, 500, 500_000, 2_000)
 
 _CONTACTS = """
 INSERT INTO contacts (phone, country, attributes, consent, consent_source, consent_changed_at, topics, timezone, locale,
@@ -237,6 +239,33 @@ SELECT ese_uuid7(), (ARRAY['EseDeadLetters', 'EseOutboxOld', 'EseQueueOld'])[1 +
 FROM generate_series(1, :alerts) AS n, LATERAL (SELECT CAST(:now AS timestamptz) - n * interval '4 hours' AS at) AS a
 """
 
+_PARTITIONS = """
+SELECT ese_outbox_partitions((CAST(:now AS timestamptz) - interval '12 days')::date, CAST(:now AS timestamptz)::date)
+"""
+
+# They belong to no campaign: its counters are those of its messages.
+_EVENTS = """
+INSERT INTO outbox (recorded_at, stream, key, event_id, type, time, correlation_id, data)
+SELECT at, 'messaging.message.v1', message, gen_random_uuid(), 'MessageStatusChanged', at, gen_random_uuid(),
+    jsonb_build_object('message_id', message, 'campaign_id', NULL, 'previous', 'sending', 'status', 'accepted',
+        'reached', jsonb_build_array('accepted'), 'at', at, 'error_code', NULL, 'reason', NULL)
+FROM generate_series(1, :events) AS n,
+    LATERAL (SELECT CAST(:now AS timestamptz) - interval '12 days' * n / :events AS at, md5(n::text)::uuid::text
+             AS message) AS a
+ORDER BY n DESC
+"""
+
+_DEAD_LETTERS = """
+INSERT INTO dead_letters (id, group_name, event_id, stream, entry_id, tick, seq, type, key, envelope, failed, crashed,
+    taken_over, error_class, error, stack, history, release, first_failed_at, died_at, status, resolved_at, resolved_by)
+SELECT ese_uuid7(), 'messaging.count', gen_random_uuid(), 'messaging.message.v1', '1-' || n, 1, n,
+    'MessageStatusChanged', 'key-' || n, jsonb_build_object('data', '{}'::jsonb, 'time', at), 8, 0, 0,
+    (ARRAY['ValueError', 'KeyError', 'TimeoutError'])[1 + n % 3], 'Error ' || n % 7, 'stack', '[]'::jsonb, '0', at, at,
+    status, CASE WHEN status <> 'open' THEN at + interval '1 hour' END, CASE WHEN status <> 'open' THEN 'operator' END
+FROM generate_series(1, :dead_letters) AS n, LATERAL (SELECT CAST(:now AS timestamptz) - n * interval '3 hours' AS at,
+    (ARRAY['open', 'redriven', 'discarded'])[1 + n % 3] AS status) AS a
+"""
+
 
 async def build(database: Database, scale: Scale, now: datetime) -> None:
     """Fill an empty, migrated database; its last campaign was launched two hours before `now` (aware)."""
@@ -244,9 +273,11 @@ async def build(database: Database, scale: Scale, now: datetime) -> None:
         "now": now, "contacts": scale.contacts, "campaigns": scale.campaigns, "large": scale.large_campaigns,
         "small": scale.small_audience, "imports": scale.imports, "inbound": scale.inbound,
         "monitoring": scale.monitoring_events, "audit": scale.audit, "alerts": scale.alerts,
+        "events": scale.events, "dead_letters": scale.dead_letters,
     }  # fmt: skip
     people = (_CONTACTS, _CONSENT_CHANGES, _IMPORTS, _REJECTS, _INBOUND)
-    for statement in (*people, _CONTENT, _CAMPAIGNS, _MONITORING, _AUDIT, _ALERTS):
+    backbone = (_PARTITIONS, _EVENTS, _DEAD_LETTERS)
+    for statement in (*people, _CONTENT, _CAMPAIGNS, _MONITORING, _AUDIT, _ALERTS, *backbone):
         await _run(database, statement, everywhere)
     await _run(database, _NO_COUNTS, {})
     async with database.transaction() as tx:

@@ -15,7 +15,7 @@ from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.entrypoints.health.probes import _children
 from event_stream_engine.live import heartbeats
 from event_stream_engine.live.heartbeats import NEEDED, heard, keep
-from tests.faults.scene import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from event_stream_engine.messaging.actions.sending import SendPlan
 from event_stream_engine.messaging.gateway import Accepted, MessageGateway, OutgoingMessage, SendOutcome
 from event_stream_engine.messaging.pace import Pace
 from event_stream_engine.messaging.pipeline import Pipeline, Window
-from tests.faults.scene import until
 from tests.messaging.conftest import World
+from tests.waiting import until
 
 BOUND = 800
 

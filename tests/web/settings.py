@@ -7,6 +7,7 @@ from tests.sandbox.conftest import ACCOUNT_SID, AUTH_TOKEN
 from tests.web.client import ORIGIN
 
 PASSWORD = "correct horse battery"
+SECRET_KEY = "k" * 40
 
 
 def settings_for(database_url: str, redis_url: str, home: Path, **changes: str) -> Settings:
@@ -15,7 +16,7 @@ def settings_for(database_url: str, redis_url: str, home: Path, **changes: str) 
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "ESE_HOME": str(home),
-            "ESE_SECRET_KEY": "k" * 40,
+            "ESE_SECRET_KEY": SECRET_KEY,
             "ESE_PUBLIC_URL": ORIGIN,
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": AUTH_TOKEN,

@@ -15,7 +15,7 @@ from event_stream_engine.database.capacity import connections
 from event_stream_engine.entrypoints.health import capacity
 from event_stream_engine.entrypoints.metrics import gathering
 from tests.conftest import Addresses, execute
-from tests.faults.scene import until
+from tests.waiting import until
 from tests.web.client import Client
 
 
