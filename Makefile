@@ -57,9 +57,9 @@ soak: ## The same for MINUTES=… without a pause; the seed is printed when it f
 	@ESE_TEST_FAULT_SEEDS="$(or $(SEEDS),$(shell date +%s))" ESE_TEST_FAULT_SECONDS=$$(( $(or $(MINUTES),60) * 60 )) \
 	$(BIN)/python -m pytest -q tests/faults/test_random_faults.py
 
-large: ## Build a platform that is a year old, and ask every GET with every filter (SCALE=0.1 for a tenth of it)
-	@$(prepare) --development --no-ui
-	@SCALE="$(or $(SCALE),1)" exec $(BIN)/python -m tests.large
+large: ## Build a platform that is a year old, ask every GET with every filter, open every page (SCALE=0.1 for a tenth of it)
+	@$(prepare) --development
+	@SCALE="$(or $(SCALE),1)" ONLY="$(ONLY)" exec $(BIN)/python -m tests.large
 
 outage: ## Kill PostgreSQL under a stream of monitoring events, for MINUTES=10, and account for each event
 	@$(prepare) --development --no-ui

@@ -19,7 +19,7 @@ describe("figures", () => {
   });
   it("are told in units a person uses", () => {
     expect(bytes(512 * 1024 * 1024)).toBe("512 MB");
-    expect([duration(0.25), duration(75), duration(7500)]).toEqual(["250 ms", "1 min", "2 h 05 min"]);
+    expect([0.25, 75, 7500, 3600, 86_400, 90_000].map((seconds) => duration(seconds))).toEqual(["250 ms", "1 min", "2 h 05 min", "1 h", "1 day", "25 h"]);
     expect([ago(0, 90_000), ago(600_000, 0)]).toEqual(["2 min ago", "in 10 min"]);
   });
 });
