@@ -79,7 +79,15 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
             <Refusals campaignId={campaign.id} refusals={data.refusals} />
           </div>
         )}
-        {!data.retired_at && <People campaignId={campaign.id} counts={data.counts} />}
+        {data.retired_at ? (
+          <div id="people" className="scroll-mt-20">
+            <Card title="People">
+              <p className="text-muted">Who got it is no longer stored: its messages were removed.</p>
+            </Card>
+          </div>
+        ) : (
+          <People campaignId={campaign.id} counts={data.counts} />
+        )}
       </div>
     </>
   );
