@@ -81,8 +81,8 @@ def import_for_real(page: Page) -> None:
 
 
 def accounting(page: Page) -> dict[str, int]:
-    """The figures under "Every row, accounted for"."""
-    region = page.get_by_role("region", name="Every row, accounted for")
+    """The figures under "All rows"."""
+    region = page.get_by_role("region", name="All rows")
     return {
         term.inner_text().strip(): number(figure.inner_text())
         for term, figure in zip(region.locator("dt").all(), region.locator("dd:first-of-type").all(), strict=True)

@@ -93,11 +93,11 @@ def test_a_key_is_shown_once_works_and_is_revoked(signed_in: Watched, platform: 
     page.get_by_role("button", name="New API key").click()
     page.get_by_label(re.compile("^Name")).fill("Weekly report")
     page.get_by_text("campaigns:read", exact=True).click()
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Create key").click()
     secret = page.get_by_role("alertdialog").locator("code").first.inner_text()
     program = Api(platform.api.origin, token=secret)
     assert program.get("/api/v1/campaigns")["items"] is not None
-    page.get_by_role("button", name="I have kept it").click()
+    page.get_by_role("button", name="I have saved it").click()
     assert secret not in page.content()
     page.get_by_role("button", name="Revoke Weekly report").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Revoke key").click()

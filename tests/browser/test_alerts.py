@@ -55,7 +55,7 @@ def test_an_alert_reaches_the_bell_and_is_looked_after(signed_in: Watched, platf
     page = signed_in.page()
     page.goto("/")
     go(page, "Alerts")
-    bell(page, "none fires")
+    bell(page, "none firing")
     page.evaluate("window.notReloaded = true")
     with a_dead_letter(platform):
         bell(page, "1 alert firing, 1 unread")
@@ -74,7 +74,7 @@ def test_an_alert_reaches_the_bell_and_is_looked_after(signed_in: Watched, platf
         dialog.get_by_label("Why").fill("Known, mended tomorrow")
         page.keyboard.press("Enter")
         expect(row.get_by_text("“Known, mended tomorrow”")).to_be_visible()
-        bell(page, "none fires")
+        bell(page, "none firing")
         row.get_by_role("button", name="End silence").click()
         row.get_by_role("button", name=re.compile("^Acknowledge")).click()
         expect(row.get_by_text("Acknowledged", exact=True)).to_be_visible()
@@ -103,11 +103,11 @@ def test_a_rule_is_silenced_before_it_fires(signed_in: Watched, platform: Runnin
     with a_dead_letter(platform):
         row = page.get_by_role("list", name="Open alerts").get_by_role("listitem").filter(has_text=GROUP)
         expect(row.get_by_text("Silenced", exact=True)).to_be_visible(timeout=FINDS_MS)
-        bell(page, "none fires")
+        bell(page, "none firing")
         row.get_by_role("button", name="End silence of the rule").click()
         expect(row.get_by_text("Firing", exact=True)).to_be_visible()
         expect(rule.get_by_role("button", name="Silence EseDeadLetters")).to_be_visible()
-    bell(page, "none fires")
+    bell(page, "none firing")
     assert signed_in.complaints == []
 
 

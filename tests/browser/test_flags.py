@@ -30,7 +30,7 @@ def test_a_flags_life(signed_in: Watched, platform: RunningPlatform) -> None:
     page.get_by_label("Name").fill(NAME)
     page.get_by_label("Description").fill("The form of the journey")
     page.get_by_label("Why").fill("Try it")
-    page.get_by_role("button", name="Make the flag").click()
+    page.get_by_role("button", name="Create flag").click()
     page.get_by_role("heading", level=1, name=NAME).wait_for()
 
     page.get_by_role("button", name="Roll out by percentage").click()
@@ -76,7 +76,7 @@ def test_flags_that_do_not_go_together_are_refused_where_they_are_edited(signed_
     page.get_by_label("Why").fill("Larger")
     page.locator("[role=dialog]").get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("These flags do not go together")
-    page.get_by_role("button", name="Keep as it is").click()
+    page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Undo edits").click()
     expect(page.get_by_label("Value", exact=True).first).to_have_value("100")
 

@@ -132,7 +132,7 @@ def test_a_campaign_is_scheduled_and_taken_off_the_schedule(signed_in: Watched, 
     page.get_by_role("button", name="Schedule").click()
     page.get_by_role("dialog").get_by_role("button", name=re.compile("^Schedule for")).click()
     page.get_by_text(re.compile("^Launches ")).wait_for()
-    steps.confirm(page, "Take off schedule", "Back to a draft")
+    steps.confirm(page, "Unschedule", "Back to a draft")
     page.get_by_text("Draft", exact=True).first.wait_for()
     assert signed_in.complaints == []
 

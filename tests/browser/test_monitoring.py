@@ -79,13 +79,13 @@ def test_a_flush_answers_what_was_written(signed_in: Watched) -> None:
     with page.expect_response(re.compile("/metrics/flush$")) as answered:
         page.get_by_role("button", name="Flush now").click()
     answer = answered.value.json()
-    shown = page.get_by_role("status", name="Answer to the flush")
+    shown = page.get_by_role("status", name="Result of the flush")
     expect(shown).to_contain_text("Flushed" if answer["flushed"] else "Not flushed")
     expect(shown).to_contain_text(
         f"persisted {answer['persisted']:,} · pending {answer['pending']:,} · sink {answer['sink']}"
     )
     assert (answer["flushed"], answer["sink"]) == (True, "postgresql")
-    expect(page.get_by_role("region", name="Where every event went")).not_to_contain_text(
+    expect(page.get_by_role("region", name="Event accounting")).not_to_contain_text(
         re.compile(r"Imbalance [^0\s]")
     )
     assert signed_in.complaints == []
@@ -103,7 +103,7 @@ def test_a_breaker_is_held_open_and_reset(signed_in: Watched, platform: RunningP
         with page.expect_response(re.compile("/metrics/flush$")) as answered:
             page.get_by_role("button", name="Flush now").click()
         assert not answered.value.json()["flushed"], "what an open breaker guards is not written"
-        expect(page.get_by_role("status", name="Answer to the flush")).to_contain_text("Not flushed")
+        expect(page.get_by_role("status", name="Result of the flush")).to_contain_text("Not flushed")
         breaker.get_by_role("button", name=f"Reset {BREAKER}").click()
         page.get_by_role("button", name="Reset it").click()
         expect(breaker).to_contain_text("Closed", timeout=ARRIVES_MS)
@@ -188,7 +188,7 @@ def test_a_circuit_that_is_held_open_is_named_on_every_page(signed_in: Watched, 
     page.goto("/contacts")
     api.post("/api/v1/monitoring/breakers/twilio/open", {"reason": "Their incident 7"})
     try:
-        banner = page.get_by_role("alert").filter(has_text="No message leaves.")
+        banner = page.get_by_role("alert").filter(has_text="No messages are sent.")
         expect(banner).to_contain_text("holds the circuit twilio open since", timeout=ARRIVES_MS)
         expect(banner).to_contain_text("Their incident 7")
         page.goto("/alerts")

@@ -90,7 +90,7 @@ def test_an_admin_ends_one_session_of_a_colleague_and_the_other_goes_on(
     found = {account["email"]: account["id"] for account in platform.api.get("/api/v1/accounts", limit="200")["items"]}
     admin = signed_in.page()
     admin.goto(f"/accounts/{found[colleague.email]}")
-    going = admin.get_by_role("list", name="Sessions that go on").get_by_role("listitem")
+    going = admin.get_by_role("list", name="Active sessions").get_by_role("listitem")
     expect(going).to_have_count(2)
     going.filter(has_text="Chrom").get_by_role("button", name=re.compile("^End the session of")).click()
     admin.get_by_text(re.compile("^Bo is signed out of")).wait_for()
@@ -116,7 +116,7 @@ def test_dead_letters_are_looked_at_and_settled_by_their_cause(signed_in: Watche
     assert violations(page) == []
     cause.get_by_role("button", name=re.compile("^Discard all of")).click()
     dialog = page.get_by_role("alertdialog")
-    expect(dialog).to_contain_text("7 letters match: every open letter of this cause.")
+    expect(dialog).to_contain_text("7 letters match: every open dead letter of this cause.")
     dialog.get_by_label("Why").fill("Their messages were deleted")
     dialog.get_by_role("button", name="Discard 7 letters").click()
     page.get_by_text("7 letters discarded").wait_for()

@@ -79,7 +79,7 @@ def turn_on(page: Page) -> tuple[str, list[str]]:
     page.get_by_alt_text("QR code for your authenticator app").wait_for()
     secret = page.get_by_text(re.compile(r"^([A-Z2-7]{4} ){7}[A-Z2-7]{4}$")).inner_text()
     assert barriers(page) == []
-    page.get_by_label("Code that the app shows").fill(code_of(secret))
+    page.get_by_label("Code from the app").fill(code_of(secret))
     page.get_by_role("dialog").get_by_role("button", name="Turn on").click()
     page.get_by_role("heading", name="Two-step sign-in is on").wait_for()
     codes = page.get_by_role("list", name="Backup codes").get_by_role("listitem").all_inner_texts()
@@ -112,7 +112,7 @@ def test_two_step_sign_in_from_the_qr_code_to_the_next_sign_in(
     page.get_by_role("heading", level=1, name="Overview").wait_for()
 
     steps.open_profile(page)
-    row = page.get_by_role("list", name="Sessions that go on").get_by_role("listitem").filter(has_text="This one")
+    row = page.get_by_role("list", name="Active sessions").get_by_role("listitem").filter(has_text="This one")
     assert "with password and code" in row.inner_text()
     page.get_by_role("button", name="Turn off").click()
     page.get_by_label("Your password").fill(PASSWORD)
@@ -155,7 +155,7 @@ def test_a_copied_session_is_told_until_the_person_knows(
     page.get_by_text("Ended within 30 days: 1").click()
     page.get_by_text(": a copy of its key was used").wait_for()
     assert barriers(page) == []
-    page.get_by_role("button", name="I know about it").click()
+    page.get_by_role("button", name="Dismiss").click()
     page.get_by_role("alert").wait_for(state="detached")
 
 
@@ -167,7 +167,7 @@ def test_an_admin_ends_a_colleagues_sessions_and_resets_their_two_step_sign_in(
     found = {account["email"]: account["id"] for account in platform.api.get("/api/v1/accounts", limit="200")["items"]}
     admin = signed_in.page()
     admin.goto(f"/accounts/{found[colleague.email]}")
-    expect(admin.get_by_role("list", name="Sessions that go on").get_by_role("listitem")).to_have_count(1)
+    expect(admin.get_by_role("list", name="Active sessions").get_by_role("listitem")).to_have_count(1)
     assert barriers(admin) == []
     admin.get_by_role("button", name="End all").click()
     admin.get_by_role("alertdialog").get_by_role("button", name="End them").click()

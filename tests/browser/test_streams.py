@@ -200,7 +200,7 @@ def refuses_a_wrong_rate(page: Page) -> None:
         expect(dialog.get_by_role("button", name=re.compile("^Redrive"))).to_be_disabled()
     dialog.get_by_label("At most a second").fill("10000")
     expect(dialog.get_by_role("button", name=re.compile("^Redrive"))).to_be_enabled()
-    dialog.get_by_role("button", name="Leave them").click()
+    dialog.get_by_role("button", name="Cancel").click()
     dialog.wait_for(state="detached")
 
 

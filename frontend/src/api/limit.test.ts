@@ -13,7 +13,7 @@ const hangs = ({ signal }: Request) =>
 describe("a request", () => {
   it("is given up after its time, and says what to do", async () => {
     await expect(send(request(), 5, hangs)).rejects.toMatchObject({ code: "timeout", title: "Still waiting", status: 0 });
-    await expect(send(request("POST"), 5, hangs)).rejects.toThrow(/look before you try again/);
+    await expect(send(request("POST"), 5, hangs)).rejects.toThrow(/check before you try again/);
   });
   it("is answered as before in time", async () => {
     expect(await (await send(request(), 1000, () => Promise.resolve(new Response("yes")))).text()).toBe("yes");

@@ -15,7 +15,7 @@ export function limitOf(method: string, url: string): number {
 /** No answer came in time. A write may have been done all the same. */
 export function late(method: string, ms: number): Problem {
   const waited = `The server has not answered for ${Math.round(ms / 1000)} seconds.`;
-  const what = method === "GET" ? "It may be busy or restarting. Retry; if this goes on, look at System status under Alerts." : "What you asked for may still be done. Reload the page and look before you try again.";
+  const what = method === "GET" ? "It may be busy or restarting. Retry; if this goes on, look at System status under Alerts." : "The request may still complete. Reload the page and check before you try again.";
   return new Problem({ status: 0, code: "timeout", title: "Still waiting", detail: `${waited} ${what}` });
 }
 

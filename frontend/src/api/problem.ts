@@ -60,7 +60,7 @@ export function problemFrom(status: number, body: unknown, headers?: Headers): P
 export const detailsOf = (problem: Problem): string => [problem.status || null, problem.code, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ");
 
 export const unreachable = (): Problem =>
-  new Problem({ status: 0, code: "unreachable", title: "The server does not answer", detail: "Check that Event Stream Engine is running and that this device is online." });
+  new Problem({ status: 0, code: "unreachable", title: "The server is not responding", detail: "Check that Event Stream Engine is running and that this device is online." });
 
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;

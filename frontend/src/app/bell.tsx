@@ -18,7 +18,7 @@ export function Bell() {
   const summary = useQuery({ ...alertSummaryQuery(), enabled: settled }).data;
   const firing = summary?.firing ?? 0;
   const unread = summary?.unread ?? 0;
-  const label = summary ? `Alerts: ${firing === 0 ? "none fires" : `${plural(firing, "alert")} firing`}${unread > 0 ? `, ${unread} unread` : ""}` : "Alerts";
+  const label = summary ? `Alerts: ${firing === 0 ? "none firing" : `${plural(firing, "alert")} firing`}${unread > 0 ? `, ${unread} unread` : ""}` : "Alerts";
   const face = (
     <>
       <BellIcon aria-hidden className="size-[18px]" />

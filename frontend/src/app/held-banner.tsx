@@ -21,7 +21,7 @@ export function HeldBanner() {
     <>
       {restored?.state === "held" && path !== "/streams" && (
         <p role="alert" className={`${banner} border-bad bg-bad-soft`}>
-          <span className="font-medium text-bad">{`Sending is held since ${restored.since ? dateTime(restored.since) : "a moment ago"}.`}</span> The database is older than what was sent. No message and no mail leaves.{" "}
+          <span className="font-medium text-bad">{`Sending has been on hold since ${restored.since ? dateTime(restored.since) : "a moment ago"}.`}</span> The database was restored to a time before the last messages were sent. No messages and no emails go out.{" "}
           <Link to="/streams" className={link}>
             See why and what to do
           </Link>

@@ -7,7 +7,7 @@ const hold: HoldOnPart = { kind: "circuit", name: "twilio", process: "", by: "An
 describe("what is held", () => {
   it("says first that no message leaves, then who holds what", () => {
     const { headline, detail } = heldWords(hold);
-    expect(headline).toBe("No message leaves.");
+    expect(headline).toBe("No messages are sent.");
     expect(detail).toMatch(/^Ana holds the circuit twilio open since .*2026.*\.$/);
   });
 
@@ -19,6 +19,6 @@ describe("what is held", () => {
   });
 
   it("names nobody for an order from the command line", () => {
-    expect(heldWords({ ...hold, by: null }).detail).toMatch(/^Somebody at the command line holds/);
+    expect(heldWords({ ...hold, by: null }).detail).toMatch(/^Someone at the command line holds/);
   });
 });

@@ -3,7 +3,7 @@ import { dateTime } from "../lib/format";
 
 /** What is held, by whom and since when; then the given reason. */
 export function heldWords({ kind, name, process, by, since, reason, stops_sending: stops }: HoldOnPart): { headline: string; detail: string } {
-  const who = by ?? "Somebody at the command line";
+  const who = by ?? "Someone at the command line";
   const why = reason ? `: “${reason}”` : ".";
   if (kind === "group") {
     const what = stops ? `paused the consumer group ${name}` : "paused it";
@@ -14,4 +14,4 @@ export function heldWords({ kind, name, process, by, since, reason, stops_sendin
   return { headline: stops ? NOTHING_LEAVES : `The circuit ${name} is held open.`, detail: `${who} ${what}${where} since ${dateTime(since)}${why}` };
 }
 
-const NOTHING_LEAVES = "No message leaves.";
+const NOTHING_LEAVES = "No messages are sent.";

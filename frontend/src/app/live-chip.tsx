@@ -13,7 +13,7 @@ interface Look {
 
 function describe(live: LiveState, online: boolean): Look {
   if (!online) return { word: "Offline", explain: "This device is offline; figures may be old. It resumes where it stopped.", look: "text-warn border-warn/50 bg-warn-soft" };
-  if (live.paused) return { word: live.waiting > 0 ? `Paused · ${count(live.waiting)}` : "Paused", explain: "Figures stand still. Press to follow again.", look: "text-warn border-warn/50 bg-warn-soft" };
+  if (live.paused) return { word: live.waiting > 0 ? `Paused · ${count(live.waiting)}` : "Paused", explain: "Live updates are paused. Press to resume.", look: "text-warn border-warn/50 bg-warn-soft" };
   if (live.status === "live") return { word: "Live", explain: "Connected: changes appear as they happen. Press to pause.", look: "text-ok border-ok/50 bg-ok-soft", pulse: true };
   if (live.status === "connecting" || live.status === "idle") return { word: "Connecting", explain: "Opening the live connection.", look: "text-muted border-line-strong" };
   return { word: "Reconnecting", explain: "The live connection is down; figures may be old. It resumes where it stopped.", look: "text-bad border-bad/50 bg-bad-soft" };

@@ -52,8 +52,8 @@ function Firing() {
     return (
       <div className="flex flex-col items-center gap-2 px-6 py-10 text-center text-muted">
         <BellOff aria-hidden className="size-6" />
-        <p className="text-md font-medium text-text">Nothing fires</p>
-        <p>What begins appears here at once.</p>
+        <p className="text-md font-medium text-text">No active alerts</p>
+        <p>New alerts appear here at once.</p>
       </div>
     );
   return (

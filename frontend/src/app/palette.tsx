@@ -97,7 +97,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               <Kbd>Esc</Kbd>
             </SearchField>
             <div role="group" aria-label="Results" tabIndex={0} className="max-h-[56dvh] overflow-auto outline-offset-[-2px]">
-            <Menu aria-label="Commands" className="p-2 outline-none" onClose={onClose} renderEmptyState={() => <p className="px-3 py-6 text-center text-muted">Nothing matches.</p>}>
+            <Menu aria-label="Commands" className="p-2 outline-none" onClose={onClose} renderEmptyState={() => <p className="px-3 py-6 text-center text-muted">No results.</p>}>
               {groups.map((group) => (
                 <MenuSection key={group.title} id={group.title}>
                   <Header className="px-3 pt-2.5 pb-1 text-xs font-medium text-muted">{group.title}</Header>

@@ -5,8 +5,8 @@ import { places } from "./nav";
 const general: [string[], string][] = [
   [["Ctrl", "K"], "Search and commands"],
   [["/"], "Filter the list on this page"],
-  [["?"], "This sheet"],
-  [["Esc"], "Close what is open"],
+  [["?"], "Show keyboard shortcuts"],
+  [["Esc"], "Close the open dialog or menu"],
 ];
 
 export default function ShortcutSheet({ onClose }: { onClose: () => void }) {
@@ -25,7 +25,7 @@ export default function ShortcutSheet({ onClose }: { onClose: () => void }) {
           </div>
         ))}
       </dl>
-      <p className="mt-5 text-sm text-muted">Single keys can be switched off in Settings; they never act while you type.</p>
+      <p className="mt-5 text-sm text-muted">You can turn off single-key shortcuts in Settings. They are ignored while you type.</p>
     </Dialog>
   );
 }

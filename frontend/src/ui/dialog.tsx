@@ -53,11 +53,13 @@ interface ConfirmProps {
   /** Runs the action; its rejection is shown in the dialog, which stays open. */
   onConfirm: () => Promise<unknown>;
   action: string;
+  /** What leaves all as it is; where the action itself cancels something, "Cancel" would be taken for it. */
+  dismiss?: string;
   danger?: boolean;
   children: ReactNode;
 }
 
-export function ConfirmDialog({ title, open, onClose, onConfirm, action, danger, children }: ConfirmProps) {
+export function ConfirmDialog({ title, open, onClose, onConfirm, action, dismiss = "Cancel", danger, children }: ConfirmProps) {
   const [pending, setPending] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const close = () => {
@@ -84,7 +86,7 @@ export function ConfirmDialog({ title, open, onClose, onConfirm, action, danger,
       role="alertdialog"
       footer={
         <>
-          <Button onPress={close}>Keep as it is</Button>
+          <Button onPress={close}>{dismiss}</Button>
           <Button variant={danger ? "danger" : "primary"} isPending={pending} onPress={confirm} autoFocus={!danger}>
             {action}
           </Button>

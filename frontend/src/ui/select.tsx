@@ -113,7 +113,7 @@ export function ComboBox({ label, bare, hint, error, required, className, value,
       </div>
       <FieldNotes hint={hint} error={error} />
       <Popover className={cx(popoverClass, "min-w-(--trigger-width) p-1.5")}>
-        <ListBox className="max-h-72 overflow-auto outline-none" renderEmptyState={() => <p className="px-2.5 py-2 text-sm text-muted">Nothing matches.</p>}>
+        <ListBox className="max-h-72 overflow-auto outline-none" renderEmptyState={() => <p className="px-2.5 py-2 text-sm text-muted">No results.</p>}>
           {(option: Option) => (
             <ListBoxItem id={option.id} textValue={option.label} className={itemClass}>
               {({ isSelected }) => <OptionRow option={option} selected={isSelected} />}

@@ -23,7 +23,7 @@ export default function ApiKeys() {
       <PageHeader
         title="API keys"
         back={{ to: "/settings", label: "Settings" }}
-        meta={<span>A key acts in your name, with a part of your permissions, and never with more than your role has.</span>}
+        meta={<span>A key acts on your behalf with a subset of your permissions, never with more than your role allows.</span>}
         actions={
           <Button variant="primary" icon={<Plus aria-hidden />} onPress={() => setMaking(true)}>
             New API key
@@ -75,7 +75,7 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (key: NewApi
         <>
           <Button onPress={onClose}>Cancel</Button>
           <Button variant="primary" type="submit" form="new-key" isDisabled={name.trim() === "" || scopes.length === 0} isPending={make.isPending}>
-            Make the key
+            Create key
           </Button>
         </>
       }
@@ -88,7 +88,7 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (key: NewApi
           make.mutate();
         }}
       >
-        <TextField label="Name" required value={name} onChange={setName} autoFocus placeholder="Nightly import" hint="What uses it." error={problem?.field("name")} />
+        <TextField label="Name" required value={name} onChange={setName} autoFocus placeholder="Nightly import" hint="What the key is used for." error={problem?.field("name")} />
         <Select label="Works for" value={days} onChange={setDays} options={lifetimes} />
         <fieldset className="grid gap-1">
           <legend className="mb-1 text-sm font-medium">Permissions</legend>
@@ -110,7 +110,7 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (key: NewApi
 function Secret({ made, onClose }: { made: NewApiKey; onClose: () => void }) {
   const copy = () => navigator.clipboard.writeText(made.secret).then(() => toast.done("Copied"), toast.failed);
   return (
-    <Dialog title={`“${made.name}” is made`} open onClose={onClose} role="alertdialog" footer={<Button variant="primary" onPress={onClose}>I have kept it</Button>}>
+    <Dialog title={`“${made.name}” created`} open onClose={onClose} role="alertdialog" footer={<Button variant="primary" onPress={onClose}>I have saved it</Button>}>
       <div className="grid gap-3">
         <p>This is shown once: keep it where the program finds it. It works until {date(made.expires_at)}.</p>
         <code className="rounded-md border border-line-strong bg-sunken px-3 py-2 font-mono text-sm wrap-anywhere select-all">{made.secret}</code>

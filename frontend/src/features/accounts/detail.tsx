@@ -28,8 +28,8 @@ export default function AccountPage() {
         <>
           <PageHeader title="Account" back={{ to: "/accounts", label: "Accounts" }} />
           <div className="card">
-            <EmptyState title="It is not among those that are loaded" action={accounts.hasNextPage && <Button onPress={() => void accounts.fetchNextPage()}>Load more accounts</Button>}>
-              Or you may not see it.
+            <EmptyState title="The account is not among those that are loaded" action={accounts.hasNextPage && <Button onPress={() => void accounts.fetchNextPage()}>Load more accounts</Button>}>
+              You may also lack the permission to see it.
             </EmptyState>
           </div>
         </>
@@ -60,7 +60,7 @@ function Shown({ account }: { account: Account }) {
           <>
             {mayRead && (
               <Link to="/audit" search={{ actor_id: account.id }} className={buttonClass()}>
-                What they did
+                Activity
               </Link>
             )}
             {mayManage && <Standing account={account} mine={mine} />}
@@ -113,7 +113,7 @@ function RoleCard({ account, mayManage, mine }: { account: Account; mayManage: b
           onChange={setRole}
           options={roleOptions}
           disabled={!mayManage}
-          hint={mayManage ? "In force at once for changes, within a second for what is only read." : "Only an admin changes it."}
+          hint={mayManage ? "Takes effect immediately for changes and within a second for reads." : "Only an admin changes it."}
         />
         {mayManage && (
           <Button variant="primary" className="justify-self-start" isDisabled={role === account.role} onPress={() => setAsking(true)}>
@@ -123,7 +123,7 @@ function RoleCard({ account, mayManage, mine }: { account: Account; mayManage: b
         <RoleMeaning role={role} />
       </div>
       <ConfirmDialog title={`Make ${account.display_name} ${role === "viewer" ? "a" : "an"} ${role}?`} open={asking} onClose={() => setAsking(false)} onConfirm={save} action={`Make ${sentence(role).toLowerCase()}`} danger={mine}>
-        {mine ? <p>This is your own account: you may not be able to take it back yourself.</p> : <p>What they have open goes on with the new role; their API keys never allow more than it does.</p>}
+        {mine ? <p>This is your own account: you may not be able to take it back yourself.</p> : <p>Their sessions continue with the new role. Their API keys never allow more than the role does.</p>}
       </ConfirmDialog>
     </Card>
   );
@@ -150,7 +150,7 @@ function Standing({ account, mine }: { account: Account; mine: boolean }) {
         Disable
       </Button>
       <ConfirmDialog title={`Disable ${account.display_name}?`} open={asking} onClose={() => setAsking(false)} onConfirm={disable} action="Disable account" danger>
-        <p>Their sessions end, and their API keys open nothing until the account is enabled again. What they made stays.</p>
+        <p>Their sessions end, and their API keys stop working until you enable the account again. What they created is not affected.</p>
         {mine && <p className="font-medium">This is your own account: you will be signed out.</p>}
       </ConfirmDialog>
     </>

@@ -22,7 +22,7 @@ export function KeyList({ accountId }: { accountId?: string }) {
   const revoke = async (key: ApiKey) => {
     await revokeKey(key.id);
     await cache.invalidateQueries({ queryKey: ["api-keys"] });
-    toast.done(`${key.name} is revoked`);
+    toast.done(`API key ${key.name} revoked`);
   };
   return (
     <QueryState query={keys} skeleton={<Skeleton rows={3} height={72} className="p-5" />}>
@@ -44,7 +44,7 @@ export function KeyList({ accountId }: { accountId?: string }) {
       )}
       {revoking && (
         <ConfirmDialog title={`Revoke “${revoking.name}”?`} open onClose={() => setRevoking(null)} onConfirm={() => revoke(revoking)} action="Revoke key" danger>
-          <p>Programs that use it are refused from now on. This cannot be undone; a new key can be made.</p>
+          <p>Programs that use this key are refused immediately. This cannot be undone; create a new key instead.</p>
         </ConfirmDialog>
       )}
     </QueryState>

@@ -5,9 +5,9 @@ import { sentence } from "../../lib/format";
 import { Chip, type Tone } from "../../ui/chip";
 
 export const roleHints: Record<Role, string> = {
-  viewer: "Looks; personal data is masked",
-  operator: "Works with contacts, campaigns and streams",
-  admin: "Also accounts, flags and the audit trail",
+  viewer: "Read-only; personal data is masked",
+  operator: "Manages contacts, campaigns and streams",
+  admin: "Also manages accounts, flags and the audit trail",
 };
 export const roleOptions = (Object.keys(roleHints) as Role[]).map((id) => ({ id, label: sentence(id), hint: roleHints[id] }));
 

@@ -45,16 +45,16 @@ export function AccountSessions({ account }: { account: Account }) {
       }
     >
       <QueryState query={query} skeleton={<Skeleton rows={2} className="p-5" />}>
-        <ArrowList aria-label="Sessions that go on">
+        <ArrowList aria-label="Active sessions">
           {going.map((session) => (
             <SessionRow key={session.id} session={session} theirs onEnd={() => end.mutate(session)} pending={end.isPending && end.variables.id === session.id} />
           ))}
         </ArrowList>
-        {going.length === 0 && <p className="px-5 py-4 text-muted">Nowhere signed in.</p>}
+        {going.length === 0 && <p className="px-5 py-4 text-muted">No active sessions.</p>}
         {ended.length > 0 && (
           <details className="border-t border-line">
             <summary className="min-h-11 cursor-pointer px-5 py-3 text-sm text-muted hover:text-text">{`Ended within 30 days: ${ended.length}`}</summary>
-            <ul aria-label="Sessions that ended">
+            <ul aria-label="Ended sessions">
               {ended.map((session) => (
                 <SessionRow key={session.id} session={session} theirs />
               ))}
@@ -63,7 +63,7 @@ export function AccountSessions({ account }: { account: Account }) {
         )}
       </QueryState>
       <ConfirmDialog title={`End ${plural(going.length, "session")} of ${account.display_name}?`} open={asking} onClose={() => setAsking(false)} onConfirm={endAll} action="End them" danger>
-        <p>Whoever uses them has to sign in again. API keys go on: they are revoked one by one.</p>
+        <p>Anyone using them must sign in again. API keys are not affected; revoke them one by one.</p>
       </ConfirmDialog>
     </Card>
   );
@@ -82,7 +82,7 @@ export function AccountTwoStep({ account }: { account: Account }) {
     <Card title="Two-step sign-in" aside={<Chip tone={account.mfa_enabled ? "ok" : "neutral"}>{account.mfa_enabled ? "On" : "Off"}</Chip>}>
       {account.mfa_enabled ? (
         <div className="grid gap-4">
-          <p className="text-muted">Somebody who has lost both the authenticator and the backup codes cannot sign in.</p>
+          <p className="text-muted">Use this for a person who has lost both the authenticator and the backup codes.</p>
           <Button variant="danger" className="justify-self-start" onPress={() => setAsking(true)}>
             Reset two-step sign-in
           </Button>
@@ -91,7 +91,7 @@ export function AccountTwoStep({ account }: { account: Account }) {
         <p className="text-muted">Each person turns it on for themselves, in their profile.</p>
       )}
       <ConfirmDialog title={`Reset two-step sign-in of ${account.display_name}?`} open={asking} onClose={() => setAsking(false)} onConfirm={reset} action="Reset" danger>
-        <p>Make sure that it is they who ask: from then on their password alone is enough. They are told by mail, where the platform sends mail.</p>
+        <p>Verify the person’s identity first: afterwards their password alone is enough to sign in. They are notified by email if the platform sends email.</p>
       </ConfirmDialog>
     </Card>
   );

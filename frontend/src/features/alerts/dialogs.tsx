@@ -61,16 +61,16 @@ export function SilenceDialog({ of, onClose }: { of: { alert: Alert } | { rule: 
       >
         <p className="wrap-anywhere">
           {"rule" in of ? (
-            <>{of.rule.meaning} Its alerts, now or later, notify nobody until </>
+            <>{of.rule.meaning} Current and future alerts of this rule send no notifications until </>
           ) : (
             <>
-              <span className="font-medium">{of.alert.summary}.</span> Nobody is told of it, nor when it comes back, until{" "}
+              <span className="font-medium">{of.alert.summary}.</span> This alert sends no notifications, not even if it fires again, until{" "}
             </>
           )}
           {dateTime(now + Number(hours) * HOUR_MS)}. {"rule" in of ? "They are listed as silenced." : "It stays in the list."}
         </p>
         <Segmented label="For how long" value={hours} onChange={setHours} options={spans} />
-        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Shown beside the alert, and kept in the audit trail." error={silence.error ? asProblem(silence.error).field("reason") : undefined} />
+        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Shown next to the alert and recorded in the audit trail." error={silence.error ? asProblem(silence.error).field("reason") : undefined} />
         <Problems error={silence.error} placed={["reason"]} />
       </form>
     </Dialog>

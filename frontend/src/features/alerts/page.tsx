@@ -29,7 +29,7 @@ export default function Alerts() {
         meta={
           open.data && (
             <>
-              <span>{firing === 0 ? "Nothing fires" : `${plural(firing, "alert")} firing`}</span>
+              <span>{firing === 0 ? "No active alerts" : `${plural(firing, "alert")} firing`}</span>
               <Freshness at={open.dataUpdatedAt} />
             </>
           )
@@ -39,8 +39,8 @@ export default function Alerts() {
         <Card title="Now" padded={false}>
           <QueryState query={open} skeleton={<Skeleton rows={3} height={88} className="p-4" />}>
             {items.length === 0 ? (
-              <EmptyState icon={<BellOff aria-hidden />} title="Nothing fires">
-                The platform judges itself every few seconds. What begins appears here and at the bell.
+              <EmptyState icon={<BellOff aria-hidden />} title="No active alerts">
+                The platform evaluates its alert rules every few seconds. New alerts appear here and in the notification bell.
               </EmptyState>
             ) : (
               <ArrowList aria-label="Open alerts" className="divide-y divide-line border-t border-line bg-solid">

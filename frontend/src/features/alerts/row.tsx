@@ -64,7 +64,7 @@ export function OpenAlert({ alert, onSilence }: { alert: Alert; onSilence: () =>
 function Said({ alert }: { alert: Alert }) {
   const parts = [
     alert.inhibited_by !== null && `A consequence of ${alert.inhibited_by}.`,
-    alert.acknowledged_at !== null && `${alert.acknowledged_by ?? "Somebody at the command line"} looks after it, since ${ago(alert.acknowledged_at)}.`,
+    alert.acknowledged_at !== null && `${alert.acknowledged_by ?? "Someone at the command line"} acknowledged it ${ago(alert.acknowledged_at)}.`,
     alert.silence !== null && `${alert.silence.of === "rule" ? "The rule is silenced" : "Silenced"} by ${alert.silence.by ?? "the command line"} until ${dateTime(alert.silence.ends_at)}: “${alert.silence.reason}”.`,
   ].filter(Boolean);
   return <>{parts.join(" ")}</>;

@@ -24,8 +24,8 @@ export default function RunbookPage() {
               <Definition
                 items={[
                   ["Fires after", rule.hold_seconds === 0 ? "at once" : duration(rule.hold_seconds)],
-                  ["Judged by", rule.judged_here ? "the platform, and Prometheus" : "Prometheus only"],
-                  ["Only a consequence of", rule.silenced_by.length === 0 ? "nothing" : rule.silenced_by.join(", ")],
+                  ["Evaluated by", rule.judged_here ? "the platform, and Prometheus" : "Prometheus only"],
+                  ["Inhibited by", rule.silenced_by.length === 0 ? "nothing" : rule.silenced_by.join(", ")],
                   ["Expression", <code key="expression" className="font-mono text-xs wrap-anywhere whitespace-pre-wrap">{rule.expression}</code>],
                 ]}
               />

@@ -45,7 +45,7 @@ export default function Audit() {
       <QueryState query={entries} skeleton={<Skeleton rows={10} height={56} />}>
         {shown.length === 0 ? (
           <div className="card">
-            <EmptyState icon={<ScrollText aria-hidden />} title={isFiltered ? "No entry matches" : "Nothing was recorded yet"} action={isFiltered && <Button onPress={() => set(everything)}>Show everything</Button>}>
+            <EmptyState icon={<ScrollText aria-hidden />} title={isFiltered ? "No entry matches" : "Nothing recorded yet"} action={isFiltered && <Button onPress={() => set(everything)}>Show everything</Button>}>
               Every change that a person makes is recorded here.
             </EmptyState>
           </div>
@@ -83,7 +83,7 @@ function Filters({ filters, set }: { filters: AuditFilters; set: (change: AuditF
         bare
         value={filters.actor_id ?? "any"}
         onChange={(id) => set({ actor_id: id === "any" ? undefined : id })}
-        options={[{ id: "any", label: "Anybody" }, ...people.map((account) => ({ id: account.id, label: account.display_name }))]}
+        options={[{ id: "any", label: "Anyone" }, ...people.map((account) => ({ id: account.id, label: account.display_name }))]}
       />
       <Select
         label="Action"
@@ -212,7 +212,7 @@ function Proof({ proof }: { proof: AuditProof }) {
           {proof.last_hash && (
             <>
               {" "}
-              Keep this elsewhere, to prove later that nothing was cut off: <code className="font-mono text-xs wrap-anywhere">{`${proof.last_id}:${proof.last_hash}`}</code>
+              Store this value elsewhere to prove later that no entries were removed: <code className="font-mono text-xs wrap-anywhere">{`${proof.last_id}:${proof.last_hash}`}</code>
             </>
           )}
         </p>

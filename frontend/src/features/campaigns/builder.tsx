@@ -119,7 +119,7 @@ function Builder({ campaign }: { campaign?: Campaign }) {
       <PageHeader needs="campaigns:write"
         title={campaign ? campaign.name : draft.name.trim() || "New campaign"}
         back={{ to: "/campaigns", label: "Campaigns" }}
-        meta={<span>{campaign ? (dirty ? "Unsaved changes" : "Draft saved") : dirty && !savable(draft) ? "Kept in this browser until it has a name and a template" : "Not saved yet"}</span>}
+        meta={<span>{campaign ? (dirty ? "Unsaved changes" : "Draft saved") : dirty && !savable(draft) ? "Saved in this browser until it has a name and a template" : "Not saved yet"}</span>}
         actions={
           <>
             {campaign?.status === "draft" && (

@@ -32,7 +32,7 @@ export function Controls({ campaign }: { campaign: Campaign }) {
       )}
       {status === "scheduled" && (
         <Button icon={<CalendarX aria-hidden />} onPress={() => setAsking("unschedule")}>
-          Take off schedule
+          Unschedule
         </Button>
       )}
       {status === "running" && (
@@ -50,8 +50,8 @@ export function Controls({ campaign }: { campaign: Campaign }) {
           Cancel campaign
         </Button>
       )}
-      <ConfirmDialog title="Take it off the schedule?" open={asking === "unschedule"} onClose={close} onConfirm={run(unscheduleCampaign)} action="Back to a draft">
-        <p>It becomes a draft again and is launched only when you say so.</p>
+      <ConfirmDialog title="Unschedule this campaign?" open={asking === "unschedule"} onClose={close} onConfirm={run(unscheduleCampaign)} action="Back to a draft">
+        <p>It becomes a draft again. Nothing is sent until you launch it.</p>
       </ConfirmDialog>
       <ConfirmDialog title="Pause this campaign?" open={asking === "pause"} onClose={close} onConfirm={run(pauseCampaign)} action="Pause">
         <p>{plural(open, "person waits", "people wait")}; nothing more is sent to them until you resume. Messages that Twilio has already accepted are delivered.</p>
@@ -60,9 +60,9 @@ export function Controls({ campaign }: { campaign: Campaign }) {
         {campaign.pause_reason && <p>It was paused because: {campaign.pause_reason}</p>}
         <p>Sending goes on to {plural(open, "person", "people")}, each checked against consent again.</p>
       </ConfirmDialog>
-      <ConfirmDialog title="Cancel this campaign?" open={asking === "cancel"} onClose={close} onConfirm={run(cancelCampaign)} action={status === "scheduled" ? "Cancel the launch" : `Cancel for ${plural(open, "person", "people")}`} danger>
+      <ConfirmDialog title="Cancel this campaign?" open={asking === "cancel"} onClose={close} onConfirm={run(cancelCampaign)} action={status === "scheduled" ? "Cancel the launch" : `Cancel for ${plural(open, "person", "people")}`} dismiss="Keep the campaign" danger>
         {status === "scheduled" ? (
-          <p>It will not launch. Nobody has been sent anything.</p>
+          <p>It will not launch. No messages have been sent.</p>
         ) : (
           <p>
             {plural(open, "person", "people")} of {count(campaign.counts.audience)} will not get it. What was sent stays sent; a canceled campaign cannot be resumed.

@@ -32,7 +32,7 @@ export function funnelStages({ campaign, counts, funnel }: Pick<CampaignSummary,
 export function Funnel({ data, read }: { data: CampaignSummary; read: boolean }) {
   const { campaign, funnel } = data;
   const isLaunched = campaign.launched_at !== null && campaign.status !== "canceled";
-  if (funnel.audience === 0) return <p className="py-6 text-muted">{isLaunched ? "The people of this campaign are being worked out." : "The people of this campaign are worked out at launch."}</p>;
+  if (funnel.audience === 0) return <p className="py-6 text-muted">{isLaunched ? "The audience is being determined." : "The audience is fixed at launch."}</p>;
   return (
     <ol className="grid gap-3.5 pt-1">
       {funnelStages(data, read).map(({ label, value, of, aside }) => (
@@ -58,7 +58,7 @@ const errorFilter = (code: string): RecipientFilters => (/^\d+$/.test(code) ? { 
 
 export function Errors({ campaignId, errors }: { campaignId: string; errors: CampaignSummary["errors"] }) {
   return (
-    <Card title="Errors, and what to do">
+    <Card title="Errors">
       {errors.length === 0 ? (
         <p className="text-muted">No message has failed.</p>
       ) : (
@@ -82,7 +82,7 @@ export function Errors({ campaignId, errors }: { campaignId: string; errors: Cam
 
 export function Refusals({ campaignId, refusals }: { campaignId: string; refusals: CampaignSummary["refusals"] }) {
   return (
-    <Card title="Left out, and why">
+    <Card title="Left out, by reason">
       {refusals.length === 0 ? (
         <p className="text-muted">Nobody was left out.</p>
       ) : (

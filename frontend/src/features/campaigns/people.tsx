@@ -76,7 +76,7 @@ export function People({ campaignId, counts }: { campaignId: string; counts: Cou
         </div>
         <QueryState query={people} skeleton={<Skeleton rows={6} className="p-4" />}>
           {rows.length === 0 ? (
-            <EmptyState title={narrowed ? "Nobody is in this state now" : "Nobody yet"} />
+            <EmptyState title={narrowed ? "No people match these filters" : "No people yet"} />
           ) : (
             <DataGrid
               label="People of this campaign"
@@ -128,7 +128,7 @@ function MessageDrawer({ recipient, onClose }: { recipient: Recipient; onClose: 
             <>
               <section>
                 <h3 className="mb-2 font-semibold">Message</h3>
-                <p className="rounded-md border border-line bg-solid px-4 py-3 whitespace-pre-wrap wrap-anywhere">{message.data.body || (message.data.status === "queued" || message.data.status === "deferred" ? "Not written yet: its turn has not come." : "Never sent.")}</p>
+                <p className="rounded-md border border-line bg-solid px-4 py-3 whitespace-pre-wrap wrap-anywhere">{message.data.body || (message.data.status === "queued" || message.data.status === "deferred" ? "Not rendered yet: the message is still queued." : "Never sent.")}</p>
               </section>
               <section>
                 <h3 className="mb-2 font-semibold">Receipts from Twilio</h3>

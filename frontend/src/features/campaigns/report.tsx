@@ -42,7 +42,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
         back={{ to: "/campaigns", label: "Campaigns" }}
         meta={
           <>
-            {standsStill(data) ? <Chip tone="warn">Stands still</Chip> : <CampaignChip campaign={campaign} />}
+            {standsStill(data) ? <Chip tone="warn">Stalled</Chip> : <CampaignChip campaign={campaign} />}
             {campaign.template && (
               <Link to="/templates/$templateId" params={{ templateId: campaign.template.id }} className="underline-offset-4 hover:underline">
                 {campaign.template.name}, {channelName(campaign.template.channel)}
@@ -69,7 +69,7 @@ function Report({ data, at }: { data: CampaignSummary; at: number }) {
               <Timeline points={data.timeline} seconds={data.timeline_seconds} read={tellsRead(data)} starting={isStarting(data)} />
             </Suspense>
           </Card>
-          <Card title="How far it got, in total">
+          <Card title="Funnel">
             <Funnel data={data} read={tellsRead(data)} />
           </Card>
         </div>
@@ -105,7 +105,7 @@ function Quiet({ data: { campaign, counts, quiet } }: { data: CampaignSummary })
       <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
       <span>
         <span className="font-semibold">{`${messageNames.deferred}${until ? ` until ${dateTime(until)} (${ago(until, now)})` : ""}.`}</span>{" "}
-        {`${plural(counts.deferred, "person is", "people are")} in quiet hours now. Sending goes on by itself.`}
+        {`${plural(counts.deferred, "person is", "people are")} in quiet hours now. Sending continues by itself afterwards.`}
       </span>
     </p>
   );
@@ -120,7 +120,7 @@ function Notice({ data }: { data: CampaignSummary }) {
       <p role="status" className={`${look} border-warn/60 bg-warn-soft`}>
         <PauseCircle aria-hidden className="mt-0.5 size-5 shrink-0 text-warn" />
         <span>
-          <span className="font-semibold">Paused.</span> {campaign.pause_reason ?? "Nothing is sent until it is resumed."}
+          <span className="font-semibold">Paused.</span> {campaign.pause_reason ?? "No messages are sent until it is resumed."}
         </span>
       </p>
     );
@@ -140,7 +140,7 @@ function Notice({ data }: { data: CampaignSummary }) {
       <p className={`${look} border-info/50 bg-info-soft`}>
         <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" />
         <span>
-          Launches {dateTime(campaign.scheduled_at)} ({ago(campaign.scheduled_at, now)}). Who gets it is worked out then.
+          Launches {dateTime(campaign.scheduled_at)} ({ago(campaign.scheduled_at, now)}). The audience is fixed at launch.
         </span>
       </p>
     );
@@ -158,10 +158,10 @@ function StandsStill({ standstill }: { standstill: NonNullable<CampaignSummary["
       {isUsual ? <Hourglass aria-hidden className="mt-0.5 size-5 shrink-0 text-info" /> : <CircleAlert aria-hidden className="mt-0.5 size-5 shrink-0 text-bad" />}
       <div className="min-w-0">
         <p className="font-semibold">
-          Nothing has moved since {time(since)}{waiting > 0 && `; ${plural(waiting, "person waits", "people wait")}`}.
+          No progress since {time(since)}{waiting > 0 && `; ${plural(waiting, "person waits", "people wait")}`}.
         </p>
         <p>{message}</p>
-        <p className="text-muted">{resumesAt ? `It ${isUsual ? "goes on" : "is tried again"} ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn} {resumesAt && !isUsual && goesOn}</p>
+        <p className="text-muted">{resumesAt ? `It ${isUsual ? "continues" : "is retried"} ${dateTime(resumesAt)} (${ago(resumesAt, now)}).` : goesOn} {resumesAt && !isUsual && goesOn}</p>
       </div>
     </div>
   );
@@ -172,7 +172,7 @@ function ended({ campaign, counts }: CampaignSummary, now: number): string {
   const waits = awaited(campaign, now);
   if (waits > 0) return `All sent, ${count(waits)} on their way`;
   const silent = onTheWay(counts);
-  return `Completed${campaign.completed_at ? ` ${dateTime(campaign.completed_at)}` : ""}${silent > 0 ? `; of ${count(silent)} no outcome came` : ""}`;
+  return `Completed${campaign.completed_at ? ` ${dateTime(campaign.completed_at)}` : ""}${silent > 0 ? `; ${count(silent)} without a final status` : ""}`;
 }
 
 function pace(data: CampaignSummary, now: number): string {
@@ -203,7 +203,7 @@ function Progress({ data }: { data: CampaignSummary }) {
   if (counts.audience === 0 && isStarting(data))
     return (
       <p role="status" className="card flex items-center gap-2.5 px-5 py-5 text-md">
-        <Spinner /> Launched. The people of this campaign are being worked out.
+        <Spinner /> Launched. The audience is being determined.
       </p>
     );
   if (counts.audience === 0) return null;
@@ -216,7 +216,7 @@ function Progress({ data }: { data: CampaignSummary }) {
         </p>
         <p className="text-muted tabular">{pace(data, now)}</p>
       </div>
-      <h2 className="-mb-1 text-sm text-muted">Where everybody is now: each person is in one state</h2>
+      <h2 className="-mb-1 text-sm text-muted">Current state of each person</h2>
       <PartsBar label="People by state" parts={parts} />
       <PartsLegend parts={parts} />
     </section>
@@ -235,7 +235,7 @@ function Figures({ data }: { data: CampaignSummary }) {
       <Stat label={`Delivery rate${soFar}`} value={percent(rates.delivery)} hint={`${count(counts.delivered + counts.read)} delivered of ${count(outcomes(counts))} with an outcome${onTheWay(counts) > 0 ? `, ${count(onTheWay(counts))} on their way` : ""}`} />
       {tellsRead(data) && <Stat label="Read rate" value={percent(rates.read)} hint={`${count(counts.read)} read of ${count(counts.delivered + counts.read)} delivered`} />}
       <Stat label="Failure rate" value={percent(rates.failure)} hint={`${count(counts.failed + counts.undelivered)} failed or undelivered`} tone={rates.failure !== null && rates.failure > 0.05 ? "bad" : undefined} />
-      <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `half are faster; 95 % under ${duration(speed.p95)}` : "no delivery yet"} />
+      <Stat label="Time to deliver" value={speed ? duration(speed.p50) : "–"} hint={speed ? `median; 95 % within ${duration(speed.p95)}` : "no delivery yet"} />
       <Stat label="Replies" value={count(data.replies)} />
       <Stat label="Wrote STOP" value={count(data.opt_outs)} hint="after this campaign’s message" tone={data.opt_outs > 0 ? "warn" : undefined} />
     </dl>

@@ -60,7 +60,7 @@ function Findings({ data }: { data: Preflight }) {
           <li key={problem.code + problem.message} className={`flex gap-3 rounded-md border px-4 py-3 ${error ? "border-bad bg-bad-soft" : "border-warn/60 bg-warn-soft"}`}>
             <Icon aria-hidden className={`mt-0.5 size-[18px] shrink-0 ${error ? "text-bad" : "text-warn"}`} />
             <span>
-              <span className="font-semibold">{error ? "Stops the launch: " : "Know this: "}</span>
+              <span className="font-semibold">{error ? "Blocks the launch: " : "Warning: "}</span>
               {problem.message}
             </span>
           </li>
@@ -126,7 +126,7 @@ function Settings({ campaign, onStep }: { campaign: Campaign; onStep: (step: Ste
 function Previews({ data, campaign }: { data: Preflight; campaign: Campaign }) {
   if (data.previews.length === 0) return null;
   return (
-    <Card title="As they will read it">
+    <Card title="Preview">
       <ul className="flex snap-x gap-4 overflow-x-auto pb-2" tabIndex={0} aria-label="Previews">
         {data.previews.map((preview) => (
           <li key={preview.contact_id} className="flex w-[264px] shrink-0 snap-start flex-col">
@@ -203,7 +203,7 @@ function ScheduleDialog({ campaign, data, onClose, onDone }: { campaign: Campaig
       <div className="grid gap-4">
         <TextField label="Date and time" type="datetime-local" value={wall} onChange={setWall} error={past ? "This time has passed." : undefined} />
         <ComboBox label="In the time zone" value={zone} onChange={setZone} options={zones()} />
-        {at && !past && <p className="text-sm text-muted">That is {dateTime(at)} where you are. Who is in the segment is worked out at that moment.</p>}
+        {at && !past && <p className="text-sm text-muted">That is {dateTime(at)} where you are. The audience is fixed at that moment.</p>}
         <Problems error={schedule.error} />
       </div>
     </Dialog>
@@ -245,7 +245,7 @@ function TestDialog({ campaign, onClose }: { campaign: Campaign; onClose: () => 
           send.mutate();
         }}
       >
-        <TextField label="To" type="tel" required value={phone} onChange={setPhone} autoFocus placeholder="+351 912 345 678" hint="The consent gate holds for tests too." />
+        <TextField label="To" type="tel" required value={phone} onChange={setPhone} autoFocus placeholder="+351 912 345 678" hint="Consent rules apply to tests, too." />
         {refused && (
           <p role="alert" className="rounded-md border border-bad bg-bad-soft px-3 py-2 text-sm">
             <span className="font-semibold">Not sent ({refused.status}).</span> {refused.detail}

@@ -45,7 +45,7 @@ export function AudienceStep({ draft, change, errorOf }: StepProps) {
             onChange={(audience) => change({ audience })}
             options={[
               { id: "everyone", label: "Everyone who opted in", hint: optedIn === undefined ? undefined : `${count(optedIn)} right now` },
-              { id: "segment", label: "A segment", hint: "Who is in it is worked out at launch; of those, only people who opted in will get it." },
+              { id: "segment", label: "A segment", hint: "The audience is fixed at launch. Only people who opted in get it." },
             ]}
           />
           {draft.audience === "segment" && (
@@ -82,7 +82,7 @@ export function TemplateStep({ draft, change, errorOf }: StepProps) {
   return (
     <QueryState query={templates}>
       <div className="grid gap-4 lg:grid-cols-[minmax(0,1.6fr)_minmax(20rem,1fr)]">
-        <Card title="What they get">
+        <Card title="Message">
           <RadioCards
             label="Template"
             error={errorOf("template_id")}
@@ -160,7 +160,7 @@ export function DeliveryStep({ draft, change, errorOf }: StepProps) {
       {adding && <SenderForm channel={channel} onClose={() => setAdding(false)} onAdded={(added) => change({ sender_id: added.id })} />}
       <Card title="Quiet hours">
         <div className="grid gap-4">
-          <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages that fall into them wait until these end; none is dropped.">
+          <Switch checked={draft.quiet} onChange={(quiet) => change({ quiet })} hint="Messages due during quiet hours wait until they end; none is dropped.">
             Keep quiet hours
           </Switch>
           {draft.quiet && (
@@ -169,7 +169,7 @@ export function DeliveryStep({ draft, change, errorOf }: StepProps) {
               <TextField label="Until" type="time" value={draft.quiet_end} onChange={(quiet_end) => change({ quiet_end })} error={errorOf("quiet_end")} />
             </div>
           )}
-          <ComboBox label="Time zone where contact and number tell none" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} error={errorOf("timezone")} />
+          <ComboBox label="Time zone if neither contact nor number gives one" value={draft.timezone} onChange={(timezone) => change({ timezone })} options={zones()} error={errorOf("timezone")} />
         </div>
       </Card>
     </div>

@@ -202,7 +202,7 @@ function Timeline({ contactId }: { contactId: string }) {
   return (
     <Card title="Timeline">
       <QueryState query={timeline} skeleton={<Skeleton rows={5} />}>
-        {entries.length === 0 && <p className="text-muted">Nothing has happened yet.</p>}
+        {entries.length === 0 && <p className="text-muted">No activity yet.</p>}
         <ol className="relative grid gap-5 before:absolute before:top-3 before:bottom-3 before:left-[15px] before:w-px before:bg-line">
           {entries.map((entry, index) => {
             const Icon = icons[entry.kind] ?? Pencil;

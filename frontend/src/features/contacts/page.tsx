@@ -173,7 +173,7 @@ function Nobody({ filtered, onFile }: { filtered: boolean; onFile: (file: File) 
           </FileButton>
         }
       >
-        Nothing is written before you have mapped its columns and seen a dry run.
+        Nothing is imported until you map the columns and review a dry run.
       </EmptyState>
     </div>
   );

@@ -46,7 +46,7 @@ export function ReasonDialog({ title, action, danger, onClose, run, children }: 
       role={danger ? "alertdialog" : undefined}
       footer={
         <>
-          <Button onPress={onClose}>Keep as it is</Button>
+          <Button onPress={onClose}>Cancel</Button>
           <Button variant={danger ? "danger" : "primary"} type="submit" form="flag-reason" isDisabled={reason.trim() === ""} isPending={act.isPending}>
             {action}
           </Button>
@@ -62,7 +62,7 @@ export function ReasonDialog({ title, action, danger, onClose, run, children }: 
         }}
       >
         {children}
-        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Kept with the change, for good." />
+        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Recorded with the change." />
         <Problems error={act.error} />
       </form>
     </Dialog>
@@ -77,7 +77,7 @@ export function KillDialog({ flag, onClose }: { flag: Flag; onClose: () => void 
   return (
     <ReasonDialog title={`Kill ${flag.name}?`} action="Kill it" danger onClose={onClose} run={run}>
       <p>
-        Everybody gets “{shownValue(flag.off)}”, in every process within a second; rules, targets and the percentage are not asked. They are kept, and apply again when the kill switch is lifted.
+        Everyone gets “{shownValue(flag.off)}”, in every process within a second. Rules, targets and the percentage are ignored until the kill switch is lifted.
       </p>
     </ReasonDialog>
   );
@@ -92,7 +92,7 @@ export function RemoveDialog({ flag, onClose }: { flag: Flag; onClose: () => voi
   };
   return (
     <ReasonDialog title={`Remove ${flag.name}?`} action="Remove flag" danger onClose={onClose} run={run}>
-      <p>Whoever still asks for it gets the default written in the code. Its history is kept.</p>
+      <p>Code that still evaluates it gets the default given in code. Its history is kept.</p>
     </ReasonDialog>
   );
 }
@@ -119,7 +119,7 @@ export function NewFlag({ onClose }: { onClose: () => void }) {
     mutationFn: () => createFlag(name.trim(), type, parsed.ok ? parsed.value : null, description.trim(), reason.trim()),
     onSuccess: (flag) => {
       void cache.invalidateQueries({ queryKey: ["flags"] });
-      toast.done(`${flag.name} is made`);
+      toast.done(`${flag.name} created`);
       void navigate({ to: "/flags/$flagName", params: { flagName: flag.name } });
     },
   });
@@ -133,7 +133,7 @@ export function NewFlag({ onClose }: { onClose: () => void }) {
         <>
           <Button onPress={onClose}>Cancel</Button>
           <Button variant="primary" type="submit" form="new-flag" isDisabled={name.trim() === "" || reason.trim() === "" || !parsed.ok} isPending={add.isPending}>
-            Make the flag
+            Create flag
           </Button>
         </>
       }
@@ -146,7 +146,7 @@ export function NewFlag({ onClose }: { onClose: () => void }) {
           add.mutate();
         }}
       >
-        <TextField label="Name" required mono value={name} onChange={setName} autoFocus placeholder="checkout.new-form" error={problem?.field("name")} hint="What the code asks for; it cannot be changed later." />
+        <TextField label="Name" required mono value={name} onChange={setName} autoFocus placeholder="checkout.new-form" error={problem?.field("name")} hint="The name that the code uses. It cannot be changed later." />
         <Select
           label="Type"
           value={type}
@@ -158,7 +158,7 @@ export function NewFlag({ onClose }: { onClose: () => void }) {
         />
         <ValueField label="Value" type={type} value={value} onChange={setValue} error={parsed.ok ? undefined : parsed.problem} />
         <TextField label="Description" value={description} onChange={setDescription} />
-        <TextField label="Why" required value={reason} onChange={setReason} hint="Kept with the change, for good." />
+        <TextField label="Why" required value={reason} onChange={setReason} hint="Recorded with the change." />
         <Problems error={add.error} />
       </form>
     </Dialog>

@@ -96,22 +96,22 @@ function Targeting({ part, others }: { part: PartProps; others: string[] }) {
   return (
     <>
       <TextField label="Description" value={draft.description} onChange={(description) => change({ description })} />
-      <Section title="Prerequisites" says="Other flags that must give a value first.">
+      <Section title="Prerequisites" says="Other flags that must have a given value first.">
         <Prerequisites {...part} others={others} />
       </Section>
-      <Section title="Individuals" says="Asked before the rules.">
+      <Section title="Individuals" says="Evaluated before the rules.">
         <Targets {...part} />
       </Section>
       <Section title="Rules" says="In this order; the first that matches decides.">
         <Rules {...part} />
       </Section>
       <Rollout {...part} />
-      <Section title="Variants" says="Named values; by weight, each key keeps the one it got.">
+      <Section title="Variants" says="Named values, assigned by weight. Each key keeps its variant.">
         <Variants {...part} />
       </Section>
       <div className="grid gap-4 sm:grid-cols-2">
-        <TextField label="Sticky key" mono value={draft.key} onChange={(key) => change({ key })} hint="The attribute of the context that decides the share." />
-        <TextField label="Salt" mono value={draft.salt} onChange={(salt) => change({ salt })} hint="Another one deals everybody anew." />
+        <TextField label="Sticky key" mono value={draft.key} onChange={(key) => change({ key })} hint="The context attribute that determines the share." />
+        <TextField label="Salt" mono value={draft.salt} onChange={(salt) => change({ salt })} hint="A different salt assigns everyone again." />
       </div>
     </>
   );
@@ -132,7 +132,7 @@ function Rollout({ type, draft, change, problems }: PartProps) {
   const start = () => change({ rollout: { share: "0", serve: { kind: "value", text: type === "bool" ? "true" : draft.value } } });
   if (!rollout)
     return (
-      <Section title="Percentage" says="A share of everybody else, by their sticky key.">
+      <Section title="Percentage" says="A share of everyone else, by sticky key.">
         <div>
           <Button size="sm" onPress={start}>
             Roll out by percentage
@@ -142,7 +142,7 @@ function Rollout({ type, draft, change, problems }: PartProps) {
     );
   const put = (patch: Partial<typeof rollout>) => change({ rollout: { ...rollout, ...patch } });
   return (
-    <Section title="Percentage" says="Raising it keeps everybody who was in; lowering takes out only the last to come in.">
+    <Section title="Percentage" says="Raising it keeps everyone who was included. Lowering it removes only those included last.">
       <div className="grid items-start gap-x-5 gap-y-2 sm:grid-cols-[minmax(0,1fr)_8rem]">
         <PercentSlider label="Percentage" className="sm:mt-5" value={(parseShare(rollout.share) ?? 0) / 100} onChange={(share) => put({ share: String(share) })} />
         <TextField label="Exactly, %" inputMode="decimal" value={rollout.share} onChange={(share) => put({ share })} error={problems["rollout.share"]} />

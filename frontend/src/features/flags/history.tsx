@@ -66,8 +66,8 @@ export function History({ flag, mayChange }: { flag: Flag; mayChange: boolean })
                 </details>
                 {mayChange && row.after && row.version_to !== flag.version && (
                   <div>
-                    <Button size="sm" onPress={() => setBack(row)} aria-label={`Go back to version ${row.version_to}`}>
-                      Go back to it
+                    <Button size="sm" onPress={() => setBack(row)} aria-label={`Restore version ${row.version_to}`}>
+                      Restore
                     </Button>
                   </div>
                 )}
@@ -92,8 +92,8 @@ function Rollback({ flag, to, onClose }: { flag: Flag; to: FlagChange; onClose: 
   const now = Object.fromEntries(Object.entries(flag).filter(([name]) => to.after && name in to.after));
   return (
     <ReasonDialog
-      title={`Go back to version ${to.version_to}?`}
-      action="Go back"
+      title={`Restore version ${to.version_to}?`}
+      action="Restore"
       onClose={onClose}
       run={async (reason) => {
         await rollBackFlag(flag, to.version_to, reason);

@@ -116,10 +116,10 @@ function HealthNotice() {
   if (!health || health.health === "healthy") return null;
   return (
     <div role="status" className="mb-4 rounded-md border border-warn bg-warn-soft px-4 py-3 text-sm">
-      {health.is_stale && <p>The database does not answer: the last good flags are in force{health.age_seconds !== null && `, confirmed ${duration(health.age_seconds)} ago`}.</p>}
+      {health.is_stale && <p>The database does not answer: the last known flags are in effect{health.age_seconds !== null && `, confirmed ${duration(health.age_seconds)} ago`}.</p>}
       {health.issues.length > 0 && (
         <>
-          <p className="font-medium text-warn">What is kept is not in force, because these do not go together:</p>
+          <p className="font-medium text-warn">The stored values are not in effect because they conflict:</p>
           <ul className="list-disc pl-5">
             {health.issues.map((issue) => (
               <li key={issue.code + issue.flag}>{issue.message}</li>

@@ -110,7 +110,7 @@ export function Rules({ type, draft, change, problems }: PartProps) {
   const set = (index: number, patch: Partial<RuleDraft>) => change({ rules: replaced(draft.rules, index, { ...draft.rules[index]!, ...patch }) });
   const fresh: RuleDraft = { when: [{ attribute: "", op: "in", values: "" }], share: "100", serve: { kind: "value", text: type === "bool" ? "true" : draft.value } };
   return (
-    <List empty="No rule: the context is not asked." count={draft.rules.length} add="Add rule" onAdd={() => change({ rules: [...draft.rules, fresh] })}>
+    <List empty="No rules." count={draft.rules.length} add="Add rule" onAdd={() => change({ rules: [...draft.rules, fresh] })}>
       {draft.rules.map((rule, index) => (
         <Entry key={index} name={`Rule ${index + 1}`} onRemove={() => change({ rules: without(draft.rules, index) })}>
           {rule.when.map((constraint, at) => {
@@ -147,7 +147,7 @@ export function Targets({ type, draft, change, problems }: PartProps) {
   const set = (index: number, patch: Partial<Draft["targets"][number]>) => change({ targets: replaced(draft.targets, index, { ...draft.targets[index]!, ...patch }) });
   const fresh: Draft["targets"][number] = { keys: "", serve: { kind: "value", text: type === "bool" ? "true" : draft.value } };
   return (
-    <List empty="Nobody is named." count={draft.targets.length} add="Name individuals" onAdd={() => change({ targets: [...draft.targets, fresh] })}>
+    <List empty="No individuals." count={draft.targets.length} add="Name individuals" onAdd={() => change({ targets: [...draft.targets, fresh] })}>
       {draft.targets.map((target, index) => (
         <Entry key={index} name={`Individuals ${index + 1}`} onRemove={() => change({ targets: without(draft.targets, index) })}>
           <TextField label="Keys" mono value={target.keys} onChange={(keys) => set(index, { keys })} hint="Separated by commas." />
@@ -161,7 +161,7 @@ export function Targets({ type, draft, change, problems }: PartProps) {
 export function Prerequisites({ draft, change, problems, others }: PartProps & { others: string[] }) {
   const set = (index: number, patch: Partial<Draft["prerequisites"][number]>) => change({ prerequisites: replaced(draft.prerequisites, index, { ...draft.prerequisites[index]!, ...patch }) });
   return (
-    <List empty="It needs no other flag." count={draft.prerequisites.length} add="Add prerequisite" onAdd={() => change({ prerequisites: [...draft.prerequisites, { flag: others[0] ?? "", value: "true" }] })}>
+    <List empty="No prerequisites." count={draft.prerequisites.length} add="Add prerequisite" onAdd={() => change({ prerequisites: [...draft.prerequisites, { flag: others[0] ?? "", value: "true" }] })}>
       {draft.prerequisites.map((wanted, index) => (
         <Entry key={index} name={`Prerequisite ${index + 1}`} onRemove={() => change({ prerequisites: without(draft.prerequisites, index) })}>
           <div className="grid gap-3 sm:grid-cols-2">

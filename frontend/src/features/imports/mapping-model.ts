@@ -33,14 +33,14 @@ export const datesOptions: { id: Dates | "text"; label: string }[] = [
   { id: "day_first", label: "Dates, day before month" },
   { id: "month_first", label: "Dates, month before day" },
   { id: "iso", label: "Dates, year first only" },
-  { id: "text", label: "Texts, as they stand" },
+  { id: "text", label: "Text, unchanged" },
 ];
 
 /** What is done with a column's dates, and whether the file says so or it is assumed. */
 export function datesNote(found: NonNullable<ImportPreview["columns"][number]["dates"]>, chosen: Dates | null): { text: string; assumed: boolean } {
   const { example, reads_as: readsAs } = found;
-  if (chosen === null) return { text: "Kept as they stand: rules about dates find only those written like 2026-03-31.", assumed: false };
-  if (chosen !== found.dates) return { text: "Read as you say; what is no date so stays as it stands, and is counted.", assumed: false };
+  if (chosen === null) return { text: "Left unchanged: date rules match only values like 2026-03-31.", assumed: false };
+  if (chosen !== found.dates) return { text: "Read as chosen. Values that are not dates stay unchanged and are counted.", assumed: false };
   if (example === null || readsAs === null) return { text: "Dates with the year first.", assumed: false };
   if (found.assumed) return { text: `Read with assumptions: ${example} as ${date(readsAs)}. The values looked at do not decide which number is the month.`, assumed: true };
   return { text: `${example} is ${date(readsAs)}, which settles the others.`, assumed: false };

@@ -126,7 +126,7 @@ function MappingForm({ item, preview, onStarted }: { item: Import; preview: Impo
               ]}
             />
             {problem === null && <ConsentCounts item={item} body={startWith(preview.columns, choices, true)} />}
-            <p className="text-xs text-muted">Whoever opted out or wrote STOP stays so, whatever the file says; such rows are counted.</p>
+            <p className="text-xs text-muted">People who opted out or wrote STOP stay so regardless of the file. Such rows are counted.</p>
           </div>
         </Card>
         <Problems error={start.error} placed={["default_region", "consent_source"]} />

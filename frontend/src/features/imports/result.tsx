@@ -124,7 +124,7 @@ function Running({ item, at }: { item: Import; at: number }) {
           Cancel
         </Button>
       </div>
-      <ConfirmDialog title="Cancel this import?" open={asking} onClose={() => setAsking(false)} onConfirm={cancel} action="Cancel the import" danger>
+      <ConfirmDialog title="Cancel this import?" open={asking} onClose={() => setAsking(false)} onConfirm={cancel} action="Cancel the import" dismiss="Keep importing" danger>
         <p>
           {count(item.rows_read)} rows were read so far. {item.dry_run ? "A dry run writes nothing." : "What the finished page then counts as created or updated stays written."}
         </p>
@@ -147,7 +147,7 @@ function accounts(item: Import): (Part & { hint: string })[] {
 function Accounting({ item }: { item: Import }) {
   const parts = accounts(item);
   return (
-    <section aria-label="Every row, accounted for" className="grid gap-3">
+    <section aria-label="All rows" className="grid gap-3">
       <dl className="grid grid-cols-2 gap-3 md:grid-cols-3 xl:grid-cols-6">
         {parts.map((part) => (
           <Stat key={part.id} label={part.label} value={count(part.value)} hint={part.hint} tone={part.id === "rejected" && part.value > 0 ? "bad" : undefined} />

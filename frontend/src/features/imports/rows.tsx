@@ -12,7 +12,7 @@ import { QueryState, Skeleton } from "../../ui/states";
 const rejectColumns: Column<Reject>[] = [
   { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
   { id: "reason", header: "Reason", width: "minmax(16rem, 1.4fr)", cell: (row) => <span title={row.reason}>{row.reason}</span> },
-  { id: "row", header: "Row as it was", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row || "Erased"}</span> },
+  { id: "row", header: "Original row", width: "minmax(16rem, 2fr)", cell: (row) => <span title={row.row} className="font-mono text-xs text-muted">{row.row || "Erased"}</span> },
 ];
 
 export function Rejects({ item }: { item: Import }) {
@@ -44,7 +44,7 @@ const mergeColumns: Column<MergedRow>[] = [
   { id: "line", header: "Line", width: "4rem", cell: (row) => <span className="tabular">{count(row.line)}</span> },
   { id: "into", header: "Merged into line", width: "8rem", cell: (row) => <span className="tabular">{count(row.first_line)}</span> },
   { id: "phone", header: "Number", width: "minmax(9.5rem, 0.6fr)", cell: (row) => <span className="tabular">{row.phone || "Erased"}</span> },
-  { id: "said", header: "What the row says", width: "minmax(16rem, 2fr)", cell: (row) => <span title={said(row)} className="text-muted">{said(row)}</span> },
+  { id: "said", header: "Values of the row", width: "minmax(16rem, 2fr)", cell: (row) => <span title={said(row)} className="text-muted">{said(row)}</span> },
 ];
 
 export function Merges({ item }: { item: Import }) {

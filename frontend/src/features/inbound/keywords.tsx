@@ -63,7 +63,7 @@ function Word({ keyword }: { keyword: Keyword }) {
   const act = () =>
     change.mutate(
       { word: keyword.word, add: removed },
-      { onError: toast.failed, onSuccess: () => !removed && toast.undo(`“${keyword.word}” is off the list`, () => change.mutate({ word: keyword.word, add: true })) },
+      { onError: toast.failed, onSuccess: () => !removed && toast.undo(`“${keyword.word}” removed from the list`, () => change.mutate({ word: keyword.word, add: true })) },
     );
   return (
     <span className={cx("inline-flex min-h-8 items-center rounded-md border border-line bg-sunken pl-2.5", keyword.origin === "required" && "pr-2.5")}>
@@ -71,7 +71,7 @@ function Word({ keyword }: { keyword: Keyword }) {
       {keyword.origin === "required" ? (
         <span className="ml-2 text-xs text-muted" title="An opt-out for Twilio and under 47 CFR 64.1200(a)(10)">always</span>
       ) : (
-        <IconButton needs="contacts:write" label={removed ? `Put ${keyword.word} back on the list` : `Take ${keyword.word} off the list`} onPress={act} isPending={change.isPending}>
+        <IconButton needs="contacts:write" label={removed ? `Restore ${keyword.word}` : `Remove ${keyword.word} from the list`} onPress={act} isPending={change.isPending}>
           {removed ? <RotateCcw /> : <X />}
         </IconButton>
       )}

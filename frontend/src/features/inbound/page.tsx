@@ -41,7 +41,7 @@ function KnownUntil() {
   if (failing.length > 0)
     return (
       <span role="status" className="font-medium text-warn">
-        Twilio has not listed messages since {dateTime(failing.reduce((first, at) => (at < first ? at : first)))}: a STOP may be unknown.
+        Twilio has not listed messages since {dateTime(failing.reduce((first, at) => (at < first ? at : first)))}: a STOP may be missing.
       </span>
     );
   const complete = listings.flatMap((listing) => (listing.succeeded_at === null ? [] : [listing.complete_until]));
@@ -58,7 +58,7 @@ const columns: Column<InboundMessage>[] = [
   { id: "from", header: "From", width: "minmax(12rem, 1.2fr)", cell: (row) => <><PersonCell message={row} /> <span className="text-sm text-muted">{channelName(row.channel)}</span></> },
   { id: "text", header: "Text", width: "minmax(8.5rem, 2.4fr)", cell: (row) => <span title={row.text}>{shownText(row)}</span> },
   { id: "review", header: "Opt-out?", width: "13.5rem", cell: (row) => <Review message={row} /> },
-  { id: "effect", header: "What it did", width: "minmax(9rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
+  { id: "effect", header: "Effect", width: "minmax(9rem, 1.4fr)", cell: (row) => <Effect message={row} /> },
 ];
 
 const kinds: { id: InboundKind | "any" | "review"; label: string }[] = [

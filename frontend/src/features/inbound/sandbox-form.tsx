@@ -40,9 +40,9 @@ export function SandboxForm() {
   });
   const problem = inject.error ? asProblem(inject.error) : null;
   return (
-    <Card title="Play a message" aside={<span className="text-sm text-muted">Sandbox only</span>} className="mb-4">
+    <Card title="Simulate a message" aside={<span className="text-sm text-muted">Sandbox only</span>} className="mb-4">
       {senders.data && numbers.length === 0 ? (
-        <p className="text-muted">Add a sender with a phone number first; the message needs somebody to be addressed to.</p>
+        <p className="text-muted">Add a sender with a phone number first; the message needs a recipient.</p>
       ) : (
         <form
           className="grid items-start gap-3 md:grid-cols-[minmax(0,1.2fr)_minmax(0,1.2fr)_minmax(0,1.4fr)_auto]"

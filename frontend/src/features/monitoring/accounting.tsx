@@ -9,11 +9,11 @@ import { Freshness, QueryState, Skeleton } from "../../ui/states";
 import { SimpleTable } from "../../ui/table";
 import { stageWords } from "./words";
 
-/** Where every event went, stage by stage; the sides of each line are equal, or it says by how much they are not. */
+/** Event accounting, stage by stage; the sides of each line are equal, or it says by how much they are not. */
 export function AccountingCard() {
   const figures = useQuery(figuresQuery());
   return (
-    <Card title="Where every event went" padded={false} aside={figures.data && <Freshness at={figures.dataUpdatedAt} />}>
+    <Card title="Event accounting" padded={false} aside={figures.data && <Freshness at={figures.dataUpdatedAt} />}>
       <QueryState query={figures} skeleton={<Skeleton rows={5} className="px-5 pb-5" />}>{figures.data && <Stages figures={figures.data} />}</QueryState>
     </Card>
   );
@@ -50,7 +50,7 @@ function Stages({ figures }: { figures: MonitoringFigures }) {
         </ul>
       ) : (
         <SimpleTable
-          label="Where every event went"
+          label="Event accounting"
           head={[{ label: "Stage" }, ...columns.map((label) => ({ label, align: "end" as const, narrow: true })), { label: "Balance", narrow: true }]}
           rows={stages.map(([name, stage]) => ({
             key: name,

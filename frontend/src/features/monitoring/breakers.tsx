@@ -23,7 +23,7 @@ export function BreakersCard({ rows }: { rows: readonly Row[] }) {
       <QueryState query={breakers} skeleton={<Skeleton rows={4} height={88} className="px-5 pb-5" />}>
         {breakers.data?.is_complete === false && <p className="px-5 pb-3 text-sm text-warn">Redis does not answer, so only the breakers of the process that answers are known.</p>}
         {breakers.data?.items.length === 0 ? (
-          <EmptyState title="No process tells of a breaker">A breaker stands before each call to another server.</EmptyState>
+          <EmptyState title="No breakers reported">A circuit breaker guards each call to another server.</EmptyState>
         ) : (
           <ul className="divide-y divide-line border-t border-line bg-solid">
             {breakers.data?.items.map((breaker) => (
@@ -43,7 +43,7 @@ function BreakerItem({ breaker, readAt, changes }: { breaker: Breaker; readAt: n
   const [tone, word] = breakerWords[breaker.state];
   const act = (what: "open" | "reset") => async () => {
     await (what === "open" ? openBreaker(breaker.name, reason.trim()) : resetBreaker(breaker.name));
-    toast.done(what === "open" ? `${breaker.name} is to be held open` : `${breaker.name} is to be closed`);
+    toast.done(what === "open" ? `${breaker.name} will be held open` : `${breaker.name} will be closed`);
     await Promise.all([cache.invalidateQueries({ queryKey: ["monitoring"] }), cache.invalidateQueries({ queryKey: ["dashboard"] })]);
   };
   return (
@@ -80,9 +80,9 @@ function BreakerItem({ breaker, readAt, changes }: { breaker: Breaker; readAt: n
         </ol>
       )}
       <ConfirmDialog title={`Hold ${breaker.name} open?`} open={asking === "open"} onClose={() => setAsking(null)} onConfirm={act("open")} action="Hold it open" danger>
-        <p>Every call behind it is refused until somebody resets it. What it would have written or sent waits, within its bounds; nothing is discarded for it.</p>
-        <p>Every process obeys within two seconds, also one that starts later.</p>
-        <TextField label="Why" value={reason} onChange={setReason} hint="Shown here while it is held, and kept in the audit log." />
+        <p>Every call through it is refused until someone resets it. Pending writes and messages wait within their limits; nothing is discarded.</p>
+        <p>It takes effect in every process within two seconds, also in those that start later.</p>
+        <TextField label="Why" value={reason} onChange={setReason} hint="Shown here while it is held, and recorded in the audit trail." />
       </ConfirmDialog>
       <ConfirmDialog title={`Reset ${breaker.name}?`} open={asking === "reset"} onClose={() => setAsking(null)} onConfirm={act("reset")} action="Reset it">
         <p>It closes in every process as if nothing had happened, and calls are made again at once. If the other side is still down, it opens again after five failures in a row.</p>
@@ -152,7 +152,7 @@ function failures(each: BreakerProcess): string {
 function Again({ each, readAt }: { each: BreakerProcess; readAt: number }) {
   const now = useTick(1000);
   if (each.state === "forced_open") return <>Refuses every call until it is reset.</>;
-  if (each.state === "disabled") return <>Lets every call pass and learns nothing until it is reset.</>;
+  if (each.state === "disabled") return <>Allows every call and records nothing until it is reset.</>;
   if (each.state === "half_open") return <>Tries one call at a time.</>;
   if (each.state === "closed") return null;
   const left = (each.retry_after ?? 0) - Math.max(0, now - readAt) / 1000;

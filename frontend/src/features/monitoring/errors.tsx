@@ -21,13 +21,13 @@ export function ErrorsCard({ rows: live, ready, onOpen }: { rows: readonly Row[]
   const isWhole = !stored.hasNextPage && !stored.isError;
   return (
     <Card title="Recent errors" padded={false} aside={rows.length > 0 && <span className="text-xs text-muted tabular">{isWhole ? count(rows.length) : `the newest ${count(rows.length)}`}</span>}>
-      {stored.isError && <p className="px-5 pb-3 text-sm text-warn">What was written before cannot be read now. Here is what came live.</p>}
+      {stored.isError && <p className="px-5 pb-3 text-sm text-warn">Stored errors cannot be loaded now. Only live errors are shown.</p>}
       {rows.length === 0 && (!ready || stored.isPending) ? (
         <Skeleton rows={1} className="px-5 pt-2 pb-5" />
       ) : rows.length === 0 ? (
         <p className="flex items-center gap-2 px-5 pb-5 text-muted">
           <ShieldCheck aria-hidden className="size-4 text-ok" />
-          No critical event among those that are kept.
+          No critical events stored.
         </p>
       ) : (
         <ul aria-label="Recent errors" className="divide-y divide-line border-t border-line bg-solid">

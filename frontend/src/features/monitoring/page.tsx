@@ -30,7 +30,7 @@ export default function Monitoring() {
         meta={
           <>
             <LineChip />
-            {backlog.missed > 0 && <span className="text-warn tabular">{plural(backlog.missed, "event")} went by unseen: replaced by newer ones, shed, or older than the channel’s history.</span>}
+            {backlog.missed > 0 && <span className="text-warn tabular">{plural(backlog.missed, "event")} were not shown: replaced by newer ones, dropped, or older than the channel’s history.</span>}
           </>
         }
       />

@@ -58,7 +58,7 @@ function Waiting({ persister }: { persister: PersisterFigures }) {
           "Last flush",
           last ? (
             <span key="last" title={dateTime(last.at)}>
-              {ago(last.at, Math.max(now, Date.parse(last.at)))}, {plural(last.persisted, "event")} written{last.complete ? "" : "; the database did not take the rest"}
+              {ago(last.at, Math.max(now, Date.parse(last.at)))}, {plural(last.persisted, "event")} written{last.complete ? "" : "; the database did not store the rest"}
             </span>
           ) : (
             "none yet"
@@ -72,18 +72,18 @@ function Waiting({ persister }: { persister: PersisterFigures }) {
 /** The answer as the server gave it: "flushed" is true only after the commit. */
 function Answer({ result }: { result: FlushResult }) {
   return (
-    <div role="status" aria-label="Answer to the flush" className="grid grid-cols-[minmax(0,1fr)] gap-2 rounded-md border border-line bg-solid px-4 py-3 text-sm">
+    <div role="status" aria-label="Result of the flush" className="grid grid-cols-[minmax(0,1fr)] gap-2 rounded-md border border-line bg-solid px-4 py-3 text-sm">
       <p className="flex flex-wrap items-center gap-x-3 gap-y-1 tabular">
         <Chip tone={result.flushed ? "ok" : "bad"}>{result.flushed ? "Flushed" : "Not flushed"}</Chip>
         <span>
           persisted {count(result.persisted)} · pending {count(result.pending)} · sink {result.sink}
         </span>
       </p>
-      {!result.flushed && <p className="text-muted">The database did not take everything; what is left waits and is tried again.</p>}
+      {!result.flushed && <p className="text-muted">The database did not store everything. The rest waits and is retried.</p>}
       <details>
-        <summary className="min-h-6 w-fit cursor-pointer rounded-md text-xs text-muted underline-offset-4 hover:underline pointer-coarse:min-h-11">The whole answer</summary>
+        <summary className="min-h-6 w-fit cursor-pointer rounded-md text-xs text-muted underline-offset-4 hover:underline pointer-coarse:min-h-11">Full response</summary>
         <div className="mt-2">
-          <JsonView label="The whole answer" value={result} />
+          <JsonView label="Full response" value={result} />
         </div>
       </details>
     </div>

@@ -14,7 +14,7 @@ export function PoolsCard() {
     <Card title="Connection pools" padded={false} aside={breakers.data && <Freshness at={breakers.dataUpdatedAt} />}>
       <QueryState query={breakers} skeleton={<Skeleton rows={3} height={32} className="px-5 pb-5" />}>
         {pools.length === 0 ? (
-          <EmptyState title="No process tells of a pool">Each process that keeps connections tells of them.</EmptyState>
+          <EmptyState title="No connection pools reported">Processes report their connection pools here.</EmptyState>
         ) : (
           <ul aria-label="Connection pools" className="divide-y divide-line border-t border-line bg-solid">
             {pools.map((pool) => (

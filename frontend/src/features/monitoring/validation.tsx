@@ -18,11 +18,11 @@ export function ValidationCard() {
 
 function Rules({ figures }: { figures: ValidationFigures }) {
   const rules = Object.entries(figures.by_rule).toSorted(([, a], [, b]) => b.failed - a.failed);
-  if (rules.length === 0) return <EmptyState title="No event was validated yet">Each event of this process is held to the rules before it is published, unless a flag switches that off.</EmptyState>;
+  if (rules.length === 0) return <EmptyState title="No events validated yet">Each event of this process is validated before it is published, unless a flag turns validation off.</EmptyState>;
   return (
     <>
       <p className="px-5 pb-3 text-sm text-muted tabular">
-        {percent(figures.pass_rate)} of {plural(figures.checked, "event")} kept every rule that counts as an error; {figures.strict ? "strict: those that break one are blocked." : "not strict: those that break one are published all the same."}
+        {percent(figures.pass_rate)} of {plural(figures.checked, "event")} passed every rule of severity error; {figures.strict ? "strict: those that break one are blocked." : "not strict: those that break one are published all the same."}
       </p>
       <SimpleTable
         label="Pass rate of each rule"

@@ -90,7 +90,7 @@ export function lineOf(status: string, catchingUp: boolean, heardAt: number | nu
   if (heardAt === null && !connected) return { tone: "neutral", word: "Connecting", explain: "Opening the live connection.", isLive: false };
   const silent = heardAt === null ? 0 : Math.max(0, now - heardAt);
   if (!connected || silent > SILENT_MS)
-    return { tone: "bad", word: `Stale for ${Math.round(silent / 1000)} s`, explain: "Nothing is heard from the server; it is tried again, and goes on where it stopped.", isLive: false };
-  if (catchingUp) return { tone: "warn", word: "Catching up", explain: "Asking for what happened meanwhile.", isLive: false };
+    return { tone: "bad", word: `Stale for ${Math.round(silent / 1000)} s`, explain: "No response from the server. The connection is retried and resumes where it stopped.", isLive: false };
+  if (catchingUp) return { tone: "warn", word: "Catching up", explain: "Loading what happened in the meantime.", isLive: false };
   return { tone: "ok", word: "Live", explain: "Events appear as they happen.", isLive: true };
 }

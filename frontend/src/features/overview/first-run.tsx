@@ -17,7 +17,7 @@ export function FirstRun({ contacts, setup }: { contacts: number; setup: Dashboa
   const mayBegin = useMay("campaigns:write");
   if (setup.launched || !mayBegin) return null;
   const steps: Step[] = [
-    { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is written before you have seen a dry run.", to: "/imports/new" },
+    { done: contacts > 0, title: "Import contacts", text: "A CSV, JSON or JSON Lines file; nothing is imported until you review a dry run.", to: "/imports/new" },
     { done: setup.templates > 0, title: "Write a template", text: "With placeholders, seen on a phone with a real contact’s values.", to: "/templates/new" },
     { done: setup.segments > 0, title: "Build a segment", text: "Rules over attributes, consent and topics, with a live count.", to: "/segments/new" },
     { done: setup.senders > 0, title: "Add a sender", text: "The WhatsApp or SMS number that messages come from, and how fast it may send.", to: "/senders" },
@@ -25,7 +25,7 @@ export function FirstRun({ contacts, setup }: { contacts: number; setup: Dashboa
   ];
   const next = steps.findIndex((step) => !step.done);
   return (
-    <Card title="From nothing to a first campaign" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of {steps.length} done</span>}>
+    <Card title="Get started" aside={<span className="text-sm text-muted tabular">{steps.filter((step) => step.done).length} of {steps.length} done</span>}>
       <ol className="grid gap-3 md:grid-cols-2 xl:grid-cols-3 2xl:grid-cols-5">
         {steps.map((step, index) => (
           <li key={step.title}>

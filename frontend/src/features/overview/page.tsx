@@ -75,7 +75,7 @@ const beside = "grid gap-4 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]";
 
 /** What there is nothing of takes one line, not a card. */
 function quietLine({ attention, recent_errors: errors }: Dashboard): string {
-  return [attention.length === 0 && "Nothing waits for you.", errors.length === 0 && "No message failed in the last 24 hours."].filter(Boolean).join(" ");
+  return [attention.length === 0 && "Nothing needs attention.", errors.length === 0 && "No message failed in the last 24 hours."].filter(Boolean).join(" ");
 }
 
 function Figures({ data }: { data: Dashboard }) {

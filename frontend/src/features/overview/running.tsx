@@ -11,7 +11,7 @@ import { PartsBar } from "../../ui/progress";
 export function LatestCampaigns({ running, ended }: { running: Campaign[]; ended: Campaign[] }) {
   return (
     <Card title="Campaigns" aside={<Link to="/campaigns" className="text-sm text-muted underline-offset-4 hover:underline">All campaigns</Link>}>
-      {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "None is running. The last that ended:"}</p>}
+      {running.length === 0 && <p className="pb-2 text-muted">{ended.length === 0 ? "No campaign has run yet." : "No campaign is running. Most recent:"}</p>}
       <ArrowList className="grid grid-cols-1 divide-y divide-line">
         {[...running, ...ended].map((campaign) => (
           <Row key={campaign.id} campaign={campaign} />

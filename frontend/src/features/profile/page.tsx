@@ -50,7 +50,7 @@ function Alarm({ me }: { me: Me }) {
       <p className="font-medium text-bad">{me.alarms === 1 ? "A session of yours was ended for safety" : `${plural(me.alarms, "session")} of yours were ended for safety`}</p>
       <p className="text-sm">A copy of its key was used: the list below says which. It can happen when a browser is restored from a backup. If you cannot explain it, change your password.</p>
       <Button size="sm" className="justify-self-start" isPending={known.isPending} onPress={() => known.mutate()}>
-        I know about it
+        Dismiss
       </Button>
     </div>
   );

@@ -62,7 +62,7 @@ function Waiting({ address }: { address: string }) {
   return (
     <div role="status" className="grid gap-2 rounded-md border border-warn bg-warn-soft px-4 py-3 text-sm">
       <p>
-        <span className="font-medium wrap-anywhere">{address}</span> is not confirmed yet. Follow the link that was mailed to it, within 24 hours; until then nothing changes. No mail? Write the address above once more.
+        <span className="font-medium wrap-anywhere">{address}</span> is not confirmed yet. Follow the link that was mailed to it, within 24 hours; until then nothing changes. No mail? Enter the address above again.
       </p>
       <Button size="sm" className="justify-self-start" isPending={keep.isPending} onPress={() => keep.mutate()}>
         Keep the old address

@@ -43,16 +43,16 @@ export function Sessions() {
       }
     >
       <QueryState query={query} skeleton={<Skeleton rows={2} className="p-5" />}>
-        <ArrowList aria-label="Sessions that go on">
+        <ArrowList aria-label="Active sessions">
           {going.map((session) => (
             <SessionRow key={session.id} session={session} onEnd={() => end.mutate(session)} pending={end.isPending && end.variables.id === session.id} />
           ))}
         </ArrowList>
-        {going.length === 0 && <p className="px-5 py-4 text-muted">No session goes on: you came without one.</p>}
+        {going.length === 0 && <p className="px-5 py-4 text-muted">No active sessions: you signed in without one.</p>}
         {ended.length > 0 && (
           <details className="border-t border-line">
             <summary className="min-h-11 cursor-pointer px-5 py-3 text-sm text-muted hover:text-text">{`Ended within 30 days: ${ended.length}`}</summary>
-            <ul aria-label="Sessions that ended">
+            <ul aria-label="Ended sessions">
               {ended.map((session) => (
                 <SessionRow key={session.id} session={session} />
               ))}
@@ -62,7 +62,7 @@ export function Sessions() {
       </QueryState>
       {asking && (
         <ConfirmDialog title={`End ${plural(others, "other session")}?`} open onClose={() => setAsking(false)} onConfirm={endOthers} action="End them" danger>
-          <p>Whoever uses them has to sign in again. What they had open changes nothing any more and stops within seconds.</p>
+          <p>Anyone using them must sign in again. Pages they have open stop working within seconds.</p>
         </ConfirmDialog>
       )}
     </Card>

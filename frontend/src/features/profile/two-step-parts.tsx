@@ -32,7 +32,7 @@ export function BackupCodes({ codes, title, onClose }: { codes: string[]; title:
   return (
     <Dialog title={title} open role="alertdialog" onClose={() => kept && onClose()} footer={footer}>
       <div className="grid gap-4">
-        <p>Each of these backup codes signs you in once, in place of the app’s code. Nobody can show them again: keep them where you find them without your phone.</p>
+        <p>Each of these backup codes signs you in once, in place of the app’s code. They cannot be shown again. Store them where you can reach them without your phone.</p>
         <ul aria-label="Backup codes" className="grid gap-x-6 gap-y-1 font-mono sm:grid-cols-2">
           {codes.map((code) => (
             <li key={code} className="select-all">

@@ -21,7 +21,7 @@ export function TwoStep({ me }: { me: Me }) {
   return (
     <Card title="Two-step sign-in" aside={<Chip tone={me.mfa_enabled ? "ok" : "neutral"}>{me.mfa_enabled ? "On" : "Off"}</Chip>}>
       <div className="grid gap-4">
-        <p className="text-muted">{me.mfa_enabled ? "After your password a sign-in needs the code that your authenticator shows." : "With it, your password alone lets nobody in: a sign-in also needs a code that an authenticator app on your phone shows."}</p>
+        <p className="text-muted">{me.mfa_enabled ? "After your password a sign-in needs the code that your authenticator shows." : "A sign-in also needs a code from an authenticator app on your phone, so your password alone is not enough."}</p>
         {me.mfa_enabled ? (
           <>
             <p className={me.backup_codes_left <= FEW ? "font-medium text-warn" : ""}>{`${plural(me.backup_codes_left, "backup code")} left${me.backup_codes_left <= FEW ? ": make new ones before they run out" : ""}.`}</p>
@@ -58,9 +58,9 @@ function TurnOn({ onClose }: { onClose: () => void }) {
   if (confirm.data) return <BackupCodes codes={confirm.data.codes} title="Two-step sign-in is on" onClose={onClose} />;
   if (begin.data)
     return (
-      <Steps title="Scan, then write the code" form="two-step-confirm" action="Turn on" onClose={onClose} onSubmit={() => confirm.mutate()} pending={confirm.isPending} ready={code.trim() !== ""}>
+      <Steps title="Scan, then enter the code" form="two-step-confirm" action="Turn on" onClose={onClose} onSubmit={() => confirm.mutate()} pending={confirm.isPending} ready={code.trim() !== ""}>
         <Scan setup={begin.data} />
-        <Code value={code} onChange={setCode} label="Code that the app shows" />
+        <Code value={code} onChange={setCode} label="Code from the app" />
         <Problems error={confirm.error} />
       </Steps>
     );

@@ -52,7 +52,7 @@ function remarksOf(root: Group, { unreadable }: Evaluation): ReadonlyMap<string,
     unreadable.flatMap((entry): [string, string][] => {
       const leaf = rules[entry.condition];
       const people = plural(entry.count, "person has", "people have");
-      return leaf ? [[leaf.id, `${people} a value here that is no ${entry.needs}, so this rule never finds them: ${entry.samples.join(", ")}${entry.count > entry.samples.length ? ", …" : ""}`]] : [];
+      return leaf ? [[leaf.id, `${people} a value here that is not a ${entry.needs}, so this rule never matches them: ${entry.samples.join(", ")}${entry.count > entry.samples.length ? ", …" : ""}`]] : [];
     }),
   );
 }
@@ -73,7 +73,7 @@ function Builder({ segment }: { segment?: Segment }) {
   const ready = complete(draft.root);
   const size = useEvaluation(draft.root);
   const remarks = ready && !size.estimating && size.evaluation.data ? remarksOf(draft.root, size.evaluation.data) : noRemarks;
-  const notes = new Map([...remarks, ...repeated(draft.root).map((leaf): [string, string] => [leaf.id, "This rule stands in its group already. Change it or remove it."])]);
+  const notes = new Map([...remarks, ...repeated(draft.root).map((leaf): [string, string] => [leaf.id, "This rule is already in the group. Change it or remove it."])]);
 
   const save = useMutation({
     mutationFn: (given: { draft: Draft; base?: Segment }) => {

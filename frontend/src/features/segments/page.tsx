@@ -43,7 +43,7 @@ export default function Segments() {
         <QueryState query={segments} skeleton={<Skeleton rows={6} className="p-4" />}>
           {rows.length === 0 ? (
             <EmptyState icon={<Filter aria-hidden />} title="No segment yet" action={add}>
-              A segment is a set of rules over attributes, consent and topics; who is in it is worked out when it is used.
+              A segment is a set of rules over attributes, consent and topics; its members are determined whenever it is used.
             </EmptyState>
           ) : (
             <DataGrid

@@ -80,7 +80,7 @@ function NotToggle({ on, onChange, what }: { on: boolean; onChange: (on: boolean
     <button
       type="button"
       aria-pressed={on}
-      aria-label={`Not: turn ${what} around`}
+      aria-label={`Negate ${what}`}
       onClick={() => onChange(!on)}
       className={cx("min-h-9 rounded-md border px-2.5 text-sm font-semibold pointer-coarse:min-h-11", on ? "border-bad bg-bad-soft text-bad" : "border-line-strong/60 text-muted hover:text-text")}
     >

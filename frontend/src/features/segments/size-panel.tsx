@@ -38,7 +38,7 @@ export function SizePanel({ evaluation, ready, estimating }: ReturnType<typeof u
 }
 
 function Size({ ready, estimating, data }: { ready: boolean; estimating: boolean; data?: Evaluation }) {
-  if (!ready) return <p className="text-muted">Finish every rule to see who it names.</p>;
+  if (!ready) return <p className="text-muted">Complete every rule to see how many people match.</p>;
   return (
     <>
       <p className="text-2xl font-semibold tabular">{estimating ? <span className="text-muted">estimating…</span> : data ? count(data.size) : "–"}</p>
@@ -61,7 +61,7 @@ function Sample({ people, dim }: { people: Contact[]; dim: boolean }) {
   if (people.length === 0) return null;
   return (
     <div className={cx("mt-4 transition-opacity", dim && "opacity-60")}>
-      <h3 className="mb-1 text-sm font-medium">Some of them</h3>
+      <h3 className="mb-1 text-sm font-medium">Sample</h3>
       <ul className="max-h-96 divide-y divide-line overflow-auto rounded-md border border-line bg-solid" tabIndex={0} aria-label="Sample of people">
         {people.map((contact) => (
           <li key={contact.id} className="flex items-center justify-between gap-3 px-3 py-2">

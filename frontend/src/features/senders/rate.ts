@@ -6,7 +6,7 @@ export const usualRate = (channel: Channel, sandbox: boolean): string => (channe
 
 /** What the rate means for as many people as have opted in. */
 export function rateHint(rate: number, optedIn: number | undefined, sandbox: boolean): string {
-  const limit = sandbox ? "For a real number, what Twilio allows it: 1 for a plain SMS number." : "What Twilio allows this sender. Sending faster only makes a queue at Twilio.";
+  const limit = sandbox ? "For a real number, what Twilio allows it: 1 for a plain SMS number." : "What Twilio allows this sender. Sending faster only builds a queue at Twilio.";
   if (!optedIn || !(rate > 0)) return limit;
   return `At this rate ${plural(optedIn, "person takes", "people take")} ${duration(optedIn / rate)}. ${limit}`;
 }

@@ -25,7 +25,7 @@ function Appearance() {
       <div className="grid gap-5">
         <div className="grid gap-1.5">
           <span className="text-sm font-medium">Theme</span>
-          <Segmented label="Theme" value={theme} onChange={(value) => setAppearance({ theme: value })} options={[{ id: "system", label: "As the system" }, { id: "light", label: "Light" }, { id: "dark", label: "Dark" }]} />
+          <Segmented label="Theme" value={theme} onChange={(value) => setAppearance({ theme: value })} options={[{ id: "system", label: "System" }, { id: "light", label: "Light" }, { id: "dark", label: "Dark" }]} />
         </div>
         <div className="grid gap-1.5">
           <span className="text-sm font-medium">Glass</span>

@@ -32,7 +32,7 @@ export function Causes({ filters, cause, choose, ask }: Props) {
   const { status, ...matching } = filters;
   const total = found?.total ?? 0;
   return (
-    <Card title="By cause" padded={false} className="mb-4" aside={<span className="text-sm text-muted">{`${plural(items.length, "cause")} of ${total > COUNTED ? `the newest ${count(COUNTED)} of ` : ""}${plural(total, "letter")}`}</span>}>
+    <Card title="By cause" padded={false} className="mb-4" aside={<span className="text-sm text-muted">{`${plural(items.length, "cause")} of ${total > COUNTED ? `the newest ${count(COUNTED)} of ` : ""}${plural(total, "dead letter")}`}</span>}>
       <ArrowList className="divide-y divide-line" aria-label="Causes">
         {shown.map((one) => (
           <Row
@@ -57,7 +57,7 @@ function Row({ item, isChosen, onChoose, ask }: { item: DeadLetterCause; isChose
   const title = shortError(item);
   return (
     <li className={cx("grid items-center gap-x-5 gap-y-2 px-5 py-3 lg:grid-cols-[3.5rem_minmax(0,1fr)_10rem_auto]", isChosen && "bg-accent-soft")}>
-      <span className="text-md font-semibold tabular" title={`${plural(item.count, "letter")} of ${plural(item.keys, "key")}`}>
+      <span className="text-md font-semibold tabular" title={`${plural(item.count, "dead letter")} of ${plural(item.keys, "key")}`}>
         {count(item.count)}
         <span className="sr-only"> letters</span>
       </span>

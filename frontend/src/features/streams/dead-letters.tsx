@@ -39,8 +39,8 @@ export default function DeadLetters() {
   const { status: _, ...matching } = filters;
   const { cause, ...withoutCause } = filters;
   const narrowed = Object.values(matching).some(Boolean);
-  const everything: Chosen = { filter: matching, words: narrowed ? "every open letter that these filters match" : "every open letter" };
-  const selected: Chosen = { ids: chosen.map((row) => row.id), words: plural(chosen.length, "selected letter") };
+  const everything: Chosen = { filter: matching, words: narrowed ? "every open dead letter that these filters match" : "every open dead letter" };
+  const selected: Chosen = { ids: chosen.map((row) => row.id), words: plural(chosen.length, "selected dead letter") };
   return (
     <>
       <Filters filters={filters} change={change} />
@@ -127,7 +127,7 @@ function columnsFor({ picked, pick, open, redriveOne, busy }: RowActions): Colum
     },
     {
       id: "error",
-      header: "Why it died",
+      header: "Error",
       width: "minmax(16rem, 2fr)",
       cell: (row) => (
         <span title={shortError(row)}>
@@ -139,7 +139,7 @@ function columnsFor({ picked, pick, open, redriveOne, busy }: RowActions): Colum
       ),
     },
     { id: "group", header: "Group", width: "minmax(10rem, 1fr)", cell: (row) => <span className="text-muted">{row.group}</span> },
-    { id: "at", header: "Died", width: "6rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.died_at)}>{ago(row.died_at)}</span> },
+    { id: "at", header: "Dead-lettered", width: "6rem", align: "end", cell: (row) => <span className="text-muted" title={dateTime(row.died_at)}>{ago(row.died_at)}</span> },
     {
       id: "do",
       header: "",
@@ -189,10 +189,10 @@ function LetterCard({ letter, picked, onPick, onOpen, onRedrive, busy }: { lette
 }
 
 function Nothing({ status, narrowed, onClear }: { status: string; narrowed: boolean; onClear: () => void }) {
-  if (narrowed) return <EmptyState title="No letter matches these filters" action={<Button onPress={onClear}>Clear filters</Button>} />;
+  if (narrowed) return <EmptyState title="No dead letters match these filters" action={<Button onPress={onClear}>Clear filters</Button>} />;
   return (
-    <EmptyState icon={<MailX aria-hidden />} title={status === "open" ? "No dead letters" : `No letter was ${status}`}>
-      {status === "open" && "An event that a group cannot apply, however often it tries, comes here with its error and its history; nothing else waits for it."}
+    <EmptyState icon={<MailX aria-hidden />} title={status === "open" ? "No dead letters" : `No ${status} dead letters`}>
+      {status === "open" && "An event that a group cannot apply after all attempts appears here with its error and its history. It blocks no other event."}
     </EmptyState>
   );
 }

@@ -70,9 +70,9 @@ function Envelope({ event }: { event: EventInfo }) {
 
 function Groups({ event }: { event: EventInfo }) {
   return (
-    <Card title="What became of it">
+    <Card title="Consumer groups">
       {event.groups.length === 0 ? (
-        <p className="text-muted">{event.listeners === 0 ? "No group reacts to it: it is there for the record, or for what a screen shows live." : "No group has it in charge: those that react to it began after it."}</p>
+        <p className="text-muted">{event.listeners === 0 ? "No group subscribes to it. It is stored for tracing, or for live screens." : "No group processes it: those that subscribe to it started later."}</p>
       ) : (
         <ul className="divide-y divide-line">
           {event.groups.map((group) => (
@@ -91,7 +91,7 @@ function Trace({ eventId }: { eventId: string }) {
   const trace = useQuery(traceQuery(eventId));
   const items = trace.data?.items ?? [];
   return (
-    <Card title="What belongs together" aside={trace.data && <span className="text-sm text-muted">{plural(items.length, "event")}</span>}>
+    <Card title="Related events" aside={trace.data && <span className="text-sm text-muted">{plural(items.length, "event")}</span>}>
       <QueryState query={trace} skeleton={<Skeleton rows={4} />}>
         <ol className="grid gap-1" aria-label="Events by cause">
           {traceTree(items).map((node) => (

@@ -23,12 +23,12 @@ export default function Groups() {
     <QueryState query={groups} skeleton={<Skeleton rows={5} height={120} />}>
       {items.length === 0 ? (
         <div className="card">
-          <EmptyState title="No group has read anything yet">A group is one reaction of the platform to events; it appears here when its consumer first runs.</EmptyState>
+          <EmptyState title="No group has read anything yet">A consumer group handles events for one purpose. It appears here when its consumer first runs.</EmptyState>
         </div>
       ) : (
         <>
           <p className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-1 text-sm text-muted">
-            <span>{plural(items.length, "group")}, each one reaction to events. Lag is what is published and not yet in the group’s charge.</span>
+            <span>{plural(items.length, "group")}. Lag is the number of published events that the group has not taken yet.</span>
             <Freshness at={groups.dataUpdatedAt} />
           </p>
           <ArrowList className="grid gap-3">
@@ -55,7 +55,7 @@ function GroupCard({ group }: { group: Group }) {
   const resume = useMutation({
     mutationFn: () => resumeGroup(group.group),
     onSuccess: () => {
-      toast.done(`${group.group} goes on`);
+      toast.done(`${group.group} resumed`);
       for (const queryKey of [["backbone", "groups"], ["monitoring", "holds"], ["dashboard"]]) void cache.invalidateQueries({ queryKey });
     },
     onError: toast.failed,
@@ -152,7 +152,7 @@ function Lag({ group }: { group: Group }) {
           {group.lag_seconds !== null && group.lag_events !== null && group.lag_events > 0 && <span className="ml-2 text-muted">{duration(group.lag_seconds)}</span>}
         </span>
       </p>
-      <Sparkline values={samples.map((sample) => sample.events)} label={samples.length > 0 && from ? `Lag of ${group.group} since ${dateTime(from)}: at most ${plural(most, "event")}` : "No lag was noted yet"} />
+      <Sparkline values={samples.map((sample) => sample.events)} label={samples.length > 0 && from ? `Lag of ${group.group} since ${dateTime(from)}: at most ${plural(most, "event")}` : "No lag recorded yet"} />
     </div>
   );
 }
@@ -190,8 +190,8 @@ function PauseDialog({ group, onClose }: { group: Group; onClose: () => void }) 
           pause.mutate();
         }}
       >
-        <p>It finishes the batch it is at and reads no further. What comes meanwhile waits in the log and is applied when it is resumed; other groups go on.</p>
-        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Kept in the audit log, and shown to whoever finds it paused." />
+        <p>It finishes its current batch and stops reading. New events wait in the log and are applied when it is resumed. Other groups continue.</p>
+        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Recorded in the audit trail, and shown while the group is paused." />
         <Problems error={pause.error} />
       </form>
     </Dialog>

@@ -92,7 +92,7 @@ function Release({ hold, onClose }: { hold: Hold; onClose: () => void }) {
       onClose={onClose}
       footer={
         <>
-          <Button onPress={onClose}>Keep it held</Button>
+          <Button onPress={onClose}>Keep the hold</Button>
           <Button variant="primary" isDisabled={reason.trim() === ""} isPending={run.isPending} onPress={() => run.mutate()}>
             Release
           </Button>

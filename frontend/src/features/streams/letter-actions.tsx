@@ -21,7 +21,7 @@ export function useRedriveOne() {
   return useMutation({
     mutationFn: (letter: DeadLetter) => redrive({ ids: [letter.id], dry_run: false }),
     onSuccess: (answer, letter) => {
-      toast.done(answer.redriven > 0 ? `${letter.type} is given to ${letter.group} again` : `${letter.type} was not open any more`);
+      toast.done(answer.redriven > 0 ? `${letter.type} redriven to ${letter.group}` : `${letter.type} was already resolved`);
       void cache.invalidateQueries({ queryKey: ["backbone"] });
     },
     onError: toast.failed,
@@ -51,7 +51,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
   const run = useMutation({
     mutationFn: () => redrive({ ...named(chosen), dry_run: false, per_second: perSecond }),
     onSuccess: (answer) => {
-      toast.done(`${plural(answer.redriven, "letter")} redriven`);
+      toast.done(`${plural(answer.redriven, "dead letter")} redriven`);
       void cache.invalidateQueries({ queryKey: ["backbone"] });
       onDone();
       onClose();
@@ -66,9 +66,9 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
       wide
       footer={
         <>
-          <Button onPress={onClose}>Leave them</Button>
+          <Button onPress={onClose}>Cancel</Button>
           <Button variant="primary" isDisabled={matched === 0 || wrong !== undefined} isPending={run.isPending} onPress={() => run.mutate()}>
-            Redrive {plural(matched, "letter")}
+            Redrive {plural(matched, "dead letter")}
           </Button>
         </>
       }
@@ -97,7 +97,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
           value={rate}
           onChange={setRate}
           placeholder="No limit"
-          hint={perSecond && !wrong ? `About ${duration(matched / perSecond)} for all of them.` : "Slower if what they call must not be flooded."}
+          hint={perSecond && !wrong ? `About ${duration(matched / perSecond)} for all of them.` : "A lower rate protects what the handlers call."}
           error={wrong}
         />
         <Problems error={run.error} />
@@ -113,7 +113,7 @@ export function DiscardDialog({ chosen, onClose, onDone }: Props) {
   const run = useMutation({
     mutationFn: () => discard({ ...named(chosen), reason: reason.trim(), dry_run: false }),
     onSuccess: (answer) => {
-      toast.done(`${plural(answer.discarded, "letter")} discarded`);
+      toast.done(`${plural(answer.discarded, "dead letter")} discarded`);
       void cache.invalidateQueries({ queryKey: ["backbone"] });
       onDone();
       onClose();
@@ -128,9 +128,9 @@ export function DiscardDialog({ chosen, onClose, onDone }: Props) {
       onClose={onClose}
       footer={
         <>
-          <Button onPress={onClose}>Keep them</Button>
+          <Button onPress={onClose}>Cancel</Button>
           <Button variant="danger" type="submit" form="discard-letters" isDisabled={matched === 0 || reason.trim() === ""} isPending={run.isPending}>
-            Discard {plural(matched, "letter")}
+            Discard {plural(matched, "dead letter")}
           </Button>
         </>
       }
@@ -145,10 +145,10 @@ export function DiscardDialog({ chosen, onClose, onDone }: Props) {
       >
         <QueryState query={dry} skeleton={<Skeleton rows={2} height={32} />}>
           <p className="text-md">
-            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "letter matches" : "letters match"}: {chosen.words}. Their effects will never happen in the group that gave them up. The letters stay readable under “Discarded”, with your name and reason; there is no way back from there on this page.
+            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "letter matches" : "letters match"}: {chosen.words}. The group will never apply them. They stay readable under “Discarded”, with your name and reason. You cannot undo this here.
           </p>
         </QueryState>
-        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Kept with each letter and in the audit log." />
+        <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Recorded with each dead letter and in the audit trail." />
         <Problems error={run.error} />
       </form>
     </Dialog>

@@ -72,7 +72,7 @@ function Letter({ letter, onDiscard }: { letter: DeadLetterDetail; onDiscard: ()
         <JsonView label="Data of the event" value={letter.data} />
       </Section>
       <Section title="Where it failed">
-        {letter.stack ? <CodeBox label="Stack of the last failure" text={letter.stack} /> : <p className="text-muted">No stack was kept: its consumer died without a word.</p>}
+        {letter.stack ? <CodeBox label="Stack of the last failure" text={letter.stack} /> : <p className="text-muted">No stack trace: the consumer process crashed.</p>}
       </Section>
       <Section title="History">
         <ol className="grid gap-2 text-sm">

@@ -35,6 +35,6 @@ export function OpenEvent() {
 
 function whyNot(error: unknown): string {
   const problem = asProblem(error);
-  if (problem.status === 404) return "No event has this id: there never was one, or the log does not reach back to it any more.";
+  if (problem.status === 404) return "No event has this id, or it is older than the log.";
   return problem.detail ?? problem.title;
 }

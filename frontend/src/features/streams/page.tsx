@@ -75,7 +75,7 @@ const TailLink = ({ stream }: { stream: string }) => (
 );
 
 const Unknown = () => (
-  <span className="text-muted" title="The transport does not say">
+  <span className="text-muted" title="Not reported by the transport">
     –
   </span>
 );

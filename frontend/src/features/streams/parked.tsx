@@ -19,7 +19,7 @@ export function ParkedDrawer({ group, onClose }: { group: string; onClose: () =>
   const retry = useMutation({
     mutationFn: () => retryParked(group),
     onSuccess: () => {
-      toast.done("They are tried again now");
+      toast.done("Retrying now");
       void cache.invalidateQueries({ queryKey: ["backbone"] });
     },
     onError: toast.failed,
@@ -28,13 +28,13 @@ export function ParkedDrawer({ group, onClose }: { group: string; onClose: () =>
   return (
     <Drawer title={`Parked in ${group}`} open onClose={onClose}>
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-5">
-        <p className="text-sm text-muted">A parked event holds up its own key and nothing else. It is tried again by itself, later each time, until it becomes a dead letter. What a replay or a redrive gives back waits here for its turn, too.</p>
+        <p className="text-sm text-muted">A parked event delays only events with its own key. It is retried with growing pauses until it becomes a dead letter. Replayed and redriven events wait here for their turn, too.</p>
         <Button needs="streams:operate" size="sm" className="justify-self-start" icon={<RotateCw aria-hidden />} isDisabled={items.length === 0} isPending={retry.isPending} onPress={() => retry.mutate()}>
-          Try them all now
+          Retry all now
         </Button>
         <QueryState query={parked} skeleton={<Skeleton rows={4} height={72} />}>
           {items.length === 0 ? (
-            <EmptyState title="Nothing is parked any more" />
+            <EmptyState title="No parked events" />
           ) : (
             <ArrowList className="grid gap-3">
               {items.map((event) => (

@@ -32,13 +32,13 @@ function Relay({ relay, streams }: { relay: RelayInfo; streams: StreamInfo[] }) 
       {relay.generation_refused && <Refused why={relay.generation_refused} />}
       <section aria-label="Relay" className="grid gap-3 sm:gap-4">
         <dl className="grid grid-cols-2 gap-3 sm:gap-4 md:grid-cols-4">
-          <Stat label="Relay" value={relay.works ? "Works" : "Stands still"} tone={relay.works ? "ok" : "bad"} hint={relay.holder ? `${relay.holder}, epoch ${relay.epoch ?? "–"}` : "nobody holds it: start ese relay"} />
+          <Stat label="Relay" value={relay.works ? "Running" : "Stalled"} tone={relay.works ? "ok" : "bad"} hint={relay.holder ? `${relay.holder}, epoch ${relay.epoch ?? "–"}` : "nobody holds it: start ese relay"} />
           <Stat label="Last tick" value={tick} hint={`only when something was written; ${count(relay.ticks_per_minute)} in the last minute`} />
           <Stat label="Published" value={`${count(relay.events_per_minute)} / min`} hint="events in the last minute" />
           <Stat label="Oldest unpublished" value={oldest >= 0 && waiting > 0 ? duration(oldest) : "–"} hint={waiting === 0 ? "nothing waits" : plural(waiting, "event waits", "events wait")} tone={oldest > 30 && waiting > 0 ? "bad" : undefined} />
         </dl>
         <div className="grid gap-4 lg:grid-cols-2">
-          <Card title="Room and retention">
+          <Card title="Capacity and retention">
             <Definition
               items={[
                 ["Memory of the streams", <Memory key="memory" memory={relay.memory} />],
@@ -48,7 +48,7 @@ function Relay({ relay, streams }: { relay: RelayInfo; streams: StreamInfo[] }) 
               ]}
             />
           </Card>
-          <Card title="What holds publishing up">
+          <Card title="What blocks publishing">
             <Blockers blockers={relay.blockers} />
           </Card>
         </div>

@@ -75,9 +75,9 @@ export function ReplayDialog({ onClose }: { onClose: () => void }) {
           dry.mutate();
         }}
       >
-        <Select label="Group" required className="sm:col-span-2" value={form.group} onChange={(group) => change({ group, stream: "any" })} options={(groups.data?.items ?? []).map((group) => ({ id: group.group, label: group.group }))} placeholder="Whose reaction is to happen once more" error={problem?.field("group")} />
+        <Select label="Group" required className="sm:col-span-2" value={form.group} onChange={(group) => change({ group, stream: "any" })} options={(groups.data?.items ?? []).map((group) => ({ id: group.group, label: group.group }))} placeholder="The group that processes the events again" error={problem?.field("group")} />
         <Select label="Stream" value={form.stream} onChange={(stream) => change({ stream })} options={[{ id: "any", label: "Every stream it reads" }, ...streams.map((stream) => ({ id: stream, label: stream }))]} error={problem?.field("stream")} />
-        <TextField label="Event types" value={form.types} onChange={(types) => change({ types })} placeholder="Every type it reacts to" hint="Several: with commas." error={problem?.field("types")} />
+        <TextField label="Event types" value={form.types} onChange={(types) => change({ types })} placeholder="Every type it subscribes to" hint="Several: with commas." error={problem?.field("types")} />
         <Segmented label="Range" className="sm:col-span-2" value={form.by} onChange={(by) => change({ by })} options={ranges} />
         {form.by === "time" ? (
           <>
@@ -87,7 +87,7 @@ export function ReplayDialog({ onClose }: { onClose: () => void }) {
         ) : (
           <>
             <TextField label="First entry" mono value={form.fromEntry} onChange={(fromEntry) => change({ fromEntry })} placeholder="1795231172902-17" hint="“Place in the stream” on an event's page. Empty: as far back as the log goes." error={wrongRange.from ?? problem?.field("from_entry_id")} />
-            <TextField label="Last entry" mono value={form.toEntry} onChange={(toEntry) => change({ toEntry })} placeholder="1795231172902-17" hint="It is replayed, too. Empty: up to now." error={wrongRange.to ?? problem?.field("to_entry_id")} />
+            <TextField label="Last entry" mono value={form.toEntry} onChange={(toEntry) => change({ toEntry })} placeholder="1795231172902-17" hint="Inclusive. Empty: up to now." error={wrongRange.to ?? problem?.field("to_entry_id")} />
           </>
         )}
         <TextField label="Key" value={form.key} onChange={(key) => change({ key })} placeholder="Every key" error={problem?.field("key")} />
@@ -95,7 +95,7 @@ export function ReplayDialog({ onClose }: { onClose: () => void }) {
         {matched !== undefined && (
           <p role="status" className="rounded-md border border-info/50 bg-info-soft px-4 py-3 sm:col-span-2">
             <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "event matches" : "events match"}.{" "}
-            {matched > 0 && `${form.group} applies each of them once more, beside what arrives new: what only sets a value stays right; what counts or sends does so again. Until its turn comes, each waits among the group's parked events.`}
+            {matched > 0 && `${form.group} applies each of them again, alongside new events. Handlers that only set a value stay correct; handlers that count or send do so again. Each event waits among the group's parked events for its turn.`}
             {matched > 0 && rate !== undefined && !wrongRate && ` It takes about ${duration(matched / rate)}.`}
           </p>
         )}

@@ -26,14 +26,14 @@ export default function Replays() {
   return (
     <>
       <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-        <p className="max-w-2xl text-sm text-muted">A replay gives events of the past to one group once more, in order per key, as far back as the log is kept.</p>
+        <p className="max-w-2xl text-sm text-muted">A replay sends past events to one group again, in order per key, as far back as the log reaches.</p>
         {items.length > 0 && start}
       </div>
       <QueryState query={replays} skeleton={<Skeleton rows={3} height={110} />}>
         {items.length === 0 ? (
           <div className="card">
             <EmptyState icon={<History aria-hidden />} title="Nothing was replayed yet" action={start}>
-              It begins with a dry run that says how many events match.
+              It starts with a dry run that counts the matching events.
             </EmptyState>
           </div>
         ) : (
@@ -98,8 +98,8 @@ function ReplayCard({ replay }: { replay: Replay }) {
         Asked for by {replay.requested_by ?? "the command line"}, <span title={dateTime(replay.requested_at)}>{ago(replay.requested_at, Math.max(now, Date.parse(replay.requested_at)))}</span>
         {replay.finished_at && `, ended ${ago(replay.finished_at, Math.max(now, Date.parse(replay.finished_at)))}`}
       </p>
-      <ConfirmDialog title="Cancel this replay?" open={asking} onClose={() => setAsking(false)} onConfirm={() => cancel.mutateAsync()} action="Cancel the replay" danger>
-        <p>{plural(replay.done, "event")} of {count(replay.matched)} were applied once more and stay so. The rest is left as it is.</p>
+      <ConfirmDialog title="Cancel this replay?" open={asking} onClose={() => setAsking(false)} onConfirm={() => cancel.mutateAsync()} action="Cancel the replay" dismiss="Keep replaying" danger>
+        <p>{plural(replay.done, "event")} of {count(replay.matched)} were applied again and stay applied. The rest is not replayed.</p>
       </ConfirmDialog>
     </li>
   );

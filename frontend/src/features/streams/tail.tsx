@@ -46,7 +46,7 @@ export default function LiveTail() {
   const tail = useTail(filters, useMemo(() => before.data?.items ?? [], [before.data]));
   const change = useCallback((patch: EventFilters) => void navigate({ to: "/streams/tail", search: { ...filters, ...patch }, replace: true }), [navigate, filters]);
   const filtered = Boolean(filters.stream || filters.type || filters.key);
-  const [tone, word] = tail.paused ? (["warn", "Stands still"] as const) : states[tail.state];
+  const [tone, word] = tail.paused ? (["warn", "Frozen"] as const) : states[tail.state];
   return (
     <>
       <Filters filters={filters} change={change} />
@@ -55,10 +55,10 @@ export default function LiveTail() {
           {word}
         </Chip>
         <Button size="sm" aria-live="polite" icon={tail.paused ? <Play aria-hidden /> : <Pause aria-hidden />} onPress={tail.toggle} className="tabular">
-          {tail.paused ? (tail.waiting > 0 ? `Go on · ${tail.waiting >= ROWS_MAX ? `${ROWS_MAX}+` : count(tail.waiting)} waiting` : "Go on") : "Stand still"}
+          {tail.paused ? (tail.waiting > 0 ? `Resume · ${tail.waiting >= ROWS_MAX ? `${ROWS_MAX}+` : count(tail.waiting)} waiting` : "Go on") : "Stand still"}
         </Button>
         <span>The newest {count(ROWS_MAX)} are kept on this page.</span>
-        {tail.skipped && <span className="text-warn">More came at once than are shown; all of them are in the log.</span>}
+        {tail.skipped && <span className="text-warn">More events arrived than are shown; all of them are in the log.</span>}
       </div>
       <div className="card overflow-hidden">
         <QueryState query={before} skeleton={<Skeleton rows={10} className="p-4" />}>
