@@ -104,6 +104,7 @@ def age_seconds(since: datetime | None) -> float | None:
     return None if since is None else max(0.0, (clock.now() - since) / timedelta(seconds=1))
 
 
+# Each part is skipped, or answered by the index on xid: a range with both ends tells PostgreSQL that it is short.
 _STREAMS = """
 SELECT p.stream, p.entry_id, p.state, p.code, u.events, u.oldest,
        (SELECT count(*) FROM outbox_parked k WHERE k.stream = p.stream),
@@ -115,10 +116,14 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) AS events, min(recorded_at) AS oldest FROM (
         SELECT o.recorded_at FROM outbox o
-        WHERE o.stream = p.stream
-          AND ((o.generation = t.generation AND o.xid >= pg_snapshot_xmin(t.snapshot)
-                AND NOT pg_visible_in_snapshot(o.xid, t.snapshot)) OR o.generation > t.generation
-               OR t.generation IS NULL)
+        WHERE o.stream = p.stream AND o.generation = t.generation AND o.xid >= pg_snapshot_xmin(t.snapshot)
+          AND o.xid <= '18446744073709551615' AND NOT pg_visible_in_snapshot(o.xid, t.snapshot)
+        UNION ALL
+        SELECT o.recorded_at FROM outbox o
+        WHERE o.stream = p.stream AND o.generation > t.generation
+          AND t.generation < (SELECT max(generation) FROM outbox_generations)
+        UNION ALL
+        SELECT o.recorded_at FROM outbox o WHERE o.stream = p.stream AND t.generation IS NULL
         LIMIT :most
     ) AS waiting
 ) AS u

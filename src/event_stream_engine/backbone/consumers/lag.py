@@ -43,14 +43,19 @@ WITH here AS (
     SELECT snapshot FROM outbox_ticks WHERE id < :tick ORDER BY id DESC LIMIT 1
 )
 SELECT count(*) AS events, extract(epoch FROM clock_timestamp() - min(recorded_at))::float8 AS seconds FROM (
-    SELECT o.recorded_at FROM outbox o
-    LEFT JOIN here h ON true LEFT JOIN before b ON true
+    SELECT o.recorded_at FROM (
+        SELECT o.* FROM here h LEFT JOIN before b ON true
+        JOIN outbox o ON o.generation = h.generation
+            AND o.xid >= coalesce(pg_snapshot_xmin(b.snapshot), '0') AND o.xid <= '18446744073709551615'
+        WHERE NOT pg_visible_in_snapshot(o.xid, h.snapshot)
+            OR (o.seq > :seq AND NOT pg_visible_in_snapshot(o.xid, coalesce(b.snapshot, '1:1:')))
+        UNION ALL
+        SELECT o.* FROM here h JOIN outbox o ON o.generation > h.generation
+        WHERE h.generation < (SELECT max(generation) FROM outbox_generations)
+        UNION ALL
+        SELECT o.* FROM outbox o WHERE NOT EXISTS (SELECT FROM here)
+    ) AS o
     WHERE o.stream = :stream AND o.type = ANY (CAST(:types AS text[]))
-      AND (h.snapshot IS NULL OR o.generation > h.generation OR (
-          o.generation = h.generation
-          AND o.xid >= coalesce(pg_snapshot_xmin(b.snapshot), '0')
-          AND (NOT pg_visible_in_snapshot(o.xid, h.snapshot)
-               OR (o.seq > :seq AND NOT pg_visible_in_snapshot(o.xid, coalesce(b.snapshot, '1:1:'))))))
       AND (NOT :apart OR NOT EXISTS (
           SELECT FROM inbox i WHERE i.group_name = :group AND i.event_id = o.event_id))
     LIMIT :most
