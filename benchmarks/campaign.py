@@ -107,7 +107,7 @@ async def bare_loop(port: int, at_once: int = AT_ONCE) -> float:
 
 
 async def _campaign(runtime: Runtime, number: int) -> float:
-    """Messages a second from the first claim to the last record, by the chore's own code."""
+    """Messages a second from the first claim to the last record, by the task's own code."""
     campaign_id = await _launched(runtime.database, number)
     begin = time.perf_counter()
     async with runtime.redis.lock(f"benchmark:{campaign_id}", timeout=10, thread_local=False) as lock:

@@ -123,7 +123,7 @@ class RedisSettings(Section):
 
 
 class KafkaSettings(Section):
-    """Kafka as the transport of events. Redis is still needed: for chores, limits and live updates."""
+    """Kafka as the transport of events. Redis is still needed: for tasks, limits and live updates."""
 
     streams: Literal["redis", "kafka"] = Field(
         "redis", alias="ESE_STREAMS", description="Where committed events are published."

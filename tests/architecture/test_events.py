@@ -8,7 +8,7 @@ import event_stream_engine.events
 from event_stream_engine.events.base import REGISTRY, Event
 from tests.architecture.sources import Source, called_name, explain, package
 
-SUBSCRIPTIONS = {"subscribe", "subscribe_batch", "subscribe_chore"}
+SUBSCRIPTIONS = {"subscribe", "subscribe_batch", "subscribe_task"}
 
 
 def events() -> list[type[Event]]:

@@ -130,7 +130,7 @@ def test_nothing_but_an_edge_commits() -> None:
     ]
     assert not found, explain(
         found,
-        "A request, a consumed batch or a step of a chore is one transaction; take `tx` as a parameter.",
+        "A request, a consumed batch or a step of a task is one transaction; take `tx` as a parameter.",
     )
 
 

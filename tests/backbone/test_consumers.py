@@ -61,7 +61,7 @@ class Ledger:
             await self._insert(tx, event)
             self._call(event)
 
-    async def start_chore(self, event: Any) -> None:
+    async def start_task(self, event: Any) -> None:
         self._call(event)
 
     def _call(self, event: Any) -> None:
@@ -104,7 +104,7 @@ async def ledger(database: Database) -> Ledger:
 
 
 def group_of(ledger: Ledger, kind: Kind = "single", *events: type[Event]) -> Group:
-    function = {"single": ledger.apply, "batch": ledger.apply_batch, "chore": ledger.start_chore}[kind]
+    function = {"single": ledger.apply, "batch": ledger.apply_batch, "task": ledger.start_task}[kind]
     return Group(GROUP, {e.__name__: Reaction(e, kind, function) for e in events or (ProofFact,)})
 
 
@@ -204,7 +204,7 @@ async def test_a_consumer_killed_at_each_step_applies_each_event_once(
     assert await ledger.effects() == [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("b", 2), ("d", 1)]
 
 
-@pytest.mark.parametrize("kind", ["single", "batch", "chore"])
+@pytest.mark.parametrize("kind", ["single", "batch", "task"])
 async def test_what_this_database_never_published_is_not_applied(
     database: Database, log: Log, redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any, record: Record,
     kind: Kind,
@@ -342,17 +342,17 @@ async def test_entries_of_a_consumer_that_never_comes_back_are_claimed(
         await wait_acknowledged(redis)
 
 
-async def test_a_chore_runs_again_after_a_failure_and_after_a_crash_but_never_not(
+async def test_a_task_runs_again_after_a_failure_and_after_a_crash_but_never_not(
     redis: "Redis", ledger: Ledger, consumer_of: Any, publish: Any
 ) -> None:
     await publish("a", "bad", "b")
     ledger.failing = {"bad"}
     dying = CrashingStreams(redis, "before acknowledging")
-    task = asyncio.create_task(consumer_of(group_of(ledger, "chore"), streams=dying).run())
+    task = asyncio.create_task(consumer_of(group_of(ledger, "task"), streams=dying).run())
     await asyncio.wait({task}, timeout=WAIT_SECONDS)
     assert ledger.calls == [("a", 1), ("bad", 1), ("b", 1)]
     ledger.failing = set()
-    async with consuming(consumer_of(group_of(ledger, "chore"))):
+    async with consuming(consumer_of(group_of(ledger, "task"))):
         await wait_acknowledged(redis)
         async with asyncio.timeout(WAIT_SECONDS):
             while ledger.calls.count(("bad", 1)) < 2:

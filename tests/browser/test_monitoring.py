@@ -85,9 +85,7 @@ def test_a_flush_answers_what_was_written(signed_in: Watched) -> None:
         f"persisted {answer['persisted']:,} · pending {answer['pending']:,} · sink {answer['sink']}"
     )
     assert (answer["flushed"], answer["sink"]) == (True, "postgresql")
-    expect(page.get_by_role("region", name="Event accounting")).not_to_contain_text(
-        re.compile(r"Imbalance [^0\s]")
-    )
+    expect(page.get_by_role("region", name="Event accounting")).not_to_contain_text(re.compile(r"Imbalance [^0\s]"))
     assert signed_in.complaints == []
 
 

@@ -13,7 +13,7 @@ from event_stream_engine import jobs
 from event_stream_engine.backbone.streams.redis import connect
 from event_stream_engine.backbone.supervising import holder_name
 from event_stream_engine.database import Database
-from event_stream_engine.entrypoints.bootstrap import import_chores
+from event_stream_engine.entrypoints.bootstrap import register_tasks
 from event_stream_engine.jobs import CELERY, Schedule
 from event_stream_engine.jobs.app import SCHEDULES, queue_key
 from event_stream_engine.jobs.scheduling import KEY, Scheduler
@@ -35,7 +35,7 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 @pytest.fixture
 def make_scheduler(database: Database, redis: "Redis", redis_url: str) -> MakeScheduler:
-    import_chores()
+    register_tasks()
     jobs.configure(load_settings({"REDIS_URL": redis_url}))
 
     def make(holder: str, *schedules: Schedule) -> Scheduler:
@@ -54,12 +54,12 @@ async def test_what_is_due_is_started_by_one_process_at_a_time(make_scheduler: M
     assert await waiting(redis) == 1
 
 
-async def test_a_chore_is_not_started_again_before_its_time(make_scheduler: MakeScheduler) -> None:
+async def test_a_task_is_not_started_again_before_its_time(make_scheduler: MakeScheduler) -> None:
     scheduler = make_scheduler("one", Schedule("monitoring.roll_up", 60))
     assert [await scheduler.step(), await scheduler.step()] == [["monitoring.roll_up"], []]
 
 
-async def test_chores_that_come_seldom_are_started_one_after_the_other(make_scheduler: MakeScheduler) -> None:
+async def test_tasks_that_come_seldom_are_started_one_after_the_other(make_scheduler: MakeScheduler) -> None:
     often = Schedule("imports.resume", 1)
     seldom = [Schedule(f"monitoring.{name}", 60) for name in ("forget", "roll_up")]
     scheduler = make_scheduler("one", often, *seldom)
@@ -68,7 +68,7 @@ async def test_chores_that_come_seldom_are_started_one_after_the_other(make_sche
     assert await scheduler.step() == []
 
 
-async def test_a_chore_with_nothing_to_do_is_not_started(
+async def test_a_task_with_nothing_to_do_is_not_started(
     make_scheduler: MakeScheduler, database: Database, redis: "Redis"
 ) -> None:
     assert await make_scheduler("one", CONDITIONAL).step() == []
@@ -133,7 +133,7 @@ async def test_a_server_that_fails_is_told_once(database: Database, make_schedul
 async def test_every_condition_of_the_schedule_is_answered_without_reading_a_large_table_whole(
     make_scheduler: MakeScheduler, database: Database
 ) -> None:
-    make_scheduler("one")  # registers all chores
+    make_scheduler("one")  # registers all tasks
     conditions = [schedule.when for schedule in SCHEDULES if schedule.when]
     assert len(conditions) >= 5
     for condition in conditions:
@@ -145,7 +145,7 @@ async def test_every_condition_of_the_schedule_is_answered_without_reading_a_lar
         assert "Seq Scan on mails" not in plan, plan
 
 
-async def test_chores_go_to_the_broker_that_was_configured_last(
+async def test_tasks_go_to_the_broker_that_was_configured_last(
     make_scheduler: MakeScheduler, redis: "Redis", redis_url: str
 ) -> None:
     """Celery itself would go on with the first."""

@@ -74,7 +74,7 @@ asyncio.run(heartbeats.keep_child(connect(sys.argv[1])))
 async def test_a_stopped_process_of_a_worker_is_named_and_one_that_ended_is_not(
     redis: "Redis", redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This process is the worker, and has two that do chores."""
+    """This process is the worker, and has two that do tasks."""
     monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 4.0)
     living = asyncio.create_task(keep(redis, "work"))
     doing = [subprocess.Popen([sys.executable, "-c", CHILD, redis_url]) for _ in range(2)]

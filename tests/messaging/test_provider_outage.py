@@ -37,7 +37,7 @@ PEOPLE, AT_ONCE = 120, 12
 
 @dataclasses.dataclass
 class Sender:
-    """A worker's process: what its chores use, and the clock of its breakers."""
+    """A worker's process: what its tasks use, and the clock of its breakers."""
 
     runtime: Runtime
     world: World

@@ -1,4 +1,4 @@
-"""How long chores wait is told by the chores themselves."""
+"""How long tasks wait is told by the tasks themselves."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from event_stream_engine import clock
 from event_stream_engine.alerts.catalogue import BY_NAME
 from event_stream_engine.alerts.evaluating import Evaluator
-from event_stream_engine.entrypoints.bootstrap import import_chores
+from event_stream_engine.entrypoints.bootstrap import register_tasks
 from event_stream_engine.entrypoints.metrics import gathering
 from event_stream_engine.jobs import start
 
 
-async def test_a_chore_that_nobody_takes_is_seen_to_wait_and_fires(app: FastAPI) -> None:
-    import_chores()
+async def test_a_task_that_nobody_takes_is_seen_to_wait_and_fires(app: FastAPI) -> None:
+    register_tasks()
     from event_stream_engine.messaging.tasks import send_campaign
 
     platform: Any = app.state.platform

@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
         MINUTE, (DATABASE,),
     ),
     _component(DATABASE, "postgresql", "PostgreSQL does not answer", "Nothing can be read or changed."),
-    _component(REDIS, "redis", "Redis does not answer", "Chores, limits and live updates stand still."),
+    _component(REDIS, "redis", "Redis does not answer", "Tasks, limits and live updates stand still."),
     _component(
         TRANSPORT, "kafka", "Kafka does not answer", "Committed events wait in the outbox; no group hears them."
     ),
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "EseQueueOld", "ticket", Level(Selector("ese_queue_oldest_seconds"), ">", 300, ("queue",)),
-        "A chore has waited {value} s in {queue}", "The workers do not keep up with the queue, or none takes it.",
+        "A task has waited {value} s in {queue}", "The workers do not keep up with the queue, or none takes it.",
         2 * MINUTE, (REDIS,),
     ),
     Rule(

@@ -77,8 +77,8 @@ SECTIONS: tuple[Section, ...] = (
         ), "percentunit", least=0),
         Panel("Answers of Twilio, a second", _counted("ese_send_outcomes_total", "outcome"), "eps"),
         Panel("Callbacks, a second", _counted("ese_webhooks_total", "kind, result"), "eps"),
-        Panel("Chores that wait", (("max by (queue) (ese_queue_chores)", "{{queue}}"),), least=0),
-        Panel("Age of the oldest chore", (("max by (queue) (ese_queue_oldest_seconds)", "{{queue}}"),), "s", least=0),
+        Panel("Tasks that wait", (("max by (queue) (ese_queue_chores)", "{{queue}}"),), least=0),
+        Panel("Age of the oldest task", (("max by (queue) (ese_queue_oldest_seconds)", "{{queue}}"),), "s", least=0),
         Panel("Work of the stages, a second", _counted("ese_stage_units_total", "stage, result"), "ops"),
     )),
     Section("Monitoring itself", (

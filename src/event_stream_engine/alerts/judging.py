@@ -123,4 +123,4 @@ class Judge:
             async with self._database.transaction() as tx:
                 await store.release_lease(tx, self._holder)
         except (*DATABASE_ERRORS, TimeoutError):
-            log.info("the lease to judge runs out by itself")
+            log.info("alert lease not released")

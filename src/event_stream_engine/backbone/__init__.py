@@ -10,7 +10,7 @@ entries are acknowledged after the commit. An event that fails stops its group u
 skipped.
 
 Guaranteed: a committed event is in its stream once, in the order of its key; its effect is applied once per
-group, whatever process dies. Not guaranteed: order between different keys, effects outside PostgreSQL (a chore
+group, whatever process dies. Not guaranteed: order between different keys, effects outside PostgreSQL (a task
 may run again and must be idempotent by event id).
 Bounds: 1 MiB an event, `ESE_RELAY_BATCH_SIZE` entries an append, `ESE_CONSUME_BATCH` entries a read.
 """

@@ -127,7 +127,7 @@ class Effects:
                 if self.known is not None:
                     await self._write(await self.look())
             except (EffectsHeld, WitnessUnavailable, OSError) as error:
-                log.debug("the witness is not kept", error=str(error)[:200])
+                log.debug("witness not saved", error=str(error)[:200])
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _confirm(self, mark: int, seen: Mark) -> None:

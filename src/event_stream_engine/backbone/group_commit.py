@@ -45,7 +45,7 @@ class GroupCommit:
                 async with self._database.transaction() as tx:
                     await outbox.write(tx, [row for row, _ in batch])
             except (*DATABASE_ERRORS, TimeoutError) as error:
-                log.error("a group of events was not committed", count=len(batch), error=str(error)[:300])
+                log.error("events not committed", count=len(batch), error=str(error)[:300])
                 for _, done in batch:
                     if not done.done():
                         done.set_exception(Unavailable("The database does not answer; nothing was kept."))

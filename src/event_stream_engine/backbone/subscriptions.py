@@ -3,8 +3,8 @@
     @subscribe(CampaignLaunched, group="messaging.expand_audience")
     async def expand_audience(tx: Transaction, event: CampaignLaunched) -> None: ...
 
-A reaction changes state in `tx` or starts a chore, never both. With `subscribe_batch` it gets the new events of a
-batch at once, for set-based effects; with `subscribe_chore` it gets no transaction and must be idempotent by event
+A reaction changes state in `tx` or starts a task, never both. With `subscribe_batch` it gets the new events of a
+batch at once, for set-based effects; with `subscribe_task` it gets no transaction and must be idempotent by event
 id, because it may run again after a crash.
 
 A reaction that raises has failed: its event and the later ones of the same key wait and are tried again. `raise
@@ -22,8 +22,8 @@ E = TypeVar("E", bound=Event)
 
 Single = Callable[[Transaction, E], Awaitable[None]]
 Batch = Callable[[Transaction, Sequence[E]], Awaitable[None]]
-Chore = Callable[[E], Awaitable[None]]
-Kind = Literal["single", "batch", "chore"]
+Task = Callable[[E], Awaitable[None]]
+Kind = Literal["single", "batch", "task"]
 Begins = Literal["start", "end"]
 """Where a group begins in a stream that it never read: with the oldest event of the outbox, or with what comes."""
 
@@ -85,7 +85,7 @@ def subscribe(
 ) -> Callable[[Single[E]], Single[E]]:
     """Apply each event in the transaction of its batch. Where one of them fails, those before it are rolled back to a
     savepoint with it, and called again without it: what a reaction does elsewhere may happen twice (that is for a
-    chore). With `lanes`, the events of a batch are split by key into so many transactions that run at the same
+    task). With `lanes`, the events of a batch are split by key into so many transactions that run at the same
     time."""
     return lambda function: _register(group, Reaction(event, "single", function, lanes, begins), function)
 
@@ -95,10 +95,10 @@ def subscribe_batch(event: type[E], *, group: str, begins: Begins = "start") -> 
     return lambda function: _register(group, Reaction(event, "batch", function, begins=begins), function)
 
 
-def subscribe_chore(event: type[E], *, group: str, begins: Begins = "start") -> Callable[[Chore[E]], Chore[E]]:
-    """Start a chore. It gets no transaction and runs before its inbox row is committed: after a crash it may run
+def subscribe_task(event: type[E], *, group: str, begins: Begins = "start") -> Callable[[Task[E]], Task[E]]:
+    """Start a task. It gets no transaction and runs before its inbox row is committed: after a crash it may run
     again."""
-    return lambda function: _register(group, Reaction(event, "chore", function, begins=begins), function)
+    return lambda function: _register(group, Reaction(event, "task", function, begins=begins), function)
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,6 +1,6 @@
 """PostgreSQL: the pool, the transaction at the edge, COPY, and migrations that run under a lock.
 
-A `Transaction` is handed down to actions and stores; only edges (a request, a consumed batch, a step of a chore)
+A `Transaction` is handed down to actions and stores; only edges (a request, a consumed batch, a step of a task)
 open one, and nothing below an edge commits.
 """
 

@@ -99,7 +99,7 @@ async def migrate(url: str) -> Schema:
             except DBAPIError as error:
                 if sqlstate(error) not in _IN_THE_WAY:
                     raise
-                log.warning("a table is in use, the migration is tried again", error=str(error.orig)[:200])
+                log.warning("migration waiting for table", error=str(error.orig)[:200])
             await asyncio.sleep(_PAUSES.wait(retry, random.uniform))
     finally:
         await engine.dispose()
@@ -113,7 +113,7 @@ async def _migrated(connection: AsyncConnection) -> Schema:
     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     before = await connection.run_sync(_schema)
     if before.is_newer:
-        log.warning("the database was migrated by a later release and is left as it is", schema=str(before))
+        log.warning("database schema newer, left unchanged", schema=str(before))
         return before
     await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
     await connection.run_sync(_upgrade)
@@ -150,7 +150,7 @@ def refuse_older_schema(url: str) -> None:
         with ThreadPoolExecutor(1) as thread:  # this one may run a loop already
             schema = thread.submit(lambda: asyncio.run(schema_of(url))).result()
     except (*DATABASE_ERRORS, TimeoutError) as error:
-        log.warning("the schema could not be looked at", error=str(error)[:200])
+        log.warning("schema not readable", error=str(error)[:200])
         return
     if schema.is_older:
         raise SchemaOlder(f"The schema is {schema}. Run `ese migrate` with this release, then start it again.")

@@ -85,7 +85,7 @@ class Valkey:
         raise Unavailable(
             f"Valkey did not start: {self._last_words()}\nIts log is {self.log}. If its append-only file is "
             f"damaged, move {self.folder / 'appendonlydir'} away: streams are filled again from the outbox; "
-            "chores that waited in queues are planned again by their schedules."
+            "tasks that waited in queues are planned again by their schedules."
         )
 
     async def stop(self) -> None:

@@ -54,7 +54,7 @@ def mailer_of(settings: Settings, outgoing: Outgoing | None) -> Mailer | None:
     address."""
     recipients = settings.alerts.recipients
     if recipients and outgoing is None:
-        log.warning("nobody is mailed about alerts: ESE_ALERT_EMAILS is set, and there is no mail")
+        log.warning("alert emails off, mail is not configured")
     mailers: list[Mailer] = []
     if recipients and outgoing:
         mailers.append(AlertMails(outgoing, recipients, settings.http.origin))
@@ -66,4 +66,4 @@ def mailer_of(settings: Settings, outgoing: Outgoing | None) -> Mailer | None:
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     """They go on until canceled; an error nobody foresaw must not pass in silence."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("the platform is no longer watched by this process", exc_info=error)
+        log.error("alert evaluation stopped", exc_info=error)

@@ -79,8 +79,8 @@ def import_reactions() -> None:
         importlib.import_module(f"event_stream_engine.{feature}.consumers")
 
 
-def import_chores() -> None:
-    """Register every `@chore` and `@every`."""
+def register_tasks() -> None:
+    """Register every `@task` and `@every`."""
     for feature in FEATURES_WITH_TASKS:
         importlib.import_module(f"event_stream_engine.{feature}.tasks")
 

@@ -29,7 +29,7 @@ from event_stream_engine.errors import EseError, Unavailable
 from event_stream_engine.settings import Settings, load_settings
 
 # In the order of stopping, with the patience (s) for each: what takes new work in first; then the process that does
-# chores (it finishes the step it is in), the one that publishes, the one that consumes, and the stand-in that all of
+# tasks (it finishes the step it is in), the one that publishes, the one that consumes, and the stand-in that all of
 # them call.
 PROGRAMS = {"serve": 10.0, "work": 20.0, "relay": 10.0, "consume": 15.0, "sandbox": 5.0}
 READY_SECONDS_MAX = 120

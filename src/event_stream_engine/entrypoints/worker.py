@@ -11,7 +11,7 @@ from event_stream_engine import jobs
 from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.supervising import end
 from event_stream_engine.entrypoints import pulse
-from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, import_chores
+from event_stream_engine.entrypoints.bootstrap import begin, collect_less_often, register_tasks
 from event_stream_engine.entrypoints.flags.keeping import follow_flags
 from event_stream_engine.entrypoints.metrics.publishing import publish_beside
 from event_stream_engine.entrypoints.monitoring.keeping import kept
@@ -26,12 +26,12 @@ from event_stream_engine.resilience import circuits_of
 
 
 def main() -> None:
-    """A worker for all queues. Its processes each run one event loop; chores in them await as usual. There is one
-    while little is to be done, and as many as `ESE_WORKER_PROCESSES` while chores wait."""
+    """A worker for all queues. Its processes each run one event loop; tasks in them await as usual. There is one
+    while little is to be done, and as many as `ESE_WORKER_PROCESSES` while tasks wait."""
     settings = begin("work")
     # The warning is about pickled messages; ours are JSON, the only content that the worker accepts.
     warnings.simplefilter("ignore", SecurityWarning)
-    import_chores()
+    register_tasks()
     # Before the fork: what is loaded stays in memory that all processes share, as long as no collector writes to it.
     worker_init.connect(lambda **_: collect_less_often(), weak=False)
     # A thread does not outlive the fork: each process of the worker gives its own signs of life, follows the flags and
@@ -60,7 +60,7 @@ BESIDE = "monitoring"
 
 
 async def tell_beside(runtime: Runtime) -> None:
-    """What runs in this process of the worker beside its chores: a broadcaster (its breakers' changes are events, their
+    """What runs in this process of the worker beside its tasks: a broadcaster (its breakers' changes are events, their
     states are published, overrides take effect), the witness of its effects, and the schedule."""
     note_start(runtime)
     circuits = circuits_of(runtime.shared)

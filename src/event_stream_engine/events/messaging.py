@@ -13,7 +13,7 @@ MESSAGE = "messaging.message.v1"
 
 
 class _OfCampaign(Event, frozen=True, kw_only=True):
-    """Told together with everything else about the campaign, whoever did it: a person, a chore, Twilio."""
+    """Told together with everything else about the campaign, whoever did it: a person, a task, Twilio."""
 
     @property
     def belongs_to(self) -> UUID | None:

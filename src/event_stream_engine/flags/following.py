@@ -54,10 +54,10 @@ class Follower:
             return
         kept = await asyncio.to_thread(self._last_good.read)
         if kept is None:
-            log.warning("no flags can be loaded: the declared ones are in force")
+            log.warning("flags not loaded, using declared defaults")
         else:
             self._flags.offer(kept[0], "file", kept[1])
-            log.warning("the flags come from the file", confirmed_at=kept[1].isoformat())
+            log.warning("flags loaded from file", confirmed_at=kept[1].isoformat())
 
     async def run(self) -> None:
         listening = asyncio.create_task(nudges.listen(self._redis, CHANNEL, self._wanted, self.listening))
@@ -82,11 +82,11 @@ class Follower:
                 loaded = await store.load(tx)
         except (*DATABASE_ERRORS, TimeoutError) as error:
             if not self._flags.status().is_stale:
-                log.warning("the flags cannot be loaded; the last good ones stay", error=type(error).__name__)
+                log.warning("flags not loaded, keeping last good ones", error=type(error).__name__)
             self._flags.doubt()
             return False
         if self._flags.offer(loaded):
             await asyncio.to_thread(self._last_good.keep, loaded)
         else:
-            log.warning("flags are not put in force", issues=[issue.message for issue in self._flags.issues()])
+            log.warning("flags not applied", issues=[issue.message for issue in self._flags.issues()])
         return True

@@ -42,7 +42,7 @@ class LastGood:
             else:
                 self._write(self._path, loaded)
         except OSError as error:
-            log.warning("the flags cannot be kept in a file", path=str(self._path), error=str(error))
+            log.warning("flag file not written", path=str(self._path), error=str(error))
 
     def _write(self, path: Path, loaded: Loaded) -> None:
         kept = _Kept(loaded.revision, {name: held for name, held in loaded.flags.items() if held.version})
@@ -64,6 +64,6 @@ class LastGood:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("the kept flags cannot be read", path=str(self._path), error=str(error))
+            log.warning("flag file not read", path=str(self._path), error=str(error))
             return None
         return decoded(kept.revision, kept.flags), confirmed

@@ -1,6 +1,6 @@
 """Handing a mail to an SMTP server (RFC 5321), over TLS with its certificate verified.
 
-Python's own `smtplib` in a thread: mail is rare, and a chore has the time. `smtp://` demands STARTTLS (RFC 3207),
+Python's own `smtplib` in a thread: mail is rare, and a task has the time. `smtp://` demands STARTTLS (RFC 3207),
 `smtps://` begins with TLS (RFC 8314); only `smtp+plain://` does without.
 """
 

@@ -1,4 +1,4 @@
-"""Identity's chores."""
+"""Identity's tasks."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from event_stream_engine.identity.store import accounts as account_store
 from event_stream_engine.identity.store import email_changes as change_store
 from event_stream_engine.identity.store import mails as mail_store
 from event_stream_engine.identity.store import sessions as session_store
-from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.jobs import Runtime, every, task
 from event_stream_engine.resilience import Breaker, CircuitOpen, Verdict, circuits_of
 from event_stream_engine.settings import Settings
 from event_stream_engine.web import store as web_store
@@ -30,7 +30,7 @@ MAILS_KEPT = timedelta(days=7)
 
 
 @every(600)
-@chore("identity.forget_expired")
+@task("identity.forget_expired")
 async def forget_expired(runtime: Runtime) -> None:
     """Remove expired links and refresh tokens; sessions after 90 days, mail after 7, idempotency keys after 1."""
     now = clock.now()
@@ -46,7 +46,7 @@ _SENDS_MAIL = "EXISTS (SELECT FROM mails WHERE settled_at IS NULL AND (due_at <=
 
 
 @every(5, when=_SENDS_MAIL)
-@chore("identity.send_mail")
+@task("identity.send_mail")
 async def send_mail(runtime: Runtime) -> None:
     """Send what was written down by committed changes.
 
@@ -94,7 +94,7 @@ async def _send(mail: mails.Mail, server: Server, breaker: Breaker) -> str:
     except CircuitOpen:
         return "held"
     except MailRefused as error:
-        log.warning("a mail was not sent", mail_id=str(mail.id), error=error.detail, final=error.final)
+        log.warning("mail not sent", mail_id=str(mail.id), error=error.detail, final=error.final)
         if error.final:
             return "refused"
         return "held" if was_probe and error.verdict is Verdict.FAILURE else "failed"

@@ -94,7 +94,7 @@ async def _count(redis: "Redis", keys: dict[str, str]) -> None:
             if failed >= FREE[by]:
                 await redis.set(f"{key}:pause", "1", ex=min(WINDOW_SECONDS, 2 ** (failed - FREE[by])))
     except (RedisError, OSError) as error:
-        log.warning("a failed sign-in was not counted", error=str(error)[:200])
+        log.warning("failed sign-in not counted", error=str(error)[:200])
 
 
 async def _forget(redis: "Redis", key: str) -> None:

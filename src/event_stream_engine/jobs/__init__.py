@@ -1,15 +1,15 @@
-"""Chores: long, scheduled or rate-limited work on Celery, written as coroutines.
+"""Tasks: long, scheduled or rate-limited work on Celery, written as coroutines.
 
-    @chore("messaging.send_campaign", queue="sending")
+    @task("messaging.send_campaign", queue="sending")
     async def send_campaign(runtime: Runtime, campaign_id: str) -> None: ...
 
-A chore gets ids, opens its own transactions (each step is one), and is idempotent: it may run twice, or stop in the
+A task gets ids, opens its own transactions (each step is one), and is idempotent: it may run twice, or stop in the
 middle and run again. `await start(send_campaign, "…")` hands it to a worker; if that message is lost, the schedule
 finds the work again.
 """
 
-from event_stream_engine.jobs.app import CELERY, Schedule, chore, configure, every, start
+from event_stream_engine.jobs.app import CELERY, Schedule, configure, every, start, task
 from event_stream_engine.jobs.runtime import Runtime
 from event_stream_engine.jobs.scheduling import Scheduler
 
-__all__ = ["CELERY", "Runtime", "Schedule", "Scheduler", "chore", "configure", "every", "start"]
+__all__ = ["CELERY", "Runtime", "Schedule", "Scheduler", "configure", "every", "start", "task"]

@@ -17,16 +17,16 @@ CELERY = Celery("ese")
 QUEUES = ("sending", "imports", "default")
 KEY_PREFIX = "ese:celery:"
 BLOCK_SECONDS = 5
-"""So long a worker waits in Redis for a chore before it asks again; a chore that arrives ends the wait."""
+"""So long a worker waits in Redis for a task before it asks again; a task that arrives ends the wait."""
 PUBLISHED_AT = "ese_published_at"
-"""A header of every chore: seconds since 1970, so that its age can be told while it waits."""
+"""A header of every task: seconds since 1970, so that its age can be told while it waits."""
 
 Coroutine = Callable[..., Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A chore that is started every so many seconds; with `when`, an SQL condition, only while it is true."""
+    """A task that is started every so many seconds; with `when`, an SQL condition, only while it is true."""
 
     name: str
     seconds: float
@@ -38,7 +38,7 @@ ROUTES: dict[str, dict[str, str]] = {}
 
 
 def configure(settings: Settings) -> Celery:
-    """Point the application at its broker. Call once in each process that starts or runs chores."""
+    """Point the application at its broker. Call once in each process that starts or runs tasks."""
     if CELERY.conf.broker_url != settings.redis_url:
         _forget_broker()
     CELERY.conf.update(
@@ -53,7 +53,7 @@ def configure(settings: Settings) -> Celery:
         },
         accept_content=["json"],
         task_ignore_result=True,
-        worker_cancel_long_running_tasks_on_connection_loss=False,  # a chore ends by itself and is idempotent
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # a task ends by itself and is idempotent
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_default_queue="default",
@@ -74,7 +74,7 @@ def _forget_broker() -> None:
 
 
 def queue_key(queue: str) -> str:
-    """The list in Redis that holds a queue; the oldest chore is its last element."""
+    """The list in Redis that holds a queue; the oldest task is its last element."""
     return KEY_PREFIX + queue
 
 
@@ -84,36 +84,37 @@ def _note_time(headers: dict[str, Any] | None = None, **_: Any) -> None:
         headers[PUBLISHED_AT] = clock.now().timestamp()
 
 
-def chore(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
+def task(name: str, *, queue: str = "default") -> Callable[[Coroutine], Any]:
     """Make `async def f(runtime, *ids)` a Celery task called `name`."""
     if queue not in QUEUES:
         raise ValueError(f"no worker listens to {queue}; use one of {', '.join(QUEUES)}")
 
     def register(function: Coroutine) -> Any:
-        def task(*args: Any) -> None:
+        def run_function(*args: Any) -> None:
             run(lambda runtime: function(runtime, *args))
 
-        task.__name__, task.__doc__, task.__module__ = function.__name__, function.__doc__, function.__module__
+        run_function.__name__, run_function.__doc__ = function.__name__, function.__doc__
+        run_function.__module__ = function.__module__
         ROUTES[name] = {"queue": queue}
-        return CELERY.task(name=name)(task)
+        return CELERY.task(name=name)(run_function)
 
     return register
 
 
 def every(seconds: float, *, when: str | None = None) -> Callable[[Any], Any]:
-    """Let a worker start this chore every `seconds`; stands above `@chore`.
+    """Let a worker start this task every `seconds`; stands above `@task`.
 
-    `when`: an SQL condition that tells whether there is anything to do. It is asked instead of starting a chore that
+    `when`: an SQL condition that tells whether there is anything to do. It is asked instead of starting a task that
     would find nothing, together with all others, so it must be answered by an index.
     """
 
-    def schedule(task: Any) -> Any:
-        SCHEDULES.append(Schedule(task.name, seconds, when))
-        return task
+    def schedule(scheduled: Any) -> Any:
+        SCHEDULES.append(Schedule(scheduled.name, seconds, when))
+        return scheduled
 
     return schedule
 
 
-async def start(task: Any, *args: str, delay: float = 0, expires: float | None = None) -> None:
-    """Hand a chore to the workers; `delay` and `expires` in seconds."""
-    await asyncio.to_thread(task.apply_async, args, countdown=delay or None, expires=expires)
+async def start(started: Any, *args: str, delay: float = 0, expires: float | None = None) -> None:
+    """Hand a task to the workers; `delay` and `expires` in seconds."""
+    await asyncio.to_thread(started.apply_async, args, countdown=delay or None, expires=expires)

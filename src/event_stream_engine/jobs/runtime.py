@@ -1,7 +1,7 @@
 """The bridge from Celery's threads and processes to the one async core.
 
 Each worker process runs one event loop in a thread of its own, made on first use (that is, after the fork), with
-one database pool and one Redis client for all its chores.
+one database pool and one Redis client for all its tasks.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass
 class Runtime:
-    """What a chore may use. `shared` keeps a feature's own long-lived clients, by name."""
+    """What a task may use. `shared` keeps a feature's own long-lived clients, by name."""
 
     settings: Settings
     database: Database
@@ -43,7 +43,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.loop = uvloop.new_event_loop()
-        self.thread = threading.Thread(target=self._serve, name="chores", daemon=True)
+        self.thread = threading.Thread(target=self._serve, name="tasks", daemon=True)
         self.thread.start()
         self.runtime = asyncio.run_coroutine_threadsafe(self._create(), self.loop).result()
 

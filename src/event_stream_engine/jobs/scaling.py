@@ -1,4 +1,4 @@
-"""How many processes a worker has: one while little is to be done, more while chores wait."""
+"""How many processes a worker has: one while little is to be done, more while tasks wait."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ IDLE_SECONDS = 10.0
 
 
 class Scaling(Autoscaler):
-    """Celery's own, which lets a process go `IDLE_SECONDS` after the last chore; with Celery's 30 it never would, as
+    """Celery's own, which lets a process go `IDLE_SECONDS` after the last task; with Celery's 30 it never would, as
     the schedule starts some every 30 seconds."""
 
     def __init__(self, *given: Any, **named: Any) -> None:

@@ -1,8 +1,8 @@
-"""The schedule: which chores are due, and their start. Every worker process runs it, and one at a time starts chores.
+"""The schedule: which tasks are due, and their start. Every worker process runs it, and one at a time starts tasks.
 
-A lease in Redis says which one. Redis also carries the chores, so without it there is nothing to start. A process that
-is silent for `LEASE_MS` loses the lease to another. Two that believe for a moment to hold it start a chore twice, which
-a chore allows. A run that no worker took until the next one is due is dropped: nothing piles up while workers are down.
+A lease in Redis says which one. Redis also carries the tasks, so without it there is nothing to start. A process that
+is silent for `LEASE_MS` loses the lease to another. Two that believe for a moment to hold it start a task twice, which
+a task allows. A run that no worker took until the next one is due is dropped: nothing piles up while workers are down.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Scheduler:
     schedules: Sequence[Schedule] = field(default_factory=lambda: SCHEDULES)
     holder: str = field(default_factory=holder_name)
     _looked_at: dict[str, float] = field(default_factory=dict)
-    """When each chore was last started, or found to have nothing to do, by the loop's clock. Empty without the
+    """When each task was last started, or found to have nothing to do, by the loop's clock. Empty without the
     lease."""
     _interrupted: Repeated = field(default_factory=lambda: Repeated("schedule interrupted", "schedule resumed"))
 

@@ -63,7 +63,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Children:
-    """The processes in which living workers do chores, as each was heard last. A worker that lives takes out those that
+    """The processes in which living workers do tasks, as each was heard last. A worker that lives takes out those that
     ended, so one that is silent is stopped, or hangs."""
 
     processes: tuple[Process, ...]

@@ -7,7 +7,7 @@ import structlog
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
-from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.jobs import Runtime, every, start, task
 from event_stream_engine.messaging.actions import reconciling
 from event_stream_engine.messaging.gateway import MessageGateway
 from event_stream_engine.messaging.twilio import gateway_of
@@ -20,13 +20,13 @@ _ASK_BATCH = 50
 
 
 @every(30)
-@chore("messaging.ask_silent")
+@task("messaging.ask_silent")
 async def ask_silent(runtime: Runtime) -> None:
     """Ask about messages that have been silent for `ESE_STALE_MINUTES`."""
     await _ask(runtime, None)
 
 
-@chore("messaging.ask_refused")
+@task("messaging.ask_refused")
 async def ask_refused(runtime: Runtime, before: str) -> None:
     """Ask about every message that is on its way and has been silent since `before` (ISO 8601), when callbacks were
     refused last: Twilio sends most of them once."""

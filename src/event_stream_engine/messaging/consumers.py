@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from event_stream_engine.backbone.subscriptions import subscribe, subscribe_batch, subscribe_chore
+from event_stream_engine.backbone.subscriptions import subscribe, subscribe_batch, subscribe_task
 from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import (
     AudienceFrozen,
@@ -25,12 +25,12 @@ async def freeze_audience(tx: Transaction, event: CampaignLaunched) -> None:
     await campaigns.freeze_audience(tx, UUID(event.campaign_id))
 
 
-@subscribe_chore(AudienceFrozen, group="messaging.start_sending")
+@subscribe_task(AudienceFrozen, group="messaging.start_sending")
 async def start_sending(event: AudienceFrozen) -> None:
     await start(tasks.send_campaign, event.campaign_id)
 
 
-@subscribe_chore(CampaignStateChanged, group="messaging.resume_sending")
+@subscribe_task(CampaignStateChanged, group="messaging.resume_sending")
 async def resume_sending(event: CampaignStateChanged) -> None:
     if event.status == "running":
         await start(tasks.send_campaign, event.campaign_id)

@@ -2,7 +2,7 @@
 
 import structlog
 
-from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.jobs import Runtime, every, task
 from event_stream_engine.messaging.actions import erasing
 from event_stream_engine.messaging.store import erasures as store
 
@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 
 @every(300)
-@chore("messaging.finish_erasures")
+@task("messaging.finish_erasures")
 async def finish_erasures(runtime: Runtime) -> None:
     """Go on with at most a hundred erasures, one transaction each; one with a message on its way is tried again."""
     async with runtime.database.transaction() as tx:
@@ -18,4 +18,4 @@ async def finish_erasures(runtime: Runtime) -> None:
     for erasure_id in waiting:
         async with runtime.database.transaction() as tx:
             if await erasing.go_on(tx, erasure_id):
-                log.info("a person's data is erased", erasure_id=str(erasure_id))
+                log.info("personal data erased", erasure_id=str(erasure_id))

@@ -1,4 +1,4 @@
-"""The chores of imports: run one, find again those whose worker died, and tidy what nobody needs any more."""
+"""The tasks of imports: run one, find again those whose worker died, and tidy what nobody needs any more."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from asyncpg.exceptions import DeadlockDetectedError, SerializationError
 
 from event_stream_engine import clock
 from event_stream_engine.backbone.supervising import end
-from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.jobs import Runtime, every, start, task
 from event_stream_engine.messaging.actions import imports as actions
 from event_stream_engine.messaging.actions.imports import RunIsOver
 from event_stream_engine.messaging.files import FileUnreadable, open_rows
@@ -30,7 +30,7 @@ _TRIES = 4
 _ORPHAN_SECONDS = 24 * 3600
 
 
-@chore("imports.run", queue="imports")
+@task("imports.run", queue="imports")
 async def run_import(runtime: Runtime, import_id: str) -> None:
     """Import a file from where it stands."""
     await work_on(runtime, import_id)
@@ -96,7 +96,7 @@ async def _write(runtime: Runtime, run: Import, chunk: Chunk, staged: bytes, *, 
         except (DeadlockDetectedError, SerializationError):
             if attempt == _TRIES:
                 raise
-            log.warning("a chunk met another writer and is written again", import_id=str(run.id))
+            log.warning("import chunk conflicted, retrying", import_id=str(run.id))
     raise AssertionError("the last try returns or raises")
 
 
@@ -124,7 +124,7 @@ EXISTS (SELECT FROM imports WHERE status = 'running' AND (lease_until IS NULL OR
 
 
 @every(1, when=_RESUMES)
-@chore("imports.resume")
+@task("imports.resume")
 async def resume(runtime: Runtime) -> None:
     """Start imports that wait for a worker: new ones, and those whose worker died."""
     async with runtime.database.transaction() as tx:
@@ -134,7 +134,7 @@ async def resume(runtime: Runtime) -> None:
 
 
 @every(300)
-@chore("imports.tidy")
+@task("imports.tidy")
 async def tidy(runtime: Runtime) -> None:
     """Cancel uploads that nobody imported, and remove files that no import needs any more."""
     await tidy_up(runtime)

@@ -16,7 +16,7 @@ from event_stream_engine import clock
 from event_stream_engine.backbone.effects import Effects, effects_of
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
-from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.jobs import Runtime, every, start, task
 from event_stream_engine.messaging.actions import confirmations, inbound, listing
 from event_stream_engine.messaging.gateway import Channel, GatewayUnavailable, MessageGateway, OutgoingMessage
 from event_stream_engine.messaging.store import listings as store
@@ -60,7 +60,7 @@ class CaughtUp:
 
 
 @every(30)
-@chore("messaging.catch_up_inbound")
+@task("messaging.catch_up_inbound")
 async def catch_up_inbound(runtime: Runtime) -> None:
     """Apply inbound messages that no webhook brought, for each of our senders. One worker at a time."""
     if not runtime.settings.twilio.is_configured:
@@ -74,16 +74,16 @@ async def catch_up_inbound(runtime: Runtime) -> None:
         try:
             await lock.release()
         except LockError:
-            log.warning("the lock for listing inbound messages expired")
+            log.warning("inbound listing lock expired")
 
 
-@chore("messaging.catch_up_inbound_since")
+@task("messaging.catch_up_inbound_since")
 async def catch_up_inbound_since(runtime: Runtime, since: str) -> None:
     """Apply everything from `since` (ISO 8601, with its zone) on that no webhook brought."""
     found = await catch_up_since(
         runtime.database, gateway_of(runtime.settings, runtime.shared), datetime.fromisoformat(since)
     )
-    log.info("inbound messages were listed", since=since, **asdict(found))
+    log.info("inbound messages listed", since=since, **asdict(found))
 
 
 async def catch_up(database: Database, gateway: MessageGateway) -> CaughtUp:
@@ -139,7 +139,7 @@ async def _list(database: Database, gateway: MessageGateway, one: Listing, *, en
         if page.next_page is None or (ends is not None and time.monotonic() >= ends):
             break
     if applied:
-        log.warning("inbound messages that no webhook brought were applied", count=applied)
+        log.warning("inbound messages applied from Twilio's list", count=applied)
     return CaughtUp(listed, applied, one.next_page is None)
 
 
@@ -181,7 +181,7 @@ _CONFIRMS = "EXISTS (SELECT FROM opt_out_confirmations WHERE status IN ('waiting
 
 
 @every(5, when=_CONFIRMS)
-@chore("messaging.confirm_opt_outs")
+@task("messaging.confirm_opt_outs")
 async def confirm_opt_outs(runtime: Runtime) -> None:
     """Send the confirmations that wait, each at most once."""
     if not runtime.settings.messaging.opt_out_confirmation:
@@ -203,7 +203,7 @@ async def send_confirmations(effects: Effects, gateway: MessageGateway) -> None:
                 await claiming.mark()
         if late:
             CONFIRMATIONS.labels("late").inc(late)
-            log.warning("confirmations of opt-outs were not sent in time", count=late)
+            log.warning("opt-out confirmations expired", count=late)
         if not claimed:
             return
         statuses = await asyncio.gather(*(_confirm(effects.database, gateway, one) for one in claimed))

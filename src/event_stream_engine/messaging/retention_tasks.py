@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from event_stream_engine import clock
 from event_stream_engine.database import Database
-from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.jobs import Runtime, every, task
 from event_stream_engine.messaging.actions import retiring
 from event_stream_engine.messaging.reports.timeline import HOURS_FROM
 from event_stream_engine.messaging.store import retiring as store
@@ -29,7 +29,7 @@ LATELY = timedelta(days=2)
 
 
 @every(300)
-@chore("messaging.retire")
+@task("messaging.retire")
 async def retire(runtime: Runtime) -> None:
     """Retire campaigns, then remove their messages, old test messages and old receipts."""
     days = runtime.settings.messaging.retention_days
@@ -58,7 +58,7 @@ async def remove_old(database: Database, before: datetime) -> None:
 
 
 @every(3600)
-@chore("messaging.merge_counters")
+@task("messaging.merge_counters")
 async def merge_counters(runtime: Runtime) -> None:
     """Counters per hour instead of per minute for campaigns that took weeks: no chart shows them finer."""
     await merge_old_counters(runtime.database)

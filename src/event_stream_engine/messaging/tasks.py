@@ -1,4 +1,4 @@
-"""Messaging's chores: sending, and finding again whatever a crash left behind."""
+"""Messaging's tasks: sending, and finding again whatever a crash left behind."""
 
 import time
 from uuid import UUID
@@ -12,7 +12,7 @@ from event_stream_engine.backbone import life
 from event_stream_engine.backbone.effects import effects_of
 from event_stream_engine.backbone.life import EffectsHeld
 from event_stream_engine.database import Database
-from event_stream_engine.jobs import Runtime, chore, every, start
+from event_stream_engine.jobs import Runtime, every, start, task
 from event_stream_engine.messaging import asking_tasks, erasure_tasks, import_tasks, inbound_tasks, retention_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
 from event_stream_engine.messaging.actions import reconciling
@@ -31,7 +31,7 @@ __all__ = [
     "asking_tasks", "dispatch", "erasure_tasks", "import_tasks", "inbound_tasks", "recover", "retention_tasks",
     "send_campaign",
 ]  # fmt: skip
-"""Importing this module registers every chore of the feature, those of imports and of inbound messages included."""
+"""Importing this module registers every task of the feature, those of imports and of inbound messages included."""
 
 """Of every 30: how long one round asks about silent messages; what is left waits for the next."""
 
@@ -41,7 +41,7 @@ _RECOVER_BATCH = 500
 _RECONCILE_BATCH = 20
 
 
-@chore("messaging.send_campaign", queue="sending")
+@task("messaging.send_campaign", queue="sending")
 async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
     """Send what is due of one campaign. One sender per campaign works at a time; a second returns at once."""
     lock = runtime.redis.lock(f"ese:sending:{campaign_id}", timeout=_LOCK_SECONDS, thread_local=False)
@@ -56,7 +56,7 @@ async def send_campaign(runtime: Runtime, campaign_id: str) -> None:
         try:
             await lock.release()
         except LockError:
-            log.warning("the lock of a sender expired while it worked", campaign_id=campaign_id)
+            log.warning("sender lock expired", campaign_id=campaign_id)
     if has_more:
         await start(send_campaign, campaign_id)
 
@@ -90,7 +90,7 @@ _RECOVERS = "EXISTS (SELECT FROM messages WHERE status IN ('sending', 'unknown')
 
 
 @every(1, when=_DISPATCHES)
-@chore("messaging.dispatch")
+@task("messaging.dispatch")
 async def dispatch(runtime: Runtime) -> None:
     """Launch what is scheduled for now, and see to it that every running campaign has a sender."""
     async with runtime.database.transaction() as tx:
@@ -104,13 +104,13 @@ async def dispatch(runtime: Runtime) -> None:
 
 
 @every(5, when=_RECOVERS)
-@chore("messaging.recover")
+@task("messaging.recover")
 async def recover(runtime: Runtime) -> None:
     """Settle messages whose sender died, and those whose answer was lost, by asking Twilio."""
     async with runtime.database.transaction() as tx:
         found = await reconciling.recover_abandoned(tx, runtime.settings.messaging, _RECOVER_BATCH)
     if found:
-        log.warning("messages of a silent sender will be reconciled", count=found)
+        log.warning("abandoned messages found, reconciling", count=found)
     await _reconcile(runtime)
 
 

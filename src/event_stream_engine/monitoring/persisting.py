@@ -273,7 +273,7 @@ class Persister:
             try:
                 read[batch] = _readable(await asyncio.to_thread(spool.read, batch))
             except OSError as error:
-                log.error("a file of the spool cannot be read", file=batch.path.name, error=str(error))
+                log.error("spool file unreadable", file=batch.path.name, error=str(error))
         rows = [row for own in read.values() for row in own]
         buried = await self._write(rows, deadline)
         for batch, own in read.items():  # at once: canceled in between, they would be gone and not counted
@@ -376,7 +376,7 @@ class Persister:
                     self._in_doubt.difference_update(ticket for ticket, _ in taken)
                     self._count_gone(gone)
             except OSError as error:
-                log.error("the spool takes nothing", error=str(error))
+                log.error("spool write failed", error=str(error))
                 return False
             finally:
                 unwritten = [each for taken in left.values() for each in taken]

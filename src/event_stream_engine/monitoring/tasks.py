@@ -1,9 +1,9 @@
-"""Monitoring's chores: metrics are added up per minute and hour, and what is old is removed."""
+"""Monitoring's tasks: metrics are added up per minute and hour, and what is old is removed."""
 
 from datetime import timedelta
 
 from event_stream_engine import clock
-from event_stream_engine.jobs import Runtime, chore, every
+from event_stream_engine.jobs import Runtime, every, task
 from event_stream_engine.monitoring import store
 
 ROLLED_UP_AGAIN = timedelta(minutes=10)
@@ -18,7 +18,7 @@ KEPT = {
 
 
 @every(60)
-@chore("monitoring.roll_up")
+@task("monitoring.roll_up")
 async def roll_up(runtime: Runtime) -> None:
     """Metrics per minute and per hour, from the raw rows."""
     async with runtime.database.transaction() as tx:
@@ -26,7 +26,7 @@ async def roll_up(runtime: Runtime) -> None:
 
 
 @every(600)
-@chore("monitoring.forget")
+@task("monitoring.forget")
 async def forget(runtime: Runtime) -> None:
     """Remove what is older than its time; events after ESE_MONITORING_RETENTION_DAYS."""
     events = timedelta(days=runtime.settings.monitoring.retention_days)

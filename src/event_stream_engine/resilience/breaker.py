@@ -7,7 +7,7 @@
     `retry_now` ends the wait of OPEN: the other side was seen to answer somebody else.
 
 A call that the other side refused because of its data shows that it works, and counts as a success. A call that was
-cancelled counts as nothing. A result that arrives after the state changed is not counted: it tells of another time.
+canceled counts as nothing. A result that arrives after the state changed is not counted: it tells of another time.
 """
 
 import random

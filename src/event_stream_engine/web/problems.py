@@ -102,7 +102,7 @@ def install(app: FastAPI) -> None:
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
         if isinstance(error, DBAPIError) and not _is_outage(error):
             return _unexpected(error)
-        log.error("a server does not answer", error=str(error)[:300])
+        log.error("server not responding", error=str(error)[:300])
         detail = "The database or another server does not answer. Nothing was changed; try again shortly."
         return problem(503, "unavailable", "Unavailable", detail, headers={"retry-after": "5"})
 

@@ -26,7 +26,7 @@ DATA = Path(__file__).parents[2] / "data"
 
 @dataclass
 class Importer:
-    """Takes files in as the API does and runs the chore as a worker does."""
+    """Takes files in as the API does and runs the task as a worker does."""
 
     runtime: Runtime
     by: Principal

@@ -104,7 +104,7 @@ class Consumer:
                 longest = min(0.2 * 2**failures, _PAUSE_SECONDS_MAX)
                 seconds = random.uniform(0.05, longest)  # noqa: S311  # full jitter, not a secret
                 INTERRUPTED.labels(self.group.name, getattr(error, "code", type(error).__name__)).inc()
-                log.warning("group starts anew", group=self.group.name, error=str(error)[:500],
+                log.warning("consumer group restarting", group=self.group.name, error=str(error)[:500],
                             retry_in_seconds=round(seconds, 1))  # fmt: skip
                 await pause(self.stop, seconds)
 
@@ -113,7 +113,7 @@ class Consumer:
             await pause(self.stop, self.settings.consume_lease_seconds / 5)
             if self.stop.is_set():
                 return
-        log.info("group is owned", group=self.group.name, epoch=self.lease.epoch, before=self.lease.before)
+        log.info("consumer group acquired", group=self.group.name, epoch=self.lease.epoch, before=self.lease.before)
         OWNED.labels(self.group.name).set(1)
         self._careful = self.lease.before != "released"
         try:
@@ -211,7 +211,7 @@ class Consumer:
         at = self._positions.get(place, "0-0")
         async for slice_ in trimmed_away(self.database, self.streams, place, at, given, head):
             RELOADED.labels(self.group.name).inc(len(slice_))
-            log.warning("entries were trimmed before they were read", group=self.group.name, stream=place[0],
+            log.warning("entries trimmed before being read", group=self.group.name, stream=place[0],
                         reloaded=len(slice_))  # fmt: skip
             await self._apply_read({place: slice_})
 
@@ -290,7 +290,7 @@ class Consumer:
         except Exception as error:  # the edge: whose fault it was is found one by one
             if applying.is_outage(error):
                 raise
-            log.warning("batch failed, trying one by one", group=self.group.name, error=repr(error)[:500])
+            log.warning("batch failed, applying events one by one", group=self.group.name, error=repr(error)[:500])
             raise Interrupted(entries[0], error) from error
 
     async def _one_by_one(

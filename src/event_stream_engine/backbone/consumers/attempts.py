@@ -73,7 +73,7 @@ class Attempts:
             if condemned:
                 part = list(takewhile(lambda one: str(one.id) not in condemned, part))
             well, error = await self._try(tx, part, until) if part else (0, condemned[str(rest[0].id)])
-            if error is not None and well and self.group.kind != "chore":
+            if error is not None and well and self.group.kind != "task":
                 size = well
                 continue
             applied += rest[:well]
@@ -91,17 +91,17 @@ class Attempts:
         self, tx: Transaction, entries: Sequence[Envelope], until: float = math.inf
     ) -> tuple[int, Exception | None]:
         """How many went well before one failed, or before `until`, and why it failed. Then none of them is applied,
-        unless they are chores, which change nothing here: those may run again and are idempotent by event id."""
+        unless they are tasks, which change nothing here: those may run again and are idempotent by event id."""
         time = asyncio.get_running_loop().time
-        is_chore = self.group.kind == "chore"
+        is_task = self.group.kind == "task"
         well, entry = 0, entries[0]
         try:
-            async with contextlib.nullcontext() if is_chore else tx.begin_nested():
+            async with contextlib.nullcontext() if is_task else tx.begin_nested():
                 for entry in entries:
                     if time() > until:
                         break
                     if reaction := self.group.reactions.get(entry.type):
-                        given = None if is_chore else tx
+                        given = None if is_task else tx
                         await applying.run(reaction, given, [entry], self.settings.handler_seconds)
                     well += 1
         except HandlerTimedOut as error:
@@ -117,7 +117,7 @@ class Attempts:
         FAILURES.labels(self.group.name, entry.type).inc()
         worked("consume", "failed")
         dead = await parking.fail(tx, self.group.name, parked, error, self.settings)
-        log.warning("event is dead" if dead else "event failed", group=self.group.name, type=entry.type,
+        log.warning("event dead-lettered" if dead else "event failed", group=self.group.name, type=entry.type,
                     event_id=str(entry.id), attempts=parked.failed + 1, error=repr(error)[:500])  # fmt: skip
         if dead:
             DEAD.labels(self.group.name, entry.type).inc()
@@ -140,5 +140,5 @@ class Attempts:
         error = StartedTooOften(f"the consumer died {self.settings.crashes_max} times while it applied this event")
         await parking.bury(tx, self.group.name, marked, error)
         DEAD.labels(self.group.name, parked.entry.type).inc()
-        log.error("event is dead", group=self.group.name, type=parked.entry.type, event_id=str(parked.entry.id),
+        log.error("event dead-lettered", group=self.group.name, type=parked.entry.type, event_id=str(parked.entry.id),
                   error=str(error))  # fmt: skip

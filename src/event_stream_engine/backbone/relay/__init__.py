@@ -103,7 +103,7 @@ class Relay:
                 return
             try:
                 keeping = until_set(self.stop, self._keep_house())
-                await until_one_fails(self._publish_ticks(), self._chores(), keeping)
+                await until_one_fails(self._publish_ticks(), self._upkeep(), keeping)
             finally:
                 if self._handing is not None:
                     await end(self._handing)
@@ -121,7 +121,7 @@ class Relay:
 
     async def _publish_ticks(self) -> None:
         previous = await self.resume()
-        log.info("relay works", tick=previous.id, generation=previous.generation, epoch=self.lease.epoch)
+        log.info("relay started", tick=previous.id, generation=previous.generation, epoch=self.lease.epoch)
         loop = asyncio.get_running_loop()
         newest = loop.time()
         while not self.stop.is_set():
@@ -236,7 +236,7 @@ class Relay:
         if row.stops_relay:
             raise GenerationRefused(row.reason or "Sending is held.")
 
-    async def _chores(self) -> None:
+    async def _upkeep(self) -> None:
         """What goes on beside publishing: the lease, positions, looking after the streams."""
         loop = asyncio.get_running_loop()
         renewed = checked = loop.time()

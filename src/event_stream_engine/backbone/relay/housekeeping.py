@@ -63,7 +63,7 @@ async def _not_in_use(database: Database, what: str) -> AsyncIterator[Transactio
     except DBAPIError as error:
         if sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
-        log.warning("put off, a table is in use", what=what)
+        log.warning("postponed, table in use", what=what)
 
 
 async def keep_house(database: Database, streams: StreamWriter, settings: BackboneSettings) -> str | None:
@@ -104,7 +104,7 @@ async def _drop_partitions(
         async with database.transaction() as tx:
             holder = await _needed_by(tx, name, readers, ends)
         if holder is not None:
-            log.warning("a partition past its retention is kept", partition=name, needed_by=holder)
+            log.warning("partition kept past its retention", partition=name, needed_by=holder)
             return f"{holder} ({name})"
         await _drop(database, name)
     return None

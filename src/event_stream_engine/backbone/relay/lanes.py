@@ -283,7 +283,7 @@ class Lane:
         if actual == known:
             return
         if known is not None and position(actual) < position(known):
-            log.warning("stream is behind, completing it", stream=self.stream, ends_at=actual, expected=known)
+            log.warning("stream behind, completing it", stream=self.stream, ends_at=actual, expected=known)
             HEALED.labels(self.stream).inc()
         if actual == "0-0":
             return
@@ -305,7 +305,7 @@ class Lane:
         return await ticks.tick_at_or_before(connection, position(actual)[0] - 1)
 
     async def _empty(self) -> None:
-        log.error("stream is rebuilt from the outbox", stream=self.stream, because=self.code)
+        log.error("stream rebuilding from outbox", stream=self.stream, because=self.code)
         await self.course.streams.clear(self.stream)
         async with self.course.database.transaction() as tx:
             await rebuilding(tx, self.stream)
@@ -323,7 +323,7 @@ class Lane:
             self.state, self.code = "busy", type(error).__name__
         FAILED.labels(self.stream, self.code).inc()
         worked("relay", "failed")
-        log.warning("lane interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
+        log.warning("stream publishing interrupted", stream=self.stream, code=self.code, error=str(error)[:300])
 
     def _say_unexpected(self) -> None:
         log.exception("lane failed unexpectedly", stream=self.stream)

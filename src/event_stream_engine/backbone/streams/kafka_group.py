@@ -67,7 +67,7 @@ class GroupReader:
         return found
 
     def fill(self, count: int, wait_seconds: float) -> None:
-        """Read until there is something, or the time is over. It stays until `take`: a caller that was cancelled
+        """Read until there is something, or the time is over. It stays until `take`: a caller that was canceled
         while this thread read loses nothing. Raises `StreamBusy` where a topic is no longer the one it was."""
         with self._lock:
             deadline = time.monotonic() + wait_seconds

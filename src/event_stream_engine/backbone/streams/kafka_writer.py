@@ -74,7 +74,7 @@ class _Stream:
 
 
 class TopicWriter:
-    """Appends whole or not at all. Calls of one stream wait for each other: a cancelled one may still be at work."""
+    """Appends whole or not at all. Calls of one stream wait for each other: a canceled one may still be at work."""
 
     def __init__(
         self, configuration: Mapping[str, Any], log: TopicLog, admin: AdminClient, partitions: int, replicas: int

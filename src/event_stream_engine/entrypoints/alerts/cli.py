@@ -23,7 +23,7 @@ def alerts_list(
 
 @app.command("ack")
 def alerts_ack(alert_id: AlertId, by: By = "operator") -> None:
-    """Say that somebody looks after an alert."""
+    """Acknowledge an alert."""
     from event_stream_engine.entrypoints.alerts import commands
 
     commands.acknowledge(alert_id, by)

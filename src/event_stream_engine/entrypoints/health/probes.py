@@ -39,7 +39,7 @@ Probe = Callable[[Platform], Awaitable[list[Reading]]]
 
 async def everything(platform: Platform) -> list[Reading]:
     """All readings of this moment, the probes side by side; none takes longer than its two seconds."""
-    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_chores, machine, flags, webhooks]
+    asked: list[Probe] = [postgresql, redis, backbone, processes, waiting_tasks, machine, flags, webhooks]
     asked += [connections, evictions, restarts]
     if platform.settings.kafka.streams == KAFKA:
         asked.append(kafka)
@@ -156,7 +156,7 @@ async def processes(platform: Platform) -> list[Reading]:
 
 
 def _children(found: Children) -> Iterator[Reading]:
-    """The processes in which workers do chores; the heartbeat of a worker's first process says nothing of them."""
+    """The processes in which workers do tasks; the heartbeat of a worker's first process says nothing of them."""
     if not found.processes:
         return
     alive, silent = len(found.processes) - len(found.silent), found.silent
@@ -191,7 +191,7 @@ async def webhooks(platform: Platform) -> list[Reading]:
     return [Reading("alert webhook", "failing", bad, observed=float(failing + given_up), unit="webhooks", output=said)]
 
 
-async def waiting_chores(platform: Platform) -> list[Reading]:
+async def waiting_tasks(platform: Platform) -> list[Reading]:
     try:
         lengths, ages = await queues(platform.redis)
     except OUTAGES:

@@ -133,7 +133,7 @@ async def _of_redis(redis: "Redis") -> list[Metric]:
         return []
     alive = {name: float(name not in missing) for name in NEEDED}
     return [
-        labelled("ese_queue_chores", "Chores that wait in a queue", "queue", lengths),
+        labelled("ese_queue_chores", "Tasks that wait in a queue", "queue", lengths),
         labelled("ese_queue_oldest_seconds", "Age of the oldest of them", "queue", ages),
         labelled("ese_process_alive", "1 while a process of this kind is heard", "process", alive),
         *capacity.families(info),
@@ -141,7 +141,7 @@ async def _of_redis(redis: "Redis") -> list[Metric]:
 
 
 async def queues(redis: "Redis") -> tuple[dict[str, float], dict[str, float]]:
-    """Of each queue how many chores wait, and how long the oldest has. Raises `RedisError`."""
+    """Of each queue how many tasks wait, and how long the oldest has. Raises `RedisError`."""
     lengths: dict[str, float] = {}
     ages: dict[str, float] = {}
     for queue in QUEUES:

@@ -119,7 +119,7 @@ async def _follow(settings: Settings, database: Database, broadcaster: Broadcast
             finally:
                 stop.set()
                 await end(following)
-            log.info("monitoring clients follow another channel", before=chosen, after=broadcaster.followed)
+            log.info("monitoring channel switched", before=chosen, after=broadcaster.followed)
             channel.restart(new_epoch())
     finally:
         await redis.aclose()

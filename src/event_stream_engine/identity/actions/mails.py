@@ -1,4 +1,4 @@
-"""Mail: written down in the transaction of the change, sent by a chore after it."""
+"""Mail: written down in the transaction of the change, sent by a task after it."""
 
 import secrets
 from dataclasses import dataclass

@@ -128,7 +128,7 @@ async def _suppress(tx: Transaction, form: InboundForm, reading: Reading, said_a
         return "May be written to again" if is_lifted else "The number cannot be read: nothing to change"
     await suppress(tx, form.from_, Suppression("stopped", _source(reading), said_at))
     UNREAD.inc()
-    log.error("a STOP came from a number that cannot be read", inbound_sid=form.sid)
+    log.error("STOP from unreadable number", inbound_sid=form.sid)
     return "The number cannot be read: nothing is ever sent to it"
 
 

@@ -97,7 +97,7 @@ async def _verified(request: Request, platform: Platform, kind: str) -> Sequence
     signature = request.headers.get(SIGNATURE_HEADER, "")
     if not verify(secrets, url, pairs, signature, algorithm=algorithm_of(settings)):
         CALLBACKS.labels(kind, "forged").inc()
-        log.warning("a webhook's signature does not match", kind=kind, url=url)
+        log.warning("webhook signature invalid", kind=kind, url=url)
         raise ForgedSignature(
             "The signature does not match. Check that ESE_PUBLIC_URL is the address that Twilio calls, and that "
             "TWILIO_AUTH_TOKEN is the account's primary token, or TWILIO_WEBHOOK_SECRET the SharedKey's secret."
