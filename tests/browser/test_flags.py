@@ -61,8 +61,8 @@ def test_a_flags_life(signed_in: Watched, platform: RunningPlatform) -> None:
     killing = page.get_by_role("listitem").filter(has_text="“It fails for some”")
     killing.get_by_text("What changed").click()
     expect(killing.get_by_text("Killed", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Go back to version 1").click()
-    say_why(page, "As it was", "Go back")
+    page.get_by_role("button", name="Restore version 1").click()
+    say_why(page, "As it was", "Restore")
     expect(page.get_by_text("version 4", exact=True)).to_be_visible()
     assert platform.api.get(f"/api/v1/flags/{NAME}")["rollout"] is None
     assert [row["by"] is not None for row in platform.api.get(f"/api/v1/flags/{NAME}/history")["items"]] == [True] * 4

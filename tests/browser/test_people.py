@@ -116,10 +116,10 @@ def test_dead_letters_are_looked_at_and_settled_by_their_cause(signed_in: Watche
     assert violations(page) == []
     cause.get_by_role("button", name=re.compile("^Discard all of")).click()
     dialog = page.get_by_role("alertdialog")
-    expect(dialog).to_contain_text("7 letters match: every open dead letter of this cause.")
+    expect(dialog).to_contain_text("7 dead letters match: every open dead letter of this cause.")
     dialog.get_by_label("Why").fill("Their messages were deleted")
-    dialog.get_by_role("button", name="Discard 7 letters").click()
-    page.get_by_text("7 letters discarded").wait_for()
+    dialog.get_by_role("button", name="Discard 7 dead letters").click()
+    page.get_by_text("7 dead letters discarded").wait_for()
     expect(cause).to_have_count(0)
     page.set_viewport_size(PHONE)
     settle(page)

@@ -42,7 +42,7 @@ def test_a_dead_letter_is_redriven_with_one_click(
         reads_the_letter(page, campaign)
         refuses_a_wrong_rate(page)
         row.get_by_role("button", name=re.compile("^Redrive")).click()  # the cause is still there
-        page.get_by_text("is given to messaging.freeze_audience again").wait_for()
+        page.get_by_text("redriven to messaging.freeze_audience").wait_for()
         again = platform.wait_until("it dies again", lambda: letters(platform, campaign, "open"), 30)
         assert [letter["id"] for letter in again] != died
     page.reload()

@@ -40,7 +40,7 @@ export function Causes({ filters, cause, choose, ask }: Props) {
             item={one}
             isChosen={one.id === cause}
             onChoose={() => choose(one.id === cause ? undefined : one.id)}
-            ask={status === "open" ? (what) => ask(what, { filter: { ...matching, cause: one.id }, words: "every open letter of this cause" }) : undefined}
+            ask={status === "open" ? (what) => ask(what, { filter: { ...matching, cause: one.id }, words: "every open dead letter of this cause" }) : undefined}
           />
         ))}
       </ArrowList>

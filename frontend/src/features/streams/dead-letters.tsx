@@ -82,7 +82,7 @@ export default function DeadLetters() {
           )}
         </QueryState>
       </div>
-      {opened && <LetterDrawer id={opened} onClose={() => change({ letter: undefined })} onDiscard={(letter) => setAsking({ what: "discard", chosen: { ids: [letter.id], words: "this letter" } })} />}
+      {opened && <LetterDrawer id={opened} onClose={() => change({ letter: undefined })} onDiscard={(letter) => setAsking({ what: "discard", chosen: { ids: [letter.id], words: "this dead letter" } })} />}
       {asking?.what === "redrive" && <RedriveDialog chosen={asking.chosen} onClose={() => setAsking(null)} onDone={() => setPicked(new Set())} />}
       {asking?.what === "discard" && <DiscardDialog chosen={asking.chosen} onClose={() => setAsking(null)} onDone={() => setPicked(new Set())} />}
     </>

@@ -76,7 +76,7 @@ export function RedriveDialog({ chosen, onClose, onDone }: Props) {
       <div className="grid gap-4">
         <QueryState query={dry} skeleton={<Skeleton rows={3} height={32} />}>
           <p className="text-md">
-            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "letter matches" : "letters match"}: {chosen.words}. {matched === 1 ? "It goes" : "They go"} back to the group that gave {matched === 1 ? "it" : "them"} up, in order per key; no other group sees {matched === 1 ? "it" : "them"} again. What fails again becomes a dead letter again.
+            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "dead letter matches" : "dead letters match"}: {chosen.words}. {matched === 1 ? "It goes" : "They go"} back to the group that gave {matched === 1 ? "it" : "them"} up, in order per key; no other group sees {matched === 1 ? "it" : "them"} again. What fails again becomes a dead letter again.
           </p>
           {dry.data && dry.data.sample.length > 0 && (
             <ul className="divide-y divide-line rounded-md border border-line bg-solid" aria-label="The first of them">
@@ -145,7 +145,7 @@ export function DiscardDialog({ chosen, onClose, onDone }: Props) {
       >
         <QueryState query={dry} skeleton={<Skeleton rows={2} height={32} />}>
           <p className="text-md">
-            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "letter matches" : "letters match"}: {chosen.words}. The group will never apply them. They stay readable under “Discarded”, with your name and reason. You cannot undo this here.
+            <span className="font-semibold tabular">{count(matched)}</span> {matched === 1 ? "dead letter matches" : "dead letters match"}: {chosen.words}. The group will never apply them. They stay readable under “Discarded”, with your name and reason. You cannot undo this here.
           </p>
         </QueryState>
         <TextField label="Why" required value={reason} onChange={setReason} autoFocus hint="Recorded with each dead letter and in the audit trail." />
