@@ -121,6 +121,8 @@ SELECT :campaign, :name, template.id, sender.id, segment.id, 'UTC', 'running', n
 FROM template, sender, segment
 """
 
+_COUNTS = "INSERT INTO campaign_counts (campaign_id) VALUES (:campaign)"
+
 
 async def _launch(database: Database, address: str, rate: int, people: int) -> UUID:
     campaign_id = new_id()
@@ -131,6 +133,7 @@ async def _launch(database: Database, address: str, rate: int, people: int) -> U
     }  # fmt: skip
     async with database.transaction() as tx:
         await tx.execute(text(_SETUP), values)
+        await tx.execute(text(_COUNTS), {"campaign": campaign_id})
         await outbox.record(tx, CampaignLaunched(campaign_id=str(campaign_id)))
     return campaign_id
 
