@@ -35,6 +35,7 @@ from event_stream_engine.messaging.actions.sending import Claim, SendPlan, Sent
 from event_stream_engine.messaging.actions.test_send import TestSent
 from event_stream_engine.messaging.gateway import MessageGateway
 from event_stream_engine.messaging.model.campaigns import Campaign
+from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.store import counting as counters
 from event_stream_engine.messaging.store import senders as senders_store
 from event_stream_engine.messaging.twilio.webhooks import parse_inbound, parse_status
@@ -218,6 +219,13 @@ class World:
             size = chance.randint(1, 20) if chance else len(facts)
             await self.act(counting.count, facts[:size])
             facts = facts[size:]
+
+    async def report(self, campaign_id: UUID) -> dict[str, Any]:
+        """A campaign's report as its page shows it."""
+        campaign = await self.campaign(campaign_id)
+        async with self.database.transaction() as tx:
+            await reports.at_one_moment(tx)
+            return await reports.summary(tx, campaign_id, campaign.status, 100)
 
     async def assert_counted(self, campaign_id: UUID) -> None:
         """The counters are the ledger's tally, and sum to the audience."""

@@ -2,35 +2,22 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 
 from event_stream_engine import clock
-from event_stream_engine.database import Transaction
 from event_stream_engine.events.messaging import InboundReceived
 from event_stream_engine.messaging.actions import inbound
 from event_stream_engine.messaging.actions.sending import Sent
 from event_stream_engine.messaging.gateway import Accepted
 from event_stream_engine.messaging.model.outcomes import rates_of
-from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.reports import waiting
 from event_stream_engine.messaging.twilio.client import TwilioGateway
 from tests.messaging.conftest import World, calm
 from tests.sandbox.conftest import StartSandbox
 
 Connect = Callable[..., TwilioGateway]
-
-
-async def report(world: World, campaign: UUID) -> dict[str, Any]:
-    async def read(tx: Transaction) -> dict[str, Any]:
-        await reports.at_one_moment(tx)
-        return await reports.summary(tx, campaign, "running", 100)
-
-    found: dict[str, Any] = await world.act(read)
-    return found
 
 
 async def test_the_chart_the_funnel_and_the_states_tell_the_same_while_the_counters_follow(
@@ -42,13 +29,13 @@ async def test_the_chart_the_funnel_and_the_states_tell_the_same_while_the_count
     await world.send_round(campaign, gateway, limit=3)
     await world.count()
     await world.send_round(campaign, gateway, limit=2)  # not counted yet
-    shown = await report(world, campaign)
+    shown = await world.report(campaign)
     assert sum(point["accepted"] for point in shown["timeline"]) == shown["funnel"]["accepted"] == 5
     assert (shown["counts"]["accepted"], shown["counts"]["queued"]) == (5, 1)
     assert [(r["reason"], r["count"]) for r in shown["refusals"]] == [("opted_out", 1)]
     before = {name: shown[name] for name in ("counts", "funnel", "rates", "refusals", "errors")}
     await world.count()
-    after = await report(world, campaign)
+    after = await world.report(campaign)
     assert {name: after[name] for name in before} == before
     assert sum(after["counts"].values()) - after["counts"]["audience"] == after["funnel"]["audience"] == 7
 
@@ -79,7 +66,7 @@ async def test_an_answer_belongs_to_the_campaign_whose_message_its_writer_got_la
         campaigns.append(campaign)
     await answer(world, 0, "STOP")
     await answer(world, 0, "STOP")
-    shown = [await report(world, campaign) for campaign in campaigns]
+    shown = [await world.report(campaign) for campaign in campaigns]
     assert [(one["opt_outs"], one["replies"]) for one in shown] == [(0, 2), (1, 2)]
 
 
@@ -100,7 +87,7 @@ async def test_the_time_to_finish_counts_those_who_wait_for_quiet_hours(world: W
         assert await world.act(waiting.quiet_until, [campaign]) == {}, "they are queued"
         await world.claim(campaign)
         await world.count()
-        shown = await report(world, campaign)
+        shown = await world.report(campaign)
     assert (shown["sending"], shown["eta_sending"]) == (0, None)
     assert (shown["quiet"]["people"], shown["quiet"]["first_until"]) == (3, morning)
     assert timedelta(0) < shown["eta"] - morning < timedelta(minutes=2)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from event_stream_engine.database import Transaction
-from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.messaging.reports import dashboard
 from event_stream_engine.messaging.reports.standstill import standing_still
 from event_stream_engine.messaging.reports.timeline import FINE_MESSAGES_MAX, POINTS_MAX, span_of, timeline
@@ -38,11 +36,7 @@ def check_points(width: int, points: list[dict[str, Any]]) -> None:
 async def test_every_figure_of_a_report_is_had_for_a_campaign_of_any_length(world: World, span: timedelta) -> None:
     campaign = await campaign_over(world, span)
 
-    async def read(tx: Transaction) -> dict[str, Any]:
-        await reports.at_one_moment(tx)
-        return await reports.summary(tx, campaign, "running", 100)
-
-    shown = await world.act(read)
+    shown = await world.report(campaign)
     check_points(shown["timeline_seconds"], shown["timeline"])
     assert shown["funnel"] == {
         "audience": MESSAGES, "accepted": MESSAGES, "sent": MESSAGES, "delivered": MESSAGES, "read": 0

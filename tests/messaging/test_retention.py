@@ -1,32 +1,19 @@
 """Age removes messages, and no figure of a report: its totals, causes, replies and delivery times stay."""
 
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from event_stream_engine import clock
-from event_stream_engine.database import Transaction
 from event_stream_engine.messaging import retention_tasks
 from event_stream_engine.messaging.actions import campaigns as campaign_actions
-from event_stream_engine.messaging.reports import campaigns as reports
 from event_stream_engine.settings import load_settings
 from tests.messaging.conftest import World
 from tests.messaging.spans import MESSAGES, campaign_over
 
 STAYS = ("counts", "funnel", "rates", "errors", "refusals", "opt_outs", "replies", "seconds_to_deliver")
 A_DAY = 86_400
-
-
-async def report(world: World, campaign: UUID) -> dict[str, Any]:
-    async def read(tx: Transaction) -> dict[str, Any]:
-        await reports.at_one_moment(tx)
-        return await reports.summary(tx, campaign, "completed", 100)
-
-    found: dict[str, Any] = await world.act(read)
-    return found
 
 
 async def rows_of(world: World, table: str) -> int:
@@ -45,12 +32,12 @@ async def test_a_campaign_that_ended_long_ago_keeps_its_totals_without_its_messa
     await world.add_contact(90, consent="opted_out")
     campaign = await campaign_over(world, span)
     assert (await world.campaign(campaign)).status == "completed"
-    before = await report(world, campaign)
+    before = await world.report(campaign)
     await retire(world, 1)
     assert await rows_of(world, "messages") == MESSAGES + 1, "it ended today"
     with clock.frozen(clock.now() + timedelta(days=40)):
         await retire(world, 30)
-        after = await report(world, campaign)
+        after = await world.report(campaign)
     assert (await rows_of(world, "messages"), await rows_of(world, "delivery_receipts")) == (0, 0)
     assert {name: after[name] for name in STAYS} == {name: before[name] for name in STAYS}
     assert after["timeline_seconds"] == A_DAY
@@ -72,7 +59,7 @@ async def test_a_campaign_whose_counters_differ_from_its_messages_keeps_them(wor
     await world.act(lambda tx: tx.execute(wrong))
     with clock.frozen(clock.now() + timedelta(days=40)):
         await retire(world, 30)
-        shown = await report(world, campaign)
+        shown = await world.report(campaign)
     assert await rows_of(world, "messages") == MESSAGES
     assert shown["retired_at"] is None
 
@@ -104,10 +91,10 @@ async def test_counters_of_weeks_are_kept_by_the_hour_and_the_chart_is_the_same(
     world: World, span: timedelta, is_merged: bool
 ) -> None:
     campaign = await campaign_over(world, span)
-    before, minutes = await report(world, campaign), await minutes_of(world)
+    before, minutes = await world.report(campaign), await minutes_of(world)
     for _ in range(2):
         await retention_tasks.merge_old_counters(world.database)
-    assert await report(world, campaign) == before
+    assert await world.report(campaign) == before
     lately = clock.now() - timedelta(days=2)
     merged = {minute.replace(minute=0) if minute < lately else minute for minute in minutes}
     assert await minutes_of(world) == (merged if is_merged else minutes)

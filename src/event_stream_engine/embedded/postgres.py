@@ -35,8 +35,8 @@ WORKSTATION = {
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %a ",
     "jit": "off",  # compiling costs more than it saves on short queries
-    "io_method": "sync",  # three processes less; the data of a workstation is in the page cache
-    "max_logical_replication_workers": "0",  # nobody subscribes, and its launcher is a process of its own
+    "io_method": "sync",  # saves three processes; the page cache holds the data of a workstation
+    "max_logical_replication_workers": "0",  # saves the launcher process; nothing subscribes
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

@@ -13,7 +13,7 @@ MESSAGE = "messaging.message.v1"
 
 
 class _OfCampaign(Event, frozen=True, kw_only=True):
-    """Told together with everything else about the campaign, whoever did it: a person, a task, Twilio."""
+    """Traced with everything else about the campaign, whether a person, a task or Twilio caused it."""
 
     @property
     def belongs_to(self) -> UUID | None:

@@ -69,8 +69,8 @@ def configure(settings: Settings) -> Celery:
 
 
 def _forget_broker() -> None:
-    """Celery goes on publishing to the first broker that something was published to, whatever it is told later."""
-    CELERY.amqp._producer_pool = None  # type: ignore[attr-defined]  # it has no other way to be told
+    """Celery keeps the connections to the first broker it published to, even after `broker_url` changes."""
+    CELERY.amqp._producer_pool = None  # type: ignore[attr-defined]  # no public call resets it
 
 
 def queue_key(queue: str) -> str:

@@ -1,4 +1,4 @@
-"""The tasks of imports: run one, find again those whose worker died, and tidy what nobody needs any more."""
+"""The tasks of imports: run one, resume those whose worker died, and remove what is no longer needed."""
 
 import asyncio
 import time

@@ -57,7 +57,7 @@ class RefusedCallbacks:
 
     async def _ask_when_back(self) -> None:
         began = clock.now()
-        while not await self._asked_if_back(began):  # noqa: ASYNC110  # the database tells nobody
+        while not await self._asked_if_back(began):  # noqa: ASYNC110  # PostgreSQL does not announce that it is back
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _asked_if_back(self, began: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""The task that removes old messages and receipts, a few thousand at a time (`ESE_MESSAGE_RETENTION_DAYS`)."""
+"""Tasks that remove old messages and receipts (`ESE_MESSAGE_RETENTION_DAYS`) and merge old counters."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -24,8 +24,8 @@ CHUNK = 5000
 SLICE_SECONDS = 60
 """How long a run goes on; the next one continues."""
 
-LATELY = timedelta(days=2)
-"""The overview shows the counters of a day per minute."""
+PER_MINUTE_FOR = timedelta(days=2)
+"""Younger counters stay as they are: the overview shows the last day per minute."""
 
 
 @every(300)
@@ -38,7 +38,7 @@ async def retire(runtime: Runtime) -> None:
 
 
 async def remove_old(database: Database, before: datetime) -> None:
-    """What ended before that moment, as far as a minute suffices."""
+    """Retire and remove what ended before that moment, for at most `SLICE_SECONDS`."""
     ends = time.monotonic() + SLICE_SECONDS
     async with database.transaction() as tx:
         ended = await store.ended(tx, before)
@@ -52,9 +52,9 @@ async def remove_old(database: Database, before: datetime) -> None:
     async with database.transaction() as tx:
         retired = await store.with_messages(tx)
     for campaign_id in retired:
-        await _all(database, "messages", partial(store.remove_messages, campaign_id=campaign_id), ends)
-    await _all(database, "messages", partial(store.remove_tests, before=before), ends)
-    await _all(database, "delivery_receipts", partial(store.remove_receipts, before=before), ends)
+        await _remove_in_chunks(database, "messages", partial(store.remove_messages, campaign_id=campaign_id), ends)
+    await _remove_in_chunks(database, "messages", partial(store.remove_tests, before=before), ends)
+    await _remove_in_chunks(database, "delivery_receipts", partial(store.remove_receipts, before=before), ends)
 
 
 @every(3600)
@@ -65,7 +65,8 @@ async def merge_counters(runtime: Runtime) -> None:
 
 
 async def merge_old_counters(database: Database) -> None:
-    before = clock.now().replace(minute=0, second=0, microsecond=0) - LATELY
+    """At most `store.CANDIDATES_MAX` campaigns a run, each in a transaction of its own."""
+    before = clock.now().replace(minute=0, second=0, microsecond=0) - PER_MINUTE_FOR
     async with database.transaction() as tx:
         long = await store.of_weeks(tx, HOURS_FROM, before)
     for campaign_id in long:
@@ -73,7 +74,7 @@ async def merge_old_counters(database: Database) -> None:
             await store.merge_counters(tx, campaign_id, "hour", before)
 
 
-async def _all(database: Database, table: str, remove: Callable[..., Awaitable[int]], ends: float) -> None:
+async def _remove_in_chunks(database: Database, table: str, remove: Callable[..., Awaitable[int]], ends: float) -> None:
     """Chunk by chunk, until one is not full or the time is up."""
     while time.monotonic() < ends:
         async with database.transaction() as tx:

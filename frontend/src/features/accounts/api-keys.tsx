@@ -112,7 +112,7 @@ function Secret({ made, onClose }: { made: NewApiKey; onClose: () => void }) {
   return (
     <Dialog title={`“${made.name}” created`} open onClose={onClose} role="alertdialog" footer={<Button variant="primary" onPress={onClose}>I have saved it</Button>}>
       <div className="grid gap-3">
-        <p>This is shown once: keep it where the program finds it. It works until {date(made.expires_at)}.</p>
+        <p>The key is shown only once. Save it where the program can read it. It works until {date(made.expires_at)}.</p>
         <code className="rounded-md border border-line-strong bg-sunken px-3 py-2 font-mono text-sm wrap-anywhere select-all">{made.secret}</code>
         {"clipboard" in navigator && (
           <Button className="justify-self-start" icon={<Copy aria-hidden />} onPress={() => void copy()}>

@@ -31,9 +31,9 @@ class People:
         return len(self.found) > searching.FOUND_MAX
 
 
-async def looked_up(tx: Transaction, people: People) -> People:
-    """With the contacts that the search finds. With few of them an index leads to their messages, with many each page
-    of the campaign holds some."""
+async def with_contacts_found(tx: Transaction, people: People) -> People:
+    """The same people with the contacts that the search finds. With few of them an index leads to their messages, with
+    many each page of the campaign holds some."""
     return replace(people, found=await searching.people_found(tx, people.search)) if people.search else people
 
 
@@ -43,9 +43,11 @@ def matching(people: People) -> ColumnElement[bool]:
     clauses = [_narrowed(people)]
     if people.search and people.are_too_many:
         some = select(contacts.c.id).where(searching.of_contacts(people.search))
-        clauses.append(or_(columns.contact_id.in_(some), _by_number(columns, people.search)))
-    elif people.search:
-        clauses.append(or_(columns.contact_id.in_(people.found), _by_number(columns, people.search, people.found)))
+        clauses.append(or_(columns.contact_id.in_(some), _without_contact(columns, people.search)))
+    elif people.search and people.found:
+        clauses.append(or_(columns.contact_id.in_(people.found), _without_contact(columns, people.search)))
+    elif people.search:  # no contact has the number now, but a message may have it
+        clauses.append(searching.of_phones(columns.phone, people.search))
     return and_(*clauses)
 
 
@@ -62,10 +64,9 @@ def _narrowed(people: People) -> ColumnElement[bool]:
     return and_(*clauses)
 
 
-def _by_number(columns: Any, search: str, found: Sequence[UUID] = (UUID(int=0),)) -> ColumnElement[bool]:
-    """Messages whose contact was erased, by their number; where no contact has the number any more, all messages."""
-    by_number = searching.of_phones(columns.phone, search)
-    return and_(columns.contact_id.is_(None), by_number) if found else by_number
+def _without_contact(columns: Any, search: str) -> ColumnElement[bool]:
+    """Messages whose contact was deleted, by their number."""
+    return and_(columns.contact_id.is_(None), searching.of_phones(columns.phone, search))
 
 
 LOOKED_AT_FIRST = 1000
@@ -85,7 +86,7 @@ async def recipients(tx: Transaction, people: People, after: tuple[Any, ...] | N
 def _lately(people: People, search: str, after: tuple[Any, ...] | None, limit: int) -> Select[tuple[Any, ...]]:
     latest = _page(people, _narrowed(people), after, LOOKED_AT_FIRST).subquery()
     person = searching.of_person(latest.c.contact_id, search, people.found)
-    where = or_(person, _by_number(latest.c, search))
+    where = or_(person, _without_contact(latest.c, search))
     return select(latest).where(where).order_by(latest.c.updated_at.desc(), latest.c.id.desc()).limit(limit)
 
 

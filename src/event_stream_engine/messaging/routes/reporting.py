@@ -88,7 +88,9 @@ async def campaign_recipients(
     """One row per person, the most recently changed first. `total` is null where over 5,000 contacts match `search`."""
     masking.check_search(by, search)
     await find_campaign(tx, campaign_id)
-    people = await messages.looked_up(tx, messages.People(campaign_id, status or (), reason, error_code, search))
+    people = await messages.with_contacts_found(
+        tx, messages.People(campaign_id, status or (), reason, error_code, search)
+    )
     found = await messages.recipients(tx, people, decode_cursor(cursor, datetime, UUID), limit + 1)
     total = await messages.shown_count(tx, people)
     names = await contact_store.names(tx, [row.contact_id for row in found[:limit]])
@@ -114,7 +116,9 @@ async def export_recipients(
     search: Text = None,
 ) -> StreamingResponse:
     campaign = await find_campaign(tx, campaign_id)
-    people = await messages.looked_up(tx, messages.People(campaign_id, status or (), reason, error_code, search))
+    people = await messages.with_contacts_found(
+        tx, messages.People(campaign_id, status or (), reason, error_code, search)
+    )
     where = messages.matching(people)
     day = (campaign.launched_at or campaign.created_at).date()
     given = {"status": [*(status or [])], "reason": reason, "error_code": error_code, "search": search}

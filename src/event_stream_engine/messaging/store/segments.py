@@ -109,21 +109,21 @@ async def unreadable(tx: Transaction, condition: Condition) -> tuple[int, list[s
 def clause(rule: Rule) -> ColumnElement[bool]:
     """The WHERE of a rule over `contacts`; never NULL, so that `not` means not."""
     if isinstance(rule, AllOf):
-        return and_(true(), *(clause(child) for child in sorted(rule.rules, key=_effort)))
+        return and_(true(), *(clause(child) for child in sorted(rule.rules, key=_cost)))
     if isinstance(rule, AnyOf):
-        return or_(false(), *(clause(child) for child in sorted(rule.rules, key=_effort)))
+        return or_(false(), *(clause(child) for child in sorted(rule.rules, key=_cost)))
     if isinstance(rule, Not):
         return not_(clause(rule.rule))
     return func.coalesce(_condition(rule), false())
 
 
-def _effort(rule: Rule) -> int:
-    """What it takes to ask a row: PostgreSQL asks in the order given, and does not know that a JSON path costs ten
-    times a comparison."""
+def _cost(rule: Rule) -> int:
+    """Relative cost of evaluating a rule for a row. PostgreSQL evaluates conditions in the order given, and does not
+    know that a JSON path costs ten times a comparison."""
     if isinstance(rule, AllOf | AnyOf):
-        return sum(map(_effort, rule.rules))
+        return sum(map(_cost, rule.rules))
     if isinstance(rule, Not):
-        return _effort(rule.rule)
+        return _cost(rule.rule)
     if rule.attribute is None:
         return 1
     return 10 if rule.needs else 2
